@@ -1,0 +1,48 @@
+/* clock.c: wall clock, monotonic clock, random bits. */
+#include "storage/base/clock.h"
+
+#include "storage/base/check.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define UNIX_TO_2000_SECONDS 946684800LL
+
+static _Atomic uint64_t seeded_state;
+static _Atomic bool seeded;
+
+int64_t clock_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ((int64_t)now.tv_sec - UNIX_TO_2000_SECONDS) * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t clock_monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void random_seed(uint64_t seed)
+{
+    atomic_store(&seeded_state, seed);
+    atomic_store(&seeded, true);
+}
+
+uint64_t random_u64(void)
+{
+    if (atomic_load(&seeded)) {
+        /* splitmix64 (Steele, Lea, Flood 2014) */
+        uint64_t z = atomic_fetch_add(&seeded_state, 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        return z ^ (z >> 31);
+    }
+    uint64_t value;
+    CHECK(getrandom(&value, sizeof(value), 0) == (ssize_t)sizeof(value));
+    return value;
+}

@@ -1,0 +1,15 @@
+/* clock.h: the one door to time and randomness, so that a seed and a test can replay a run. Any thread. */
+#ifndef MILLRACE_BASE_CLOCK_H
+#define MILLRACE_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Microseconds since 2000-01-01 00:00:00 UTC, PostgreSQL's timestamp epoch. */
+int64_t clock_now_us(void);
+/* Nanoseconds of a clock that never goes back; only differences mean something. */
+int64_t clock_monotonic_ns(void);
+/* Uniform 64 bits from the operating system, or from the seed when one was set. */
+uint64_t random_u64(void);
+void random_seed(uint64_t seed);
+
+#endif

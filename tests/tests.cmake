@@ -1,0 +1,11 @@
+# tests.cmake: every tests/<folder>/test_*.c is one program and one ctest entry.
+enable_testing()
+file(GLOB_RECURSE unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/test_*.c)
+foreach(file ${unit_tests})
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(dir ${file} DIRECTORY)
+  get_filename_component(dir ${dir} NAME)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} ${MILLRACE_LINK})
+  add_test(NAME ${dir}/${name} COMMAND ${name})
+endforeach()
