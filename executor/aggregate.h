@@ -1,0 +1,63 @@
+/* aggregate.h: aggregate functions: one table row each, beside its code.
+ *
+ * Two ways to stay incremental. Invertible ones (count, sum, avg, stddev ...) keep a fixed-size state per group to
+ * which a row is added with a weight, negative to take it back. The others need their values in order: the operator keeps a counted
+ * ordered multiset per group and calls `collect`. min and max have both: `add` serves append-only input, the multiset
+ * the rest. DISTINCT and FILTER are the operator's work; kernels never see them. */
+#ifndef MILLRACE_EXECUTOR_AGGREGATE_H
+#define MILLRACE_EXECUTOR_AGGREGATE_H
+
+#include "executor/eval_env.h"
+#include "storage/state/table_heap.h"
+
+struct agg_call {
+    const struct aggregate_row *aggregate;
+    struct sql_type result_type;
+    const struct sql_type *arg_types; /* arguments, then ORDER BY columns */
+    uint32_t args_count;
+    const struct eval_env *env;
+    struct table_heap *heap; /* for state of variable size: owned by the group, given back by release */
+    struct arena *arena;     /* results' text */
+    struct error *error;     /* finish and collect: fill it to fail the group's row (22003 ...) */
+};
+
+/* A multiset in order: values ascend by the aggregate's ORDER BY, else by the arguments themselves. */
+struct agg_values {
+    bool (*next)(struct agg_values *values, struct datum *args, int64_t *count); /* false at the end */
+    bool (*last)(struct agg_values *values, struct datum *args); /* the greatest; false when empty */
+    uint64_t count; /* values in all, copies included */
+    void *state;
+};
+
+enum aggregate_flags {
+    AGG_NULLS = 1,         /* sees rows whose argument is NULL (array_agg); else they are left out */
+    AGG_ORDERED = 2,       /* needs the multiset always (string_agg, array_agg, percentile, mode) */
+    AGG_APPEND_ONLY_ADD = 4, /* `add` may be used only while the input is append-only; else the multiset */
+    AGG_ORDERED_SET = 8,   /* WITHIN GROUP syntax */
+    AGG_STAR = 16,         /* count(*) */
+};
+
+struct aggregate_row {
+    const char *name;
+    const char *args;   /* as function_row.args */
+    const char *result;
+    const char *help;
+    uint32_t flags;
+    uint32_t state_bytes; /* multiple of 8; zero bytes are the empty state */
+    /* Adds rows selection[0..count) (NULL: 0..count): states[i] belongs to the i-th of them; weights NULL: +1. */
+    void (*add)(struct agg_call *call, const struct column *args, const uint32_t *selection, uint32_t count,
+                const int64_t *weights, void *const *states);
+    /* Results of `count` groups into result (initialised by the caller, nulls allocated). */
+    void (*finish)(struct agg_call *call, void *const *states, uint32_t count, struct column *result);
+    void (*release)(struct agg_call *call, void *state); /* NULL: nothing on the heap */
+    /* Ordered ones: the value of one group; false with *call->error filled. */
+    bool (*collect)(struct agg_call *call, struct agg_values *values, struct datum *result);
+};
+
+size_t aggregate_find(const char *name, const struct aggregate_row *const **rows);
+struct function_signature;
+const struct function_signature *aggregate_signature(const struct aggregate_row *row);
+const struct aggregate_row *aggregate_at(size_t index);
+uint32_t aggregate_oid(const struct aggregate_row *row);
+
+#endif
