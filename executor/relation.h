@@ -1,0 +1,96 @@
+/* relation.h: a stored relation at run time: table, stream, or the contents of a materialized view.
+ *
+ * Rows lie in shards: append-only relations (streams; views whose change stream holds no retraction and that have no
+ * key) in columnar segments, all others in a versioned row store keyed by primary key or whole row. Created and changed by
+ * the engine between ticks, read by any thread at a snapshot. Reference-counted: a plan holds one per relation it
+ * scans, so that DROP never pulls rows away from a running SELECT. */
+#ifndef MILLRACE_EXECUTOR_RELATION_H
+#define MILLRACE_EXECUTOR_RELATION_H
+
+#include "storage/data/batch.h"
+
+enum relation_kind { RELATION_TABLE, RELATION_STREAM, RELATION_VIEW };
+
+struct unique_desc {
+    const char *name; /* constraint name, for 23505 */
+    uint32_t columns_count;
+    const uint32_t *columns;
+};
+
+/* What DDL says about a relation. Copied by engine_create_*. */
+struct relation_desc {
+    uint32_t oid;
+    enum relation_kind kind;
+    const char *schema;
+    const char *name;
+    uint32_t columns_count;
+    const struct sql_type *types;
+    const char *const *column_names;
+    bool append_only;
+    uint32_t key_count; /* primary key (tables), or the unique key a view's plan has; 0: whole row */
+    const uint32_t *key_columns;
+    const char *key_name; /* constraint name */
+    uint32_t unique_count; /* further UNIQUE constraints */
+    const struct unique_desc *uniques;
+};
+
+struct relation;
+
+uint32_t relation_oid(const struct relation *relation);
+const char *relation_name(const struct relation *relation);
+enum relation_kind relation_kind(const struct relation *relation);
+uint32_t relation_columns(const struct relation *relation, const struct sql_type **types);
+bool relation_is_append_only(const struct relation *relation);
+/* The key columns; 0 when rows are identified by their whole contents. */
+uint32_t relation_key(const struct relation *relation, const uint32_t **columns);
+void relation_retain(struct relation *relation);
+void relation_release(struct relation *relation);
+
+/* ---- reading, any thread ---- */
+
+/* Scans the rows visible at a snapshot. Fill with relation_scan_start; each call of relation_scan_next gives a borrowed
+ * batch of up to BATCH_ROWS_MAX rows (valid until the next call), NULL at the end. Weights may be > 1. */
+struct relation_scan {
+    struct relation *relation;
+    uint64_t snapshot;
+    uint32_t shard;
+    uint64_t cursor;
+    struct batch *batch;
+    struct arena arena;
+};
+void relation_scan_start(struct relation_scan *scan, struct relation *relation, uint64_t snapshot,
+                         struct account *account);
+const struct batch *relation_scan_next(struct relation_scan *scan);
+void relation_scan_end(struct relation_scan *scan);
+/* Appends to out the rows visible at the snapshot whose key (index -1) or secondary index columns equal those of each
+ * row of `keys` (columns in the key's or index's order). */
+void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot, const struct batch *keys,
+                     struct batch *out);
+
+struct relation_stats {
+    uint64_t rows;           /* newest */
+    int64_t bytes;
+    uint64_t last_epoch;     /* of its last change */
+    uint64_t rows_in, rows_out; /* view: rows its operators took in and handed out, all together, since creation */
+    uint64_t errors;         /* view: rows in its error relation */
+    int64_t busy_ns;         /* view: time its dataflow ran */
+    int64_t state_bytes;     /* view: operator state without the contents */
+};
+void relation_stats(struct relation *relation, struct relation_stats *out);
+
+/* Rows of a view's error relation: SQLSTATE, message, the failing row as text, operator name, weight. */
+typedef bool (*relation_error_fn)(void *ctx, const char *sqlstate, const char *message, const char *row,
+                                  const char *op_name, int64_t weight);
+void relation_errors(struct relation *relation, relation_error_fn visit, void *ctx);
+/* Statistics of each operator of a view's dataflow, all shards summed, in plan order. */
+struct operator_stats {
+    uint32_t id;
+    uint32_t depth;
+    const char *name;
+    uint64_t rows_in, rows_out, batches, state_rows;
+    int64_t state_bytes, busy_ns;
+};
+typedef bool (*relation_operator_fn)(void *ctx, const struct operator_stats *stats);
+void relation_operators(struct relation *relation, relation_operator_fn visit, void *ctx);
+
+#endif
