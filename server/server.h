@@ -1,0 +1,31 @@
+/* server.h: the one process: what every session shares. Made in main.c, read-only pointers afterwards. */
+#ifndef MILLRACE_SERVER_SERVER_H
+#define MILLRACE_SERVER_SERVER_H
+
+#include "executor/engine.h"
+#include "planner/catalog.h"
+
+#include <pthread.h>
+
+struct catalog_store; /* storage/disk/catalog_store.h */
+struct tick_log;
+struct settings;      /* server/settings.h: the process's settings */
+struct listener;
+
+struct server {
+    struct settings *settings;
+    struct account account;
+    struct catalog *catalog;
+    struct engine *engine;
+    struct catalog_store *store; /* NULL: nothing is durable (tests) */
+    struct tick_log *log;
+    struct listener *listener;
+    pthread_mutex_t ddl;         /* one DDL statement at a time */
+    _Atomic bool stopping;
+};
+
+/* Opens the data directory, recovers catalog, rows and views; false with a message that names what is wrong. */
+MUST_CHECK bool server_open(struct server *server, struct settings *settings, struct error *err);
+void server_close(struct server *server);
+
+#endif

@@ -1,0 +1,78 @@
+/* session.h: one client's state: settings, transaction, prepared statements, cursors.
+ *
+ * Belongs to its connection's thread. Only `cancel` is touched by others (a CancelRequest, pg_cancel_backend). The files that
+ * use it: session.c (life), connection.c, session_simple.c and session_extended.c (protocol), prepared.c (text to
+ * something runnable), transaction.c, run_*.c (one kind of statement each). */
+#ifndef MILLRACE_SERVER_SESSION_H
+#define MILLRACE_SERVER_SESSION_H
+
+#include "executor/query.h"
+#include "planner/planner.h"
+#include "server/server.h"
+
+enum txn_state { TXN_IDLE = 'I', TXN_OPEN = 'T', TXN_FAILED = 'E' };
+
+struct txn_table; /* changes of one relation, transaction.c */
+
+/* server/transaction.h has the functions. */
+struct transaction {
+    enum txn_state state;
+    bool is_implicit;    /* opened by a statement outside BEGIN; ends with it (or with Sync, or with the simple Query) */
+    bool read_only;
+    uint64_t snapshot;   /* open snapshot, 0 none yet: taken by the first statement that reads */
+    int64_t start_us;
+    struct arena arena;  /* changes */
+    struct txn_table *tables;
+    uint32_t tables_count, tables_cap;
+    struct txn_read *reads;
+    uint32_t reads_count, reads_cap;
+    struct txn_savepoint *savepoints; /* innermost first */
+};
+
+/* Where results go. Implemented by the protocol code (and by cursors, COPY, tests). */
+struct result_sink {
+    /* Once, before rows, when the statement returns rows. */
+    bool (*describe)(struct result_sink *sink, uint32_t columns_count, const char *const *names,
+                     const struct sql_type *types, struct error *err);
+    /* Borrowed rows; weights > 1 stand for equal rows. *stop: the client wants no more. */
+    bool (*rows)(struct result_sink *sink, const struct batch *rows, bool *stop, struct error *err);
+};
+
+struct session_settings; /* server/session_settings.h: name -> value, SET, SHOW, RESET, SET LOCAL */
+
+struct session {
+    struct server *server;
+    int32_t pid;
+    uint32_t secret;
+    char user[64], database[64];
+    char client_address[64];
+    int32_t client_port;
+    struct session_settings *settings;
+    struct session_info info;
+    struct eval_env env;      /* io from the settings; refreshed by session_begin_statement */
+    struct transaction txn;
+    uint64_t last_epoch;      /* of its last acknowledged write: its next snapshot is not older */
+    _Atomic bool cancel;
+    struct account account;   /* of the running statement: limit = query_memory_limit */
+    /* NOTICE and WARNING to the client; sqlstate five characters. */
+    void (*notice)(struct session *session, const char *severity, const char *sqlstate, const char *message,
+                   const char *hint);
+    void *connection;         /* protocol side */
+    const char *current_sql;  /* for pg_stat_activity; NULL idle */
+    int64_t statement_start_us, state_change_us, backend_start_us;
+    struct session *next, *prev; /* list of all sessions, under session_list_lock */
+};
+
+MUST_CHECK bool session_init(struct session *session, struct server *server, const char *user,
+                             const char *database, struct error *err);
+void session_release(struct session *session);
+/* Sets statement time, cancel, env.io from the settings, search path; call before prepare and before execute. */
+void session_begin_statement(struct session *session);
+void session_notice(struct session *session, const char *severity, const char *sqlstate, const char *hint,
+                    const char *format, ...) PRINTF_LIKE(5, 6);
+/* Visits every session under the list's lock: pg_stat_activity, cancel. */
+void session_for_each(void (*visit)(void *ctx, struct session *session), void *ctx);
+/* Marks the session with that pid (secret checked unless NULL) cancelled and wakes its waits. */
+bool session_cancel(struct server *server, int32_t pid, const uint32_t *secret);
+
+#endif
