@@ -30,7 +30,8 @@ enum expr_kind {
     EXPR_ANY,         /* args[0] op ANY (args[1] array); function: op; flag: ALL */
     EXPR_IN,          /* args[0] = one of args[1..]; function: "="; all of one type; flag: NOT IN. Constants: hashed */
     EXPR_ARRAY,       /* ARRAY[args]; type is the array type. Nested arrays give dimensions. */
-    EXPR_SUBSCRIPT,   /* args[0][args[1]][args[2]]...; flag: slices, then args come as lower, upper pairs */
+    EXPR_SUBSCRIPT,   /* args[0][args[1]][args[2]]...; flag: slices, then args come as lower, upper pairs; a NULL
+                         pointer there is an omitted bound */
     EXPR_ROW,         /* ROW(args), type record */
     EXPR_CAST,        /* args[0] to type; cast says how; function when CAST_FUNCTION */
     EXPR_TYPMOD,      /* args[0] coerced to type.typmod; flag: explicit cast (cuts silently) */
@@ -47,7 +48,7 @@ enum boolean_test { TEST_TRUE, TEST_NOT_TRUE, TEST_FALSE, TEST_NOT_FALSE, TEST_U
 
 enum cast_method {
     CAST_RELABEL,  /* same bytes: text <-> varchar <-> name <-> bpchar(strip done by a function), oid <-> regclass ... */
-    CAST_FUNCTION, /* a cast function's kernel */
+    CAST_FUNCTION, /* a cast function's kernel; the same as CAST_RELABEL when the row has none */
     CAST_INPUT,    /* text form through type_input */
     CAST_OUTPUT,   /* type_output to text */
     CAST_ARRAY,    /* element-wise: args[1] casts one element, which it sees as EXPR_COLUMN 0 */
@@ -80,7 +81,8 @@ struct expr *expr_call(struct arena *arena, const struct function_row *function,
 bool expr_equal(const struct expr *a, const struct expr *b);
 /* Deep copy with EXPR_COLUMN numbers replaced by map[number] (UINT32_MAX in the map CHECKs); map NULL: plain copy. */
 struct expr *expr_remap(struct arena *arena, const struct expr *expr, const uint32_t *map);
-/* Calls visit(ctx, node) for every node, parents first; stops when it returns false, and returns false then. */
+/* Calls visit(ctx, node) for every node, parents first; stops when it returns false, and returns false then. The element
+ * expression of a CAST_ARRAY (args[1]) is not entered: its columns are others. */
 bool expr_walk(const struct expr *expr, bool (*visit)(void *ctx, const struct expr *node), void *ctx);
 bool expr_is_immutable(const struct expr *expr); /* no volatile or stable function, no parameter */
 bool expr_is_volatile(const struct expr *expr);

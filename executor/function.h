@@ -52,7 +52,8 @@ enum function_flags {
     FN_VIEW_OK = 8,   /* a stable function whose value a view may keep (depends on the zone only, recorded at CREATE) */
     FN_OPERATOR = 16, /* an operator, not callable as a function */
     FN_SET = 32,      /* set-returning: `set` instead of `kernel` */
-    FN_CAST = 64,     /* cast function: name is "cast", args the source, result the target type */
+    FN_CAST = 64,     /* cast function: name is "cast", args the source, result the target type; kernel NULL: the
+                         bytes are the same (CAST_RELABEL) */
     FN_CAST_IMPLICIT = 128,   /* with FN_CAST: allowed everywhere */
     FN_CAST_ASSIGNMENT = 256, /* with FN_CAST: allowed in assignments */
     FN_HIDDEN = 512,  /* not listed in the reference page */

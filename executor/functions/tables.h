@@ -1,0 +1,34 @@
+/* tables.h: every table of function rows below the planner, one line each.
+ *
+ * The declarations are weak, so a program that links without one of the files simply has no such functions. A
+ * table of its own file ends in `const struct function_row fn_x_rows[]` and `const size_t fn_x_rows_count`.
+ */
+#ifndef MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
+#define MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
+
+#include "executor/function.h"
+
+#define FUNCTION_TABLES(TABLE)                                                                               \
+    TABLE(fn_compare_rows)                                                                                   \
+    TABLE(fn_text_rows)                                                                                      \
+    TABLE(fn_text_format_rows)                                                                               \
+    TABLE(fn_text_encode_rows)                                                                               \
+    TABLE(fn_like_rows)                                                                                      \
+    TABLE(fn_regex_rows)                                                                                     \
+    TABLE(fn_misc_rows)                                                                                      \
+    TABLE(fn_series_rows)                                                                                    \
+    TABLE(cast_text_rows)                                                                                    \
+    TABLE(fn_datetime_rows)                                                                                  \
+    TABLE(fn_math_rows)                                                                                      \
+    TABLE(fn_number_format_rows)                                                                             \
+    TABLE(cast_number_rows)                                                                                  \
+    TABLE(fn_array_rows)                                                                                     \
+    TABLE(fn_json_rows)
+
+#define FUNCTION_TABLE_DECLARE(name)                                                                         \
+    extern const struct function_row name[] __attribute__((weak));                                           \
+    extern const size_t name##_count __attribute__((weak));
+FUNCTION_TABLES(FUNCTION_TABLE_DECLARE)
+#undef FUNCTION_TABLE_DECLARE
+
+#endif
