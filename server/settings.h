@@ -1,0 +1,45 @@
+/* settings.h: the process's settings: one table row each (settings.c), from the command line and from the environment.
+ *
+ * --tick-rows 1 and MILLRACE_TICK_ROWS=1 say the same; the command line wins. Filled by main before any thread starts,
+ * read-only afterwards. Sizes take kB, MB, GB; durations are milliseconds or take ms, s, min. */
+#ifndef MILLRACE_SERVER_SETTINGS_H
+#define MILLRACE_SERVER_SETTINGS_H
+
+#include "storage/base/error.h"
+#include "storage/base/strbuf.h"
+
+#include <stddef.h>
+
+struct settings {
+    const char *data_dir;
+    const char *listen;          /* address */
+    int64_t port;
+    int64_t http_port;           /* 0: no HTTP */
+    int64_t workers;             /* 0: cores - 1, at least 1 */
+    int64_t tick_rows;           /* 0: TICK_ROWS_MAX */
+    int64_t max_connections;
+    int64_t memory_limit_bytes;        /* 0: none */
+    int64_t query_memory_limit_bytes;  /* per statement; 0: none */
+    const char *log_level;
+    void *owned; /* memory of the texts above */
+};
+
+enum setting_type { SETTING_TEXT, SETTING_INTEGER, SETTING_BYTES };
+
+struct setting_row {
+    const char *name; /* "tick-rows" */
+    enum setting_type type;
+    size_t offset; /* in struct settings */
+    const char *default_text;
+    int64_t min, max;
+    const char *help;
+};
+
+const struct setting_row *settings_rows(size_t *count);
+/* Defaults, then the environment, then the command line. *help: --help was asked for, *version: --version. F0000 naming what is wrong. */
+MUST_CHECK bool settings_load(struct settings *settings, int argc, char **argv, bool *help, bool *version,
+                              struct error *err);
+void settings_release(struct settings *settings);
+void settings_help(struct strbuf *out);
+
+#endif
