@@ -17,7 +17,7 @@ void error_init(struct error *err)
 {
     err->code = ERRCODE_NONE;
     err->position = 0;
-    err->message[0] = err->detail[0] = err->hint[0] = '\0';
+    err->message[0] = err->detail[0] = err->hint[0] = err->context[0] = '\0';
     err->schema_name[0] = err->table_name[0] = err->column_name[0] = err->constraint_name[0] = '\0';
 }
 
@@ -52,6 +52,17 @@ bool error_hint(struct error *err, const char *format, ...)
     va_list args;
     va_start(args, format);
     vsnprintf(err->hint, sizeof(err->hint), format, args);
+    va_end(args);
+    return false;
+}
+
+bool error_context(struct error *err, const char *format, ...)
+{
+    if (err == NULL)
+        return false;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->context, sizeof(err->context), format, args);
     va_end(args);
     return false;
 }

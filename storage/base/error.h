@@ -27,6 +27,7 @@ struct error {
     char message[ERROR_TEXT_MAX];
     char detail[ERROR_TEXT_MAX];
     char hint[ERROR_TEXT_MAX];
+    char context[ERROR_TEXT_MAX]; /* field W: where it happened, such as 'COPY t, line 3' */
     /* fields s t c d n of the protocol; empty when they do not apply */
     char schema_name[64];
     char table_name[64];
@@ -38,9 +39,10 @@ struct error {
 void error_init(struct error *err);
 /* Fills code and message, clears all else. Always returns false, for `return error_set(...)`. err may be NULL. */
 bool error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF_LIKE(3, 4);
-/* The three below extend an error that is set; err may be NULL. They return false. */
+/* The four below extend an error that is set; err may be NULL. They return false. */
 bool error_detail(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+bool error_context(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 bool error_at(struct error *err, int32_t position);
 /* Five characters, NUL-terminated, static. */
 const char *error_sqlstate(enum error_code code);
