@@ -1,0 +1,175 @@
+/* settings.c: the table of the process's settings and how they are read. */
+#include "server/settings.h"
+
+#include "storage/base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(name) offsetof(struct settings, name)
+
+static const struct setting_row setting_rows[] = {
+    {"data-dir", SETTING_TEXT, FIELD(data_dir), "millrace-data", 0, 0,
+     "directory of the log, the catalog and checkpoints"},
+    {"listen", SETTING_TEXT, FIELD(listen), "127.0.0.1", 0, 0, "address to accept connections on"},
+    {"port", SETTING_INTEGER, FIELD(port), "5477", 0, 65535,
+     "port of the PostgreSQL protocol; 0 takes a free one"},
+    {"http-port", SETTING_INTEGER, FIELD(http_port), "0", 0, 65535, "port of the HTTP interface; 0 is none"},
+    {"workers", SETTING_INTEGER, FIELD(workers), "0", 0, 64,
+     "worker threads of the engine; 0 is cores - 1, at least 1"},
+    {"tick-rows", SETTING_INTEGER, FIELD(tick_rows), "0", 0, 1 << 20,
+     "rows one tick takes at most; 0 is the built-in limit"},
+    {"max-connections", SETTING_INTEGER, FIELD(max_connections), "200", 1, 10000,
+     "clients at one time; more are refused with 53300"},
+    {"memory-limit", SETTING_BYTES, FIELD(memory_limit_bytes), "0", 0, INT64_MAX,
+     "memory of the whole server; 0 is no limit"},
+    {"query-memory-limit", SETTING_BYTES, FIELD(query_memory_limit_bytes), "1GB", 0, INT64_MAX,
+     "memory of one statement, 53200 beyond; 0 is no limit"},
+    {"log-level", SETTING_TEXT, FIELD(log_level), "info", 0, 0,
+     "least level of messages on stderr: debug, info, warning, error"},
+};
+
+const struct setting_row *settings_rows(size_t *count)
+{
+    *count = ARRAY_COUNT(setting_rows);
+    return setting_rows;
+}
+
+static bool settings_number(const struct setting_row *row, const char *text, int64_t *out, struct error *err)
+{
+    static const struct {
+        const char *suffix;
+        int64_t factor;
+    } units[] = {{"B", 1}, {"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", INT64_C(1) << 40}};
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    int64_t factor = 1;
+    bool ok = end != text;
+    if (ok && *end != '\0') {
+        ok = false;
+        for (size_t i = 0; i < ARRAY_COUNT(units) && row->type == SETTING_BYTES; i++) {
+            if (strcmp(end, units[i].suffix) == 0) {
+                factor = units[i].factor;
+                ok = true;
+            }
+        }
+    }
+    int64_t scaled;
+    if (!ok || __builtin_mul_overflow((int64_t)value, factor, &scaled) || scaled < row->min ||
+        scaled > row->max)
+        return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "invalid value for setting \"%s\": \"%s\"",
+                         row->name, text);
+    *out = scaled;
+    return true;
+}
+
+static bool settings_store(struct settings *settings, const struct setting_row *row, const char *text,
+                           struct error *err)
+{
+    char *field = (char *)settings + row->offset;
+    if (row->type == SETTING_TEXT) {
+        const char *copy = arena_strdup(settings->owned, text);
+        memcpy(field, &copy, sizeof(copy));
+        return true;
+    }
+    int64_t number;
+    if (!settings_number(row, text, &number, err))
+        return false;
+    memcpy(field, &number, sizeof(number));
+    return true;
+}
+
+static const struct setting_row *settings_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
+        const char *row_name = setting_rows[i].name;
+        if (strlen(row_name) != len)
+            continue;
+        size_t c = 0;
+        while (c < len && (row_name[c] == name[c] || (row_name[c] == '-' && name[c] == '_')))
+            c++;
+        if (c == len)
+            return &setting_rows[i];
+    }
+    return NULL;
+}
+
+static bool settings_from_environment(struct settings *settings, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "MILLRACE_%s", setting_rows[i].name);
+        for (char *c = name; *c != '\0'; c++) {
+            if (*c == '-')
+                *c = '_';
+            else if (*c >= 'a' && *c <= 'z')
+                *c = (char)(*c - 'a' + 'A');
+        }
+        const char *value = getenv(name);
+        if (value != NULL && !settings_store(settings, &setting_rows[i], value, err))
+            return false;
+    }
+    return true;
+}
+
+bool settings_load(struct settings *settings, int argc, char **argv, bool *help, bool *version,
+                   struct error *err)
+{
+    memset(settings, 0, sizeof(*settings));
+    struct arena *arena = mem_zalloc(sizeof(*arena));
+    arena_init(arena, NULL);
+    settings->owned = arena;
+    *help = *version = false;
+    for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
+        if (!settings_store(settings, &setting_rows[i], setting_rows[i].default_text, err))
+            return false;
+    }
+    if (!settings_from_environment(settings, err))
+        return false;
+    for (int i = 1; i < argc; i++) {
+        const char *arg = argv[i];
+        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+            *help = true;
+            return true;
+        }
+        if (strcmp(arg, "--version") == 0) {
+            *version = true;
+            return true;
+        }
+        if (strncmp(arg, "--", 2) != 0)
+            return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "unexpected argument \"%s\"", arg);
+        size_t len = strcspn(arg + 2, "=");
+        const struct setting_row *row = settings_find(arg + 2, len);
+        if (row == NULL) {
+            error_set(err, ERRCODE_CONFIG_FILE_ERROR, "unknown option \"%s\"", arg);
+            return error_hint(err, "--help lists all options");
+        }
+        const char *value = arg[2 + len] == '=' ? arg + 3 + len : i + 1 < argc ? argv[++i] : NULL;
+        if (value == NULL)
+            return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "option \"--%s\" needs a value", row->name);
+        if (!settings_store(settings, row, value, err))
+            return false;
+    }
+    return true;
+}
+
+void settings_release(struct settings *settings)
+{
+    if (settings->owned != NULL) {
+        arena_release(settings->owned);
+        mem_free(settings->owned);
+        settings->owned = NULL;
+    }
+}
+
+void settings_help(struct strbuf *out)
+{
+    strbuf_adds(out, "millrace: a streaming SQL database\n\nusage: millrace [--name value]...\n\n");
+    for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
+        const struct setting_row *row = &setting_rows[i];
+        strbuf_addf(out, "  --%-20s %s (default: %s)\n", row->name, row->help, row->default_text);
+    }
+    strbuf_adds(out, "  --help                 this list\n  --version              the version\n\n"
+                     "Each option can be given in the environment as well: MILLRACE_TICK_ROWS=1.\n");
+}
