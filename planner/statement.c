@@ -1,0 +1,725 @@
+/* statement.c: see statement.h.
+ *
+ * The rewriting works on a copy of the text of equal length: a word is overwritten by PostgreSQL's word and
+ * blanks, a clause by blanks. libpg_query recurses on the C stack and knows no limit for left-deep chains
+ * (1+1+1+...), so the depth is bounded on the tokens first, and anything but a flat statement is parsed on a
+ * thread with a stack that is large enough for NESTING_MAX. */
+#include "planner/statement.h"
+
+#include "planner/scan.h"
+#include "storage/base/limits.h"
+#include "storage/base/strbuf.h"
+
+#include <errno.h>
+#include <pg_query.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FLAT_DEPTH_MAX    40u         /* parsed on the caller's stack */
+#define PARSE_STACK_BYTES (64u << 20) /* 2,000 levels need less than 8 MB */
+
+int32_t statement_characters(const char *text, size_t bytes)
+{
+    int32_t characters = 0;
+    for (size_t i = 0; i < bytes; i++)
+        characters += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return characters;
+}
+
+/* ---- splitting ---- */
+
+static bool unterminated_error(const char *text, const struct scan_token *token, struct error *err);
+
+bool statement_split(struct arena *arena, const char *sql, size_t len, struct statement_piece **out,
+                     uint32_t *count, struct error *err)
+{
+    *out = NULL;
+    *count = 0;
+    if (len > STATEMENT_BYTES_MAX)
+        return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                         "statement is too long: %zu bytes, the limit is %u", len, STATEMENT_BYTES_MAX);
+    struct scanner scanner;
+    scan_start(&scanner, sql, len);
+    uint32_t cap = 0, start = 0, depth = 0, tokens = 0, based_at = 0;
+    int32_t base = 0;
+    bool atomic = false, after_begin = false;
+    uint32_t cases = 0;
+    for (;;) {
+        struct scan_token token = scan_next(&scanner);
+        bool ends = token.kind == SCAN_END || token.kind == SCAN_UNTERMINATED;
+        if (!ends && scan_is(sql, &token, ';') && depth == 0 && !atomic)
+            ends = true;
+        if (!ends) {
+            tokens++;
+            if (scan_is(sql, &token, '('))
+                depth++;
+            else if (scan_is(sql, &token, ')') && depth > 0)
+                depth--;
+            else if (after_begin && scan_is_word(sql, &token, "atomic"))
+                atomic = true; /* the body of a function: its semicolons belong to it */
+            else if (atomic && scan_is_word(sql, &token, "case"))
+                cases++;
+            else if (atomic && scan_is_word(sql, &token, "end") && cases-- == 0)
+                atomic = false, cases = 0;
+            after_begin = scan_is_word(sql, &token, "begin");
+            continue;
+        }
+        uint32_t end = token.kind == SCAN_UNTERMINATED ? (uint32_t)len : token.start;
+        if (tokens > 0 || token.kind == SCAN_UNTERMINATED) {
+            base += statement_characters(sql + based_at, start - based_at);
+            based_at = start;
+            struct statement_piece piece = {.start = start, .len = end - start, .position_base = base};
+            if (token.kind == SCAN_UNTERMINATED) {
+                unterminated_error(sql, &token, err);
+                return false;
+            }
+            ARENA_PUSH(arena, *out, *count, cap, piece);
+        }
+        if (token.kind != SCAN_PUNCTUATION)
+            return true;
+        start = token.start + 1;
+        depth = tokens = 0;
+        after_begin = false;
+    }
+}
+
+/* ---- libpg_query ---- */
+
+struct parse_job {
+    struct arena *arena;
+    const char *text;
+    PgQuery__ParseResult *parse;
+    struct error *err;
+    bool ok;
+};
+
+static void *arena_allocator_alloc(void *ctx, size_t bytes)
+{
+    return arena_alloc(ctx, bytes);
+}
+
+static void arena_allocator_free(void *ctx, void *data) {}
+
+static bool parse_error(const PgQueryError *error, struct error *err)
+{
+    const char *message = error->message != NULL ? error->message : "syntax error";
+    enum error_code code = ERRCODE_SYNTAX_ERROR;
+    if (strncmp(message, "memory exhausted", 16) == 0 || strstr(message, "stack depth") != NULL) {
+        error_set(err, ERRCODE_STATEMENT_TOO_COMPLEX, "statement is nested too deeply");
+        return error_at(err, error->cursorpos);
+    }
+    if (strstr(message, "not implemented") != NULL || strstr(message, "not yet implemented") != NULL ||
+        strstr(message, "not supported") != NULL)
+        code = ERRCODE_FEATURE_NOT_SUPPORTED;
+    else if (strstr(message, "nicode") != NULL && strstr(message, "at or near") == NULL)
+        code = ERRCODE_INVALID_ESCAPE_SEQUENCE;
+    error_set(err, code, "%s", message);
+    return error_at(err, error->cursorpos);
+}
+
+static void *parse_run(void *ctx)
+{
+    struct parse_job *job = ctx;
+    PgQueryProtobufParseResult result = pg_query_parse_protobuf(job->text);
+    if (result.error != NULL) {
+        job->ok = parse_error(result.error, job->err);
+    } else {
+        ProtobufCAllocator allocator = {arena_allocator_alloc, arena_allocator_free, job->arena};
+        job->parse = pg_query__parse_result__unpack(&allocator, result.parse_tree.len,
+                                                    (const uint8_t *)result.parse_tree.data);
+        job->ok = job->parse != NULL ||
+                  error_set(job->err, ERRCODE_INTERNAL_ERROR, "the parse tree could not be read");
+    }
+    pg_query_free_protobuf_parse_result(result);
+    return NULL;
+}
+
+static bool unterminated_error(const char *text, const struct scan_token *token, struct error *err)
+{
+    const char *what = "quoted string", *at = text + token->start;
+    if (*at == '/')
+        what = "/* comment";
+    else if (*at == '"' || (token->len > 2 && at[1] == '&' && at[2] == '"'))
+        what = "quoted identifier";
+    else if (*at == '$')
+        what = "dollar-quoted string";
+    else if (*at == 'b' || *at == 'B')
+        what = "bit string literal";
+    else if (*at == 'x' || *at == 'X')
+        what = "hexadecimal string literal";
+    error_set(err, ERRCODE_SYNTAX_ERROR, "unterminated %s at or near \"%.*s\"", what, (int)token->len, at);
+    return error_at(err, statement_characters(text, token->start) + 1);
+}
+
+static bool parse_text(struct arena *arena, const char *text, PgQuery__ParseResult **out, struct error *err)
+{
+    size_t len = strlen(text);
+    if (len > STATEMENT_BYTES_MAX)
+        return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                         "statement is too long: %zu bytes, the limit is %u", len, STATEMENT_BYTES_MAX);
+    struct scan_token unterminated;
+    uint32_t depth = scan_depth(text, len, NESTING_MAX, &unterminated);
+    if (unterminated.kind == SCAN_UNTERMINATED)
+        return unterminated_error(text, &unterminated, err);
+    if (depth >= NESTING_MAX)
+        return error_set(err, ERRCODE_STATEMENT_TOO_COMPLEX,
+                         "statement is nested too deeply: the limit is %d levels", NESTING_MAX);
+    if (strstr(text, "--") != NULL || strstr(text, "/*") != NULL) {
+        /* libpg_query's scanner hands comments on as tokens, and an open one makes it crash */
+        char *copy = arena_strndup(arena, text, len);
+        scan_blank_comments(copy, len);
+        text = copy;
+    }
+    struct parse_job job = {.arena = arena, .text = text, .err = err};
+    if (depth <= FLAT_DEPTH_MAX) {
+        parse_run(&job);
+    } else {
+        pthread_attr_t attr;
+        pthread_t thread;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, PARSE_STACK_BYTES);
+        int failed = pthread_create(&thread, &attr, parse_run, &job);
+        pthread_attr_destroy(&attr);
+        if (failed != 0)
+            return error_set(err, ERRCODE_INSUFFICIENT_RESOURCES,
+                             "could not start a thread to parse the statement");
+        pthread_join(thread, NULL);
+    }
+    *out = job.parse;
+    return job.ok;
+}
+
+bool statement_parse_plain(struct arena *arena, const char *text, PgQuery__ParseResult **out,
+                           struct error *err)
+{
+    return parse_text(arena, text, out, err);
+}
+
+bool statement_parse_expression(struct arena *arena, const char *sql, PgQuery__Node **out, struct error *err)
+{
+    PgQuery__ParseResult *parse;
+    if (!parse_text(arena, arena_printf(arena, "SELECT (%s\n)", sql), &parse, err))
+        return false;
+    if (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+        PgQuery__SelectStmt *select = parse->stmts[0]->stmt->select_stmt;
+        if (select->n_target_list == 1 && select->n_from_clause == 0) {
+            *out = select->target_list[0]->res_target->val;
+            return true;
+        }
+    }
+    return error_set(err, ERRCODE_SYNTAX_ERROR, "\"%s\" is not an expression", sql);
+}
+
+bool statement_expression_text(struct arena *arena, const PgQuery__Node *node, const char **out,
+                               struct error *err)
+{
+    PgQuery__ResTarget target;
+    PgQuery__SelectStmt select;
+    PgQuery__RawStmt raw;
+    PgQuery__ParseResult parse;
+    PgQuery__Node target_node, select_node;
+    pg_query__res_target__init(&target);
+    pg_query__select_stmt__init(&select);
+    pg_query__raw_stmt__init(&raw);
+    pg_query__parse_result__init(&parse);
+    pg_query__node__init(&target_node);
+    pg_query__node__init(&select_node);
+    target.name = "";
+    target.val = (PgQuery__Node *)node;
+    target_node.node_case = PG_QUERY__NODE__NODE_RES_TARGET;
+    target_node.res_target = &target;
+    PgQuery__Node *targets[] = {&target_node};
+    select.n_target_list = 1;
+    select.target_list = targets;
+    select.limit_option = PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_DEFAULT;
+    select.op = PG_QUERY__SET_OPERATION__SETOP_NONE;
+    select_node.node_case = PG_QUERY__NODE__NODE_SELECT_STMT;
+    select_node.select_stmt = &select;
+    raw.stmt = &select_node;
+    PgQuery__RawStmt *statements[] = {&raw};
+    parse.version = PG_VERSION_NUM;
+    parse.n_stmts = 1;
+    parse.stmts = statements;
+
+    size_t bytes = pg_query__parse_result__get_packed_size(&parse);
+    uint8_t *packed = arena_alloc(arena, bytes);
+    pg_query__parse_result__pack(&parse, packed);
+    PgQueryDeparseResult result =
+        pg_query_deparse_protobuf((PgQueryProtobuf){.len = bytes, .data = (char *)packed});
+    bool ok = result.error == NULL && strncmp(result.query, "SELECT ", 7) == 0;
+    if (ok)
+        *out = arena_strdup(arena, result.query + 7);
+    else
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "this expression cannot be stored: %s",
+                  result.error != NULL ? result.error->message : "no text form");
+    pg_query_free_deparse_result(result);
+    return ok;
+}
+
+void statement_quote_name(const char *name, struct strbuf *out)
+{
+    bool plain = (name[0] >= 'a' && name[0] <= 'z') || name[0] == '_';
+    for (const char *c = name; *c != '\0' && plain; c++)
+        plain = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_';
+    if (plain) {
+        PgQueryScanResult scan = pg_query_scan(name);
+        PgQuery__ScanResult *tokens =
+            scan.error != NULL
+                ? NULL
+                : pg_query__scan_result__unpack(NULL, scan.pbuf.len, (const uint8_t *)scan.pbuf.data);
+        plain = tokens != NULL && tokens->n_tokens == 1 &&
+                (tokens->tokens[0]->keyword_kind == PG_QUERY__KEYWORD_KIND__NO_KEYWORD ||
+                 tokens->tokens[0]->keyword_kind == PG_QUERY__KEYWORD_KIND__UNRESERVED_KEYWORD);
+        if (tokens != NULL)
+            pg_query__scan_result__free_unpacked(tokens, NULL);
+        pg_query_free_scan_result(scan);
+    }
+    if (plain) {
+        strbuf_adds(out, name);
+        return;
+    }
+    strbuf_addc(out, '"');
+    for (const char *c = name; *c != '\0'; c++) {
+        if (*c == '"')
+            strbuf_addc(out, '"');
+        strbuf_addc(out, *c);
+    }
+    strbuf_addc(out, '"');
+}
+
+void statement_quote_text(const char *text, struct strbuf *out)
+{
+    strbuf_addc(out, '\'');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '\'')
+            strbuf_addc(out, '\'');
+        strbuf_addc(out, *c);
+    }
+    strbuf_addc(out, '\'');
+}
+
+/* ---- our spellings ---- */
+
+struct rewrite {
+    struct arena *arena;
+    const char *sql;
+    char *text;
+    struct scan_token *tokens; /* SCAN_END behind the last */
+    uint32_t count;
+    struct statement *statement;
+};
+
+static bool is_word(const struct rewrite *r, uint32_t at, const char *word)
+{
+    return at < r->count && scan_is_word(r->sql, &r->tokens[at], word);
+}
+
+static bool is_char(const struct rewrite *r, uint32_t at, char c)
+{
+    return at < r->count && scan_is(r->sql, &r->tokens[at], c);
+}
+
+/* Overwrites tokens first..last with `word` (no longer than they are) and blanks. */
+static void overwrite(struct rewrite *r, uint32_t first, uint32_t last, const char *word)
+{
+    uint32_t start = r->tokens[first].start, end = r->tokens[last].start + r->tokens[last].len;
+    size_t word_len = strlen(word);
+    CHECK(end - start >= word_len);
+    for (uint32_t i = start; i < end; i++)
+        if (r->text[i] != '\n')
+            r->text[i] = ' ';
+    memcpy(r->text + start, word, word_len);
+}
+
+static bool error_at_token(const struct rewrite *r, uint32_t at, struct error *err, enum error_code code,
+                           const char *message)
+{
+    if (at < r->count && code == ERRCODE_SYNTAX_ERROR && message == NULL)
+        error_set(err, code, "syntax error at or near \"%.*s\"", (int)r->tokens[at].len,
+                  r->sql + r->tokens[at].start);
+    else
+        error_set(err, code, "%s", message != NULL ? message : "syntax error at end of input");
+    uint32_t byte = at < r->count ? r->tokens[at].start : (uint32_t)strlen(r->sql);
+    return error_at(err, statement_characters(r->sql, byte) + 1);
+}
+
+/* Behind the bracket that closes the one at `at`; count when it is not closed. */
+static uint32_t behind_bracket(const struct rewrite *r, uint32_t at)
+{
+    uint32_t depth = 0;
+    for (; at < r->count; at++) {
+        if (is_char(r, at, '('))
+            depth++;
+        else if (is_char(r, at, ')') && --depth == 0)
+            return at + 1;
+    }
+    return r->count;
+}
+
+/* The name a word or quoted identifier stands for. */
+static const char *token_name(const struct rewrite *r, uint32_t at)
+{
+    const struct scan_token *token = &r->tokens[at];
+    char *name = arena_strndup(r->arena, r->sql + token->start, token->len);
+    if (token->kind == SCAN_WORD) {
+        for (char *c = name; *c != '\0'; c++)
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c - 'A' + 'a');
+        return name;
+    }
+    char *to = name;
+    for (uint32_t i = 1; i + 1 < token->len; i++) {
+        *to++ = name[i];
+        if (name[i] == '"' && name[i + 1] == '"')
+            i++;
+    }
+    *to = '\0';
+    return name;
+}
+
+static bool is_name(const struct rewrite *r, uint32_t at)
+{
+    return at < r->count && (r->tokens[at].kind == SCAN_WORD || r->tokens[at].kind == SCAN_QUOTED);
+}
+
+/* [= true | false | 'text' | on | off | 1 | 0] at *at; absent: true. */
+static bool option_value(struct rewrite *r, uint32_t *at, bool *value, struct error *err)
+{
+    *value = true;
+    if (!is_char(r, *at, '='))
+        return true;
+    ++*at;
+    if (*at >= r->count)
+        return error_at_token(r, *at, err, ERRCODE_SYNTAX_ERROR, NULL);
+    const struct scan_token *token = &r->tokens[*at];
+    const char *text = r->sql + token->start;
+    uint32_t len = token->len;
+    if (token->kind == SCAN_STRING && len >= 2 && text[0] == '\'') {
+        text++;
+        len -= 2;
+    }
+    static const struct {
+        const char *text;
+        bool value;
+    } words[] = {{"true", true},   {"on", true},   {"yes", true}, {"1", true},
+                 {"false", false}, {"off", false}, {"no", false}, {"0", false}};
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (strlen(words[i].text) == len && strncasecmp(text, words[i].text, len) == 0) {
+            *value = words[i].value;
+            ++*at;
+            return true;
+        }
+    }
+    return error_at_token(r, *at, err, ERRCODE_INVALID_PARAMETER_VALUE,
+                          "this option requires a Boolean value");
+}
+
+/* SUBSCRIBE [TO] (name | (query)) [AS OF n] [WITH (...)], its first word at `at`, up to token `end`. */
+static bool rewrite_subscribe(struct rewrite *r, uint32_t at, uint32_t end, struct error *err)
+{
+    struct subscribe_clause *clause = ARENA_NEW(r->arena, struct subscribe_clause);
+    clause->snapshot = true;
+    clause->location = (int32_t)r->tokens[at].start;
+    uint32_t first = at, last = at;
+    at++;
+    if (is_word(r, at, "to"))
+        last = at++;
+    if (at < end && is_char(r, at, '(')) {
+        overwrite(r, first, last, "");
+        at = behind_bracket(r, at);
+    } else {
+        overwrite(r, first, last, "TABLE");
+        clause->is_relation = true;
+        if (at < end && is_name(r, at))
+            at++;
+        while (at + 1 < end && is_char(r, at, '.') && is_name(r, at + 1))
+            at += 2;
+    }
+    uint32_t options = at;
+    if (at < end && is_word(r, at, "as") && is_word(r, at + 1, "of")) {
+        at += 2;
+        if (is_word(r, at, "epoch"))
+            at++;
+        if (at >= end || r->tokens[at].kind != SCAN_NUMBER)
+            return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, NULL);
+        char *number = arena_strndup(r->arena, r->sql + r->tokens[at].start, r->tokens[at].len), *stop;
+        errno = 0;
+        clause->as_of = strtoull(number, &stop, 10);
+        if (errno != 0 || *stop != '\0')
+            return error_at_token(r, at, err, ERRCODE_INVALID_PARAMETER_VALUE, "an epoch is a whole number");
+        clause->has_as_of = true;
+        at++;
+    }
+    if (at < end && is_word(r, at, "with") && is_char(r, at + 1, '(')) {
+        bool seen_snapshot = false, seen_progress = false;
+        at += 2;
+        for (;;) {
+            bool *seen, *value;
+            if (is_word(r, at, "snapshot")) {
+                seen = &seen_snapshot;
+                value = &clause->snapshot;
+            } else if (is_word(r, at, "progress")) {
+                seen = &seen_progress;
+                value = &clause->progress;
+            } else if (is_name(r, at)) {
+                error_at_token(r, at, err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized SUBSCRIBE option");
+                return error_hint(err, "The options are snapshot and progress.");
+            } else {
+                return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, NULL);
+            }
+            if (*seen)
+                return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, "conflicting or redundant options");
+            *seen = true;
+            at++;
+            if (!option_value(r, &at, value, err))
+                return false;
+            if (is_char(r, at, ','))
+                at++;
+            else if (is_char(r, at, ')'))
+                break;
+            else
+                return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, NULL);
+        }
+        at++;
+    }
+    if (at > options)
+        overwrite(r, options, at - 1, "");
+    r->statement->subscribe = clause;
+    return true;
+}
+
+/* EMIT CHANGES, EMIT FINAL, EMIT ON WINDOW CLOSE at the end of the statement. */
+static enum statement_emit rewrite_emit(struct rewrite *r, bool changes_only)
+{
+    uint32_t n = r->count;
+    if (n > 2 && is_word(r, n - 2, "emit") && is_word(r, n - 1, "changes")) {
+        overwrite(r, n - 2, n - 1, "");
+        r->count -= 2;
+        return STATEMENT_EMIT_CHANGES;
+    }
+    if (!changes_only && n > 2 && is_word(r, n - 2, "emit") && is_word(r, n - 1, "final")) {
+        overwrite(r, n - 2, n - 1, "");
+        r->count -= 2;
+        return STATEMENT_EMIT_FINAL;
+    }
+    if (!changes_only && n > 4 && is_word(r, n - 4, "emit") && is_word(r, n - 3, "on") &&
+        is_word(r, n - 2, "window") && is_word(r, n - 1, "close")) {
+        overwrite(r, n - 4, n - 1, "");
+        r->count -= 4;
+        return STATEMENT_EMIT_FINAL;
+    }
+    return STATEMENT_EMIT_NONE;
+}
+
+/* WATERMARK FOR column AS expression, an element of the column list that opens at token `at`. */
+static bool rewrite_watermark(struct rewrite *r, uint32_t at, struct error *err)
+{
+    uint32_t end = behind_bracket(r, at), depth = 0;
+    for (uint32_t i = at; i < end; i++) {
+        if (is_char(r, i, '('))
+            depth++;
+        else if (is_char(r, i, ')'))
+            depth--;
+        bool starts = depth == 1 && (is_char(r, i, '(') || is_char(r, i, ','));
+        if (!starts || !is_word(r, i + 1, "watermark") || !is_word(r, i + 2, "for") || !is_name(r, i + 3) ||
+            !is_word(r, i + 4, "as"))
+            continue;
+        if (r->statement->watermark != NULL)
+            return error_at_token(r, i + 1, err, ERRCODE_INVALID_TABLE_DEFINITION,
+                                  "a relation can have only one watermark");
+        uint32_t stop = i + 5, inner = 0;
+        while (stop < end && !(inner == 0 && (is_char(r, stop, ',') || is_char(r, stop, ')')))) {
+            if (is_char(r, stop, '('))
+                inner++;
+            else if (is_char(r, stop, ')'))
+                inner--;
+            stop++;
+        }
+        if (stop == i + 5 || stop >= end)
+            return error_at_token(r, stop, err, ERRCODE_SYNTAX_ERROR, NULL);
+        struct watermark_clause *clause = ARENA_NEW(r->arena, struct watermark_clause);
+        uint32_t from = r->tokens[i + 5].start;
+        uint32_t to = r->tokens[stop - 1].start + r->tokens[stop - 1].len;
+        clause->column = token_name(r, i + 3);
+        clause->location = (int32_t)r->tokens[i + 3].start;
+        clause->sql = arena_strndup(r->arena, r->sql + from, to - from);
+        r->statement->watermark = clause;
+        /* with the comma before it, or, as the first element, the one behind it */
+        if (is_char(r, i, ','))
+            overwrite(r, i, stop - 1, "");
+        else
+            overwrite(r, i + 1, is_char(r, stop, ',') ? stop : stop - 1, "");
+        i = stop - 1;
+    }
+    return true;
+}
+
+/* The query behind the AS at depth 0 of CREATE ... VIEW and CREATE TABLE ... AS. */
+static void find_query(struct rewrite *r, uint32_t at)
+{
+    uint32_t depth = 0, end = r->count;
+    for (; at < r->count; at++) {
+        if (is_char(r, at, '('))
+            depth++;
+        else if (is_char(r, at, ')') && depth > 0)
+            depth--;
+        else if (depth == 0 && is_word(r, at, "as"))
+            break;
+    }
+    if (at + 1 >= r->count)
+        return;
+    if (end >= 2 && is_word(r, end - 1, "data") && is_word(r, end - 2, "with"))
+        end -= 2;
+    else if (end >= 3 && is_word(r, end - 1, "data") && is_word(r, end - 2, "no") &&
+             is_word(r, end - 3, "with"))
+        end -= 3;
+    else if (end >= 3 && is_word(r, end - 1, "option") && is_word(r, end - 2, "check"))
+        end -= is_word(r, end - 3, "with") ? 3 : 4;
+    if (end <= at + 1)
+        return;
+    uint32_t from = r->tokens[at + 1].start, to = r->tokens[end - 1].start + r->tokens[end - 1].len;
+    r->statement->query_sql = arena_strndup(r->arena, r->sql + from, to - from);
+    r->statement->query_location = (int32_t)from;
+}
+
+static bool rewrite_create(struct rewrite *r, struct error *err)
+{
+    uint32_t at = 1;
+    if (is_word(r, at, "or") && is_word(r, at + 1, "replace") && is_word(r, at + 2, "materialized")) {
+        overwrite(r, at, at + 1, "");
+        r->statement->or_replace = true;
+        at += 2;
+    } else if (is_word(r, at, "or") && is_word(r, at + 1, "replace")) {
+        at += 2;
+    }
+    if (is_word(r, at, "temp") || is_word(r, at, "temporary") || is_word(r, at, "unlogged"))
+        at++;
+    if (is_word(r, at, "stream") || is_word(r, at, "source")) {
+        r->statement->word = is_word(r, at, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;
+        overwrite(r, at, at, "TABLE");
+    } else if (!is_word(r, at, "table") && !is_word(r, at, "view") && !is_word(r, at, "materialized")) {
+        return true;
+    }
+    bool is_view = is_word(r, at, "view") || is_word(r, at, "materialized");
+    if (is_word(r, at, "materialized"))
+        r->statement->emit = rewrite_emit(r, false);
+    if (!is_view)
+        for (uint32_t i = at; i < r->count; i++)
+            if (is_char(r, i, '(')) {
+                if (!rewrite_watermark(r, i, err))
+                    return false;
+                break;
+            }
+    find_query(r, at);
+    return true;
+}
+
+/* ASOF JOIN and its like would pass as a table alias followed by an ordinary join. */
+static bool refuse_silent_aliases(struct rewrite *r, struct error *err)
+{
+    static const char *const joins[] = {"asof", "semi", "anti"};
+    static const char *const tails[] = {"emit", "final", "changes"};
+    bool seen_from = false;
+    for (uint32_t i = 1; i < r->count; i++) {
+        seen_from |= is_word(r, i, "from");
+        for (size_t j = 0; j < ARRAY_COUNT(joins); j++) {
+            if (!is_word(r, i, joins[j]) || is_word(r, i - 1, "as") || is_char(r, i - 1, '.'))
+                continue;
+            uint32_t next = i + 1;
+            if (is_word(r, next, "left") || is_word(r, next, "inner"))
+                next++;
+            if (is_word(r, next, "join")) {
+                error_at_token(r, i, err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                               j == 0 ? "ASOF JOIN is not supported"
+                                      : "SEMI JOIN and ANTI JOIN are not supported");
+                return error_hint(err, j == 0
+                                           ? "Use LEFT JOIN LATERAL (SELECT ... ORDER BY time DESC LIMIT 1)."
+                                           : "Use EXISTS or NOT EXISTS.");
+            }
+        }
+    }
+    uint32_t last = r->count - 1;
+    for (size_t j = 0; j < ARRAY_COUNT(tails) && seen_from && last > 0; j++)
+        if (is_word(r, last, tails[j]) && (is_name(r, last - 1) || is_char(r, last - 1, ')')) &&
+            !is_word(r, last - 1, "as") && !is_word(r, last - 1, "from"))
+            return error_at_token(r, last, err, ERRCODE_SYNTAX_ERROR, NULL);
+    return true;
+}
+
+static bool rewrite(struct rewrite *r, struct error *err)
+{
+    struct statement *statement = r->statement;
+    if (is_word(r, 0, "create"))
+        return rewrite_create(r, err);
+    if (is_word(r, 0, "subscribe"))
+        return rewrite_subscribe(r, 0, r->count, err);
+    if (is_word(r, 0, "drop") || is_word(r, 0, "alter") || is_word(r, 0, "truncate")) {
+        if ((is_word(r, 1, "stream") || is_word(r, 1, "source")) && is_name(r, 2)) {
+            statement->word = is_word(r, 1, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;
+            overwrite(r, 1, 1, "TABLE");
+        }
+        return true;
+    }
+    if (is_word(r, 0, "comment") && is_word(r, 1, "on") &&
+        (is_word(r, 2, "stream") || is_word(r, 2, "source"))) {
+        statement->word = is_word(r, 2, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;
+        overwrite(r, 2, 2, "TABLE");
+        return true;
+    }
+    if (is_word(r, 0, "copy") && is_char(r, 1, '(') && is_word(r, 2, "subscribe"))
+        return rewrite_subscribe(r, 2, behind_bracket(r, 1) - 1, err);
+    if (is_word(r, 0, "declare")) {
+        for (uint32_t i = 1; i + 1 < r->count; i++)
+            if (is_word(r, i, "for") && is_word(r, i + 1, "subscribe"))
+                return rewrite_subscribe(r, i + 1, r->count, err);
+    }
+    bool is_query = is_word(r, 0, "select") || is_word(r, 0, "with") || is_word(r, 0, "values") ||
+                    is_word(r, 0, "table") || is_char(r, 0, '(');
+    if (is_query || is_word(r, 0, "declare")) {
+        uint32_t emit_at = r->count >= 2 ? r->tokens[r->count - 2].start : 0;
+        if (rewrite_emit(r, true) == STATEMENT_EMIT_CHANGES) {
+            statement->subscribe = ARENA_NEW(r->arena, struct subscribe_clause);
+            statement->subscribe->snapshot = true;
+            statement->subscribe->location = (int32_t)emit_at;
+        }
+    }
+    return true;
+}
+
+bool statement_parse(struct arena *arena, const char *sql, struct statement *out, struct error *err)
+{
+    size_t len = strlen(sql);
+    *out = (struct statement){.sql = sql, .text = sql};
+    if (len > STATEMENT_BYTES_MAX)
+        return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                         "statement is too long: %zu bytes, the limit is %u", len, STATEMENT_BYTES_MAX);
+    struct scanner scanner;
+    scan_start(&scanner, sql, len);
+    struct scan_token token = scan_next(&scanner);
+    if (token.kind == SCAN_END)
+        return true;
+    if (!scan_is_word(sql, &token, "insert")) {
+        struct rewrite r = {.arena = arena, .sql = sql, .statement = out};
+        uint32_t cap = 0;
+        while (token.kind != SCAN_END && !scan_is(sql, &token, ';')) {
+            ARENA_PUSH(arena, r.tokens, r.count, cap, token);
+            token = scan_next(&scanner);
+        }
+        if (r.count == 0)
+            return true;
+        r.text = arena_strndup(arena, sql, len);
+        out->text = r.text;
+        if (!rewrite(&r, err) || !refuse_silent_aliases(&r, err))
+            return false;
+    }
+    if (!parse_text(arena, out->text, &out->parse, err))
+        return false;
+    if (out->parse->n_stmts > 1) {
+        error_set(err, ERRCODE_SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement");
+        return false;
+    }
+    out->node = out->parse->n_stmts == 1 ? out->parse->stmts[0]->stmt : NULL;
+    return true;
+}

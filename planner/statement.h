@@ -1,0 +1,91 @@
+/* statement.h: from a query string to single statements in PostgreSQL's grammar.
+ *
+ * statement_split cuts a string at its semicolons. statement_parse finds the spellings that are ours,
+ * overwrites them with PostgreSQL's words of at most the same length and blanks (so that every position in
+ * the tree is one in the user's text), keeps what it took out in side structs, and has libpg_query parse the
+ * rest:
+ *
+ *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')     CREATE TABLE  s (a int ) SUBSCRIBE
+ * TO v AS OF 7 WITH (progress)                               TABLE        v COPY (SUBSCRIBE v) TO STDOUT COPY
+ * (TABLE     v) TO STDOUT
+ *
+ * What it does not know stays PostgreSQL's syntax error. Everything lies in the arena given. */
+#ifndef MILLRACE_PLANNER_STATEMENT_H
+#define MILLRACE_PLANNER_STATEMENT_H
+
+#include "storage/base/arena.h"
+#include "storage/base/error.h"
+
+#include <pg_query/pg_query.pb-c.h>
+
+struct statement_piece {
+    uint32_t start, len;   /* bytes; without the semicolon, leading blanks and comments included */
+    int32_t position_base; /* characters before start: add it to the positions of errors */
+};
+
+/* The statements of a query string; those without any token are left out. 54000 beyond STATEMENT_BYTES_MAX,
+ * 42601 for a string or comment without end. */
+MUST_CHECK
+bool statement_split(struct arena *arena, const char *sql, size_t len, struct statement_piece **out,
+                     uint32_t *count, struct error *err);
+
+/* The word in place of TABLE in CREATE, DROP, ALTER, TRUNCATE and COMMENT. */
+enum statement_word { STATEMENT_WORD_NONE, STATEMENT_WORD_STREAM, STATEMENT_WORD_SOURCE };
+enum statement_emit { STATEMENT_EMIT_NONE, STATEMENT_EMIT_CHANGES, STATEMENT_EMIT_FINAL };
+
+struct watermark_clause {
+    const char *column;
+    const char *sql;  /* the expression */
+    int32_t location; /* byte of the column's name */
+};
+
+/* SUBSCRIBE, SELECT ... EMIT CHANGES, and SUBSCRIBE inside DECLARE and COPY: the query itself stands in the
+ * tree as a SelectStmt ("TABLE v" for a relation). */
+struct subscribe_clause {
+    bool is_relation; /* SUBSCRIBE v, not a query in parentheses */
+    bool has_as_of;
+    uint64_t as_of;
+    bool snapshot; /* WITH (snapshot = false) leaves the first rows out; default true */
+    bool progress;
+    int32_t location;
+};
+
+struct statement {
+    const char *sql;             /* as written */
+    const char *text;            /* as parsed */
+    PgQuery__ParseResult *parse; /* NULL when there is no token */
+    const PgQuery__Node *node;   /* the statement, or NULL */
+    enum statement_word word;
+    bool or_replace;          /* CREATE OR REPLACE MATERIALIZED VIEW */
+    enum statement_emit emit; /* of CREATE MATERIALIZED VIEW */
+    struct watermark_clause *watermark;
+    struct subscribe_clause *subscribe;
+    const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, CREATE TABLE AS: the query's text; else NULL */
+    int32_t query_location; /* its first byte in sql */
+};
+
+/* Parses text that holds one statement (more are 42601). Positions in errors are 1-based characters in sql.
+ */
+MUST_CHECK
+bool statement_parse(struct arena *arena, const char *sql, struct statement *out, struct error *err);
+/* A tree of any text in PostgreSQL's own grammar: stored expressions and queries. 54001 when nested too
+ * deeply. */
+MUST_CHECK
+bool statement_parse_plain(struct arena *arena, const char *text, PgQuery__ParseResult **out,
+                           struct error *err);
+/* The expression of "SELECT <sql>": defaults, checks, watermarks as stored. */
+MUST_CHECK
+bool statement_parse_expression(struct arena *arena, const char *sql, PgQuery__Node **out, struct error *err);
+/* An expression's tree as text again, in the arena. */
+MUST_CHECK
+bool statement_expression_text(struct arena *arena, const PgQuery__Node *node, const char **out,
+                               struct error *err);
+/* Characters in the first `bytes` bytes of UTF-8 text. */
+int32_t statement_characters(const char *text, size_t bytes);
+/* Appends name, in double quotes when it needs them to be read back as itself. */
+struct strbuf;
+void statement_quote_name(const char *name, struct strbuf *out);
+/* Appends 'text', quotes doubled. */
+void statement_quote_text(const char *text, struct strbuf *out);
+
+#endif

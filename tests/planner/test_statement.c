@@ -1,0 +1,215 @@
+/* Splitting, our own spellings and positions, and what happens to hostile text. */
+#include "planner/scan.h"
+#include "planner/statement.h"
+#include "storage/base/limits.h"
+#include "storage/base/strbuf.h"
+#include "tests/test.h"
+
+static struct arena arena;
+
+static const char *split(const char *sql)
+{
+    static struct strbuf out;
+    struct statement_piece *pieces;
+    uint32_t count;
+    struct error err;
+    strbuf_reset(&out);
+    if (!statement_split(&arena, sql, strlen(sql), &pieces, &count, &err)) {
+        strbuf_addf(&out, "%s %s @%d", error_sqlstate(err.code), err.message, err.position);
+        return out.data;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        strbuf_addf(&out, "[%d:%.*s]", pieces[i].position_base, (int)pieces[i].len, sql + pieces[i].start);
+    return strbuf_text(&out);
+}
+
+TEST(splits)
+{
+    EXPECT_TEXT(split("select 1; select 2"), "[0:select 1][9: select 2]");
+    EXPECT_TEXT(split("SUBSCRIBE v; select 1;;  ; -- end"), "[0:SUBSCRIBE v][12: select 1]");
+    EXPECT_TEXT(split("select ';' || $$;$$ || $a$ ; $$ $a$ /* ; /* ; */ */ ; x"),
+                "[0:select ';' || $$;$$ || $a$ ; $$ $a$ /* ; /* ; */ */ ][53: x]");
+    EXPECT_TEXT(split("select E'\\';' ; select \"a;\"\"b\""), "[0:select E'\\';' ][15: select \"a;\"\"b\"]");
+    EXPECT_TEXT(split("create rule r as on x do (a; b); y"), "[0:create rule r as on x do (a; b)][32: y]");
+    EXPECT_TEXT(split("select 'äö'; x"), "[0:select 'äö'][12: x]");
+    EXPECT_TEXT(split(""), "");
+    EXPECT_TEXT(split("  -- only\n"), "");
+    EXPECT_TEXT(split("select 'ä'; select 'abc"), "42601 unterminated quoted string at or near \"'abc\" @20");
+    EXPECT_TEXT(split("select 1 /* x"), "42601 unterminated /* comment at or near \"/* x\" @10");
+    EXPECT_TEXT(split("select 1--;\n;b"), "[0:select 1--;\n][13:b]");
+    EXPECT_TEXT(split("select 1+-2;b"), "[0:select 1+-2][12:b]");
+    EXPECT_TEXT(split("select a$1;b"), "[0:select a$1][11:b]");
+    EXPECT_TEXT(split("create function f() returns int begin atomic select case when true then 1 end; select "
+                      "2; end; x"),
+                "[0:create function f() returns int begin atomic select case when true then 1 end; select 2; "
+                "end][93: x]");
+}
+
+static const char *rewritten(const char *sql, struct statement *statement)
+{
+    static char text[600];
+    struct error err;
+    if (!statement_parse(&arena, sql, statement, &err)) {
+        snprintf(text, sizeof(text), "%s %s @%d", error_sqlstate(err.code), err.message, err.position);
+        return text;
+    }
+    return statement->text;
+}
+
+TEST(streams)
+{
+    struct statement s;
+    EXPECT_TEXT(rewritten("CREATE STREAM s (a int)", &s), "CREATE TABLE  s (a int)");
+    EXPECT_INT(s.word, STATEMENT_WORD_STREAM);
+    EXPECT_INT(s.node->node_case, PG_QUERY__NODE__NODE_CREATE_STMT);
+    EXPECT_TEXT(rewritten("create source IF NOT EXISTS \"s\" (a int) with (connector = 'generator')", &s),
+                "create TABLE  IF NOT EXISTS \"s\" (a int) with (connector = 'generator')");
+    EXPECT_INT(s.word, STATEMENT_WORD_SOURCE);
+    EXPECT_TEXT(
+        rewritten("create stream s (ts timestamptz, watermark for \"T\"\"s\" as ts - interval '5 s' * (1,2), "
+                  "b int)",
+                  &s),
+        "create TABLE  s (ts timestamptz                                                     , b int)");
+    EXPECT_TEXT(s.watermark->column, "T\"s");
+    EXPECT_TEXT(s.watermark->sql, "ts - interval '5 s' * (1,2)");
+    EXPECT_INT(s.watermark->location, 47);
+    rewritten("create stream s (watermark for ts as ts, ts timestamptz)", &s);
+    EXPECT_INT(s.node->create_stmt->n_table_elts, 1);
+    EXPECT_TEXT(rewritten("create stream s (a int, watermark for a as a, watermark for b as b)", &s),
+                "42P16 a relation can have only one watermark @47");
+    EXPECT_TEXT(rewritten("create table watermark (watermark int, \"for\" int)", &s),
+                "create table watermark (watermark int, \"for\" int)");
+    EXPECT(s.watermark == NULL);
+    EXPECT_TEXT(rewritten("drop stream if exists s cascade", &s), "drop TABLE  if exists s cascade");
+    EXPECT_TEXT(rewritten("truncate stream s", &s), "truncate TABLE  s");
+    EXPECT_TEXT(rewritten("truncate stream", &s), "truncate stream");
+    EXPECT_INT(s.word, STATEMENT_WORD_NONE);
+    EXPECT_TEXT(rewritten("comment on stream s is 'x'", &s), "comment on TABLE  s is 'x'");
+}
+
+TEST(subscribe)
+{
+    struct statement s;
+    EXPECT_TEXT(rewritten("SUBSCRIBE v", &s), "TABLE     v");
+    EXPECT(s.subscribe->is_relation && s.subscribe->snapshot && !s.subscribe->progress);
+    EXPECT_INT(s.node->node_case, PG_QUERY__NODE__NODE_SELECT_STMT);
+    EXPECT_TEXT(rewritten("subscribe to a.\"B\" as of 17 with (snapshot = false, progress)", &s),
+                "TABLE        a.\"B\"                                           ");
+    EXPECT(!s.subscribe->snapshot && s.subscribe->progress && s.subscribe->has_as_of);
+    EXPECT_INT(s.subscribe->as_of, 17);
+    EXPECT_TEXT(rewritten("subscribe (select 1 as a) with (progress = 'on')", &s),
+                "          (select 1 as a)                       ");
+    EXPECT(!s.subscribe->is_relation && s.subscribe->progress);
+    EXPECT_TEXT(rewritten("declare c cursor for subscribe v as of 3", &s),
+                "declare c cursor for TABLE     v        ");
+    EXPECT_INT(s.node->node_case, PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT);
+    EXPECT_TEXT(rewritten("copy (subscribe v with (progress)) to stdout", &s),
+                "copy (TABLE     v                ) to stdout");
+    EXPECT(s.subscribe != NULL && s.subscribe->progress);
+    EXPECT_TEXT(rewritten("select a from b where c emit changes", &s),
+                "select a from b where c             ");
+    EXPECT(s.subscribe != NULL && !s.subscribe->is_relation);
+    EXPECT_TEXT(rewritten("select a as emit, b changes from b", &s), "select a as emit, b changes from b");
+    EXPECT(s.subscribe == NULL);
+    EXPECT_TEXT(rewritten("subscribe v with (speed = 1)", &s), "22023 unrecognized SUBSCRIBE option @19");
+    EXPECT_TEXT(rewritten("subscribe v with (progress, progress)", &s),
+                "42601 conflicting or redundant options @29");
+    EXPECT_TEXT(rewritten("subscribe", &s), "42601 syntax error at end of input @10");
+    EXPECT_TEXT(rewritten("subscribe v frm x", &s), "42601 syntax error at or near \"frm\" @13");
+}
+
+TEST(views)
+{
+    struct statement s;
+    rewritten("create materialized view v with (emit = final) as\n select 1 as a with no data", &s);
+    EXPECT_TEXT(s.query_sql, "select 1 as a");
+    EXPECT_INT(s.query_location, 51);
+    rewritten("create or replace materialized view v as select 1 emit on window close", &s);
+    EXPECT(s.or_replace);
+    EXPECT_INT(s.emit, STATEMENT_EMIT_FINAL);
+    EXPECT_TEXT(s.query_sql, "select 1");
+    rewritten("create or replace view v (a) as (select 1) with check option", &s);
+    EXPECT(!s.or_replace && s.node->view_stmt->replace);
+    EXPECT_TEXT(s.query_sql, "(select 1)");
+    rewritten("create table t as table u with data", &s);
+    EXPECT_TEXT(s.query_sql, "table u");
+    rewritten("create table t (a int generated always as (1) stored)", &s);
+    EXPECT(s.query_sql == NULL);
+}
+
+TEST(errors)
+{
+    struct statement s;
+    EXPECT_TEXT(rewritten("select 'äöü', 'ä' frm frm frm", &s), "42601 syntax error at or near \"frm\" @23");
+    EXPECT_TEXT(rewritten("select * from a asof join b on true", &s), "0A000 ASOF JOIN is not supported @17");
+    EXPECT_TEXT(rewritten("select * from a asof left join b on true", &s),
+                "0A000 ASOF JOIN is not supported @17");
+    EXPECT_TEXT(rewritten("select * from s final", &s), "42601 syntax error at or near \"final\" @17");
+    EXPECT_TEXT(rewritten("select 1; select 2", &s),
+                "42601 cannot insert multiple commands into a prepared statement @0");
+    EXPECT_TEXT(rewritten(" -- nothing", &s), " -- nothing");
+    EXPECT(s.node == NULL);
+}
+
+static const char *repeated(const char *head, const char *part, uint32_t times, const char *tail)
+{
+    struct strbuf text = STRBUF_INIT;
+    strbuf_adds(&text, head);
+    for (uint32_t i = 0; i < times; i++)
+        strbuf_adds(&text, part);
+    strbuf_adds(&text, tail);
+    struct statement s;
+    struct error err;
+    const char *result = statement_parse(&arena, text.data, &s, &err) ? "ok" : error_sqlstate(err.code);
+    strbuf_release(&text);
+    return result;
+}
+
+TEST(deep_nesting)
+{
+    EXPECT_TEXT(repeated("select ", "(", 1000000, ""), "54001");
+    EXPECT_TEXT(repeated("select 1", "+1", 1000000, ""), "54001");
+    EXPECT_TEXT(repeated("select ", "not ", 100000, "true"), "54001");
+    EXPECT_TEXT(repeated("select 1", "::int", 100000, ""), "54001");
+    EXPECT_TEXT(repeated("select 1", " union select 1", 100000, ""), "54001");
+    EXPECT_TEXT(repeated("select * from a", " cross join a", 100000, ""), "54001");
+    EXPECT_TEXT(repeated("select ", "case when true then ", 100000, "1"), "54001");
+    EXPECT_TEXT(repeated("select ", "array[", 100000, "1"), "54001");
+    EXPECT_TEXT(repeated("select 1", "::int", 1900, ""), "ok");
+    EXPECT_TEXT(repeated("select 1", "+1", 1900, ""), "ok");
+    EXPECT_TEXT(repeated("select a", " and a", 20000, ""), "ok");
+    EXPECT_TEXT(repeated("insert into t values (1)", ", (1 + 2, 'a')", 20000, ""), "ok");
+}
+
+TEST(stored_expressions)
+{
+    PgQuery__Node *node;
+    const char *text;
+    struct error err;
+    EXPECT(statement_parse_expression(&arena, "a + 1 -- x", &node, &err));
+    EXPECT(statement_expression_text(&arena, node, &text, &err));
+    EXPECT_TEXT(text, "a + 1");
+    EXPECT(!statement_parse_expression(&arena, "1) from (select 1", &node, &err));
+    struct strbuf out = STRBUF_INIT;
+    const char *names[] = {"abc", "Abc", "select", "a\"b", "name", "9a", "ä", ""};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        statement_quote_name(names[i], &out);
+        strbuf_addc(&out, ' ');
+    }
+    EXPECT_TEXT(out.data, "abc \"Abc\" \"select\" \"a\"\"b\" name \"9a\" \"ä\" \"\" ");
+    strbuf_release(&out);
+}
+
+int main(void)
+{
+    arena_init(&arena, NULL);
+    RUN(splits);
+    RUN(streams);
+    RUN(subscribe);
+    RUN(views);
+    RUN(errors);
+    RUN(deep_nesting);
+    RUN(stored_expressions);
+    arena_release(&arena);
+    return test_result();
+}
