@@ -9,5 +9,7 @@
 bool expr_arg_is_private(const struct expr *expr, uint32_t arg);
 /* Equal expressions (expr_equal) have equal hashes; not stable between runs. */
 uint64_t expr_hash(const struct expr *expr);
+/* The same value with its constant parts evaluated; shares unchanged nodes. */
+const struct expr *expr_fold(struct arena *arena, const struct expr *expr);
 
 #endif
