@@ -1,0 +1,97 @@
+/* op_aggregate.h: what the files of the aggregate operator share: groups, DISTINCT sets, ordered multisets.
+ * Internal.
+ *
+ * A group is the payload of a slot of the groups table: a header and one area per call. Calls get their rows
+ * through feeds: a feed names the columns, the FILTER and where the rows go (a call's `add`, or an ordered
+ * multiset that several calls may read). */
+#ifndef MILLRACE_OPERATORS_OP_AGGREGATE_H
+#define MILLRACE_OPERATORS_OP_AGGREGATE_H
+
+#include "executor/aggregate.h"
+#include "executor/operators/op_common.h"
+#include "storage/state/hashed_table.h"
+#include "storage/state/ordered_table.h"
+
+struct agg_group {
+    int64_t rows;
+    uint64_t number; /* never used twice: names the group in DISTINCT sets and multisets */
+    uint32_t stamp;  /* tick in which it was touched last */
+    uint32_t touched;
+    /* call areas follow */
+};
+
+/* ---- ordered multisets (op_aggregate_values.c) ---- */
+
+/* The values of all groups in one ordered table: group number, order, identity -> count. */
+struct agg_value_set {
+    struct ordered_table *table;
+    uint32_t columns_count; /* arguments, then ORDER BY columns */
+    struct sort_key *keys;  /* positions in those columns */
+    uint32_t keys_count;
+    bool needs_identity; /* the order alone does not tell values apart */
+    bool by_arrival;
+    uint64_t arrivals;
+    uint32_t count_offset; /* of the int64 count of values in the group */
+    struct strbuf key;
+};
+
+struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql_type *types,
+                                           uint32_t columns_count, uint32_t args_count,
+                                           const struct sort_key *order, uint32_t order_count,
+                                           bool by_arrival, struct account *account);
+void agg_value_set_destroy(struct agg_value_set *set);
+/* Rows selection[0..count) of the columns; groups[i] and weights as for aggregate_row.add (weights by row
+ * number). */
+void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32_t rows,
+                       const uint32_t *selection, uint32_t count, const int64_t *weights,
+                       struct agg_group *const *groups);
+/* Value of an ordered aggregate for a group; false with *call->error filled. */
+bool agg_value_set_collect(struct agg_value_set *set, struct agg_call *call, struct agg_group *group,
+                           struct datum *result);
+
+/* ---- feeds and DISTINCT (op_aggregate_feed.c) ---- */
+
+struct agg_feed {
+    uint32_t columns_count;
+    uint32_t *columns;     /* input columns: arguments, then ORDER BY columns */
+    uint32_t strict_count; /* the first of them that must not be NULL */
+    int32_t filter;
+    struct agg_distinct *distinct; /* NULL: all rows */
+    uint32_t variant;
+    uint32_t *distinct_map;       /* for each of `columns`: which column of the set */
+    struct agg_value_set *values; /* NULL: the call's add */
+    struct agg_call *call;
+    uint32_t offset; /* of the call's area in the group */
+};
+
+/* Counts per (group, argument values) for calls with DISTINCT over the same argument columns; one count per
+ * FILTER. */
+struct agg_distinct {
+    struct hashed_table *table;
+    uint32_t columns_count;
+    uint32_t *columns;
+    uint32_t variants_count;
+    struct agg_variant {
+        int32_t filter;
+        uint32_t strict_count;
+    } * variants;
+};
+
+/* Buffers of one push; all have BATCH_ROWS_MAX entries. */
+struct agg_buffers {
+    uint32_t selection[BATCH_ROWS_MAX];
+    uint64_t hashes[BATCH_ROWS_MAX];
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t inserted[BATCH_ROWS_MAX];
+    void *states[BATCH_ROWS_MAX];
+    struct agg_group *groups[BATCH_ROWS_MAX];
+    struct agg_group *picked[BATCH_ROWS_MAX];
+    int64_t weights[BATCH_ROWS_MAX];
+};
+
+/* Feeds a batch whose row i belongs to buffers->groups[i] to every feed and DISTINCT set. */
+void agg_feed_all(struct agg_feed *feeds, uint32_t feeds_count, struct agg_distinct *distincts,
+                  uint32_t distincts_count, const struct batch *change, struct agg_buffers *buffers,
+                  struct arena *scratch);
+
+#endif
