@@ -1,9 +1,10 @@
 /* engine.h: the tick: one clock, one total order of everything that changes.
  *
- * The engine's own thread (worker 0) closes ticks: it takes whatever transactions are staged (capped), gives them the next epoch and the clock,
- * checks and applies each as a whole, hands the tick to the log, runs every dataflow the changes reach, once, in
- * topological order, and publishes the epoch when it is both computed and durable. No timer: the next tick starts when the last
- * ended. DDL runs on the same thread between ticks, so it has its place in the same order.
+ * The engine's own thread (worker 0) closes ticks: it takes whatever transactions are staged (capped), gives
+ * them the next epoch and the clock, checks and applies each as a whole, hands the tick to the log, runs
+ * every dataflow the changes reach, once, in topological order, and publishes the epoch when it is both
+ * computed and durable. No timer: the next tick starts when the last ended. DDL runs on the same thread
+ * between ticks, so it has its place in the same order.
  *
  * All functions may be called by any thread unless said otherwise. */
 #ifndef MILLRACE_EXECUTOR_ENGINE_H
@@ -18,11 +19,11 @@ struct engine;
 struct tick_log; /* storage/disk/tick_log.h */
 
 struct engine_options {
-    uint32_t shards;          /* worker threads and shards of every state; at least 1 */
-    uint64_t first_epoch;     /* where the log ended: the next tick is first_epoch + 1 */
-    struct tick_log *log;     /* NULL: nothing is durable (tests) */
+    uint32_t shards;      /* worker threads and shards of every state; at least 1 */
+    uint64_t first_epoch; /* where the log ended: the next tick is first_epoch + 1 */
+    struct tick_log *log; /* NULL: nothing is durable (tests) */
     struct account *account;
-    uint32_t tick_rows_max;   /* 0: TICK_ROWS_MAX; 1: every transaction is a tick of its own (tests) */
+    uint32_t tick_rows_max; /* 0: TICK_ROWS_MAX; 1: every transaction is a tick of its own (tests) */
 };
 
 struct engine *engine_create(const struct engine_options *options);
@@ -33,23 +34,29 @@ uint32_t engine_shards(const struct engine *engine);
 
 /* ---- DDL: each waits until the engine has done it at a tick boundary ---- */
 
-MUST_CHECK bool engine_create_relation(struct engine *engine, const struct relation_desc *desc,
-                                       struct relation **out, struct error *err);
-/* Builds the dataflow of `plan` (whose life the engine takes over with `plan_arena`: released when the view goes), fills it from the present
- * contents of its inputs and keeps it up to date from that epoch on. env: settings recorded with the view;
- * copied. cancel may be NULL. desc->append_only and key come from the plan. */
-MUST_CHECK bool engine_create_view(struct engine *engine, const struct relation_desc *desc, struct plan *plan,
-                                   struct arena *plan_arena, const struct eval_env *env, const _Atomic bool *cancel,
-                                   struct relation **out, struct error *err);
-/* 55006 when other views still depend on it (the catalog has checked before). The rows live on while somebody holds a
- * reference. */
-MUST_CHECK bool engine_drop_relation(struct engine *engine, struct relation *relation, struct error *err);
-MUST_CHECK bool engine_create_index(struct engine *engine, struct relation *relation, const uint32_t *columns,
-                                    uint32_t columns_count, bool is_unique, const char *name, uint32_t *index,
-                                    struct error *err);
-MUST_CHECK bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index,
-                                  struct error *err);
-/* Runs fn(ctx) on the engine's thread between two ticks: catalog switches that must have a place in the order. */
+MUST_CHECK
+bool engine_create_relation(struct engine *engine, const struct relation_desc *desc, struct relation **out,
+                            struct error *err);
+/* Builds the dataflow of `plan` (whose life the engine takes over with `plan_arena`: released when the view
+ * goes), fills it from the present contents of its inputs and keeps it up to date from that epoch on. env:
+ * settings recorded with the view; copied. cancel may be NULL. desc->append_only and key come from the plan.
+ */
+MUST_CHECK
+bool engine_create_view(struct engine *engine, const struct relation_desc *desc, struct plan *plan,
+                        struct arena *plan_arena, const struct eval_env *env, const _Atomic bool *cancel,
+                        struct relation **out, struct error *err);
+/* 55006 when other views still depend on it (the catalog has checked before). The rows live on while somebody
+ * holds a reference. */
+MUST_CHECK
+bool engine_drop_relation(struct engine *engine, struct relation *relation, struct error *err);
+MUST_CHECK
+bool engine_create_index(struct engine *engine, struct relation *relation, const uint32_t *columns,
+                         uint32_t columns_count, bool is_unique, const char *name, uint32_t *index,
+                         struct error *err);
+MUST_CHECK
+bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
+/* Runs fn(ctx) on the engine's thread between two ticks: catalog switches that must have a place in the
+ * order. */
 void engine_at_boundary(struct engine *engine, void (*fn)(void *ctx), void *ctx);
 
 /* ---- DML ---- */
@@ -63,38 +70,45 @@ struct txn_read {
     struct relation *relation; /* contents this transaction's writes depend on as a whole */
 };
 struct engine_txn {
-    uint64_t snapshot;       /* what it read; 0 when it read nothing */
+    uint64_t snapshot; /* what it read; 0 when it read nothing */
     uint32_t changes_count;
     struct txn_change *changes; /* in statement order; constraint checks see their sum */
     uint32_t reads_count;
-    struct txn_read *reads;  /* 40001 when one of these changed after `snapshot` */
+    struct txn_read *reads; /* 40001 when one of these changed after `snapshot` */
 };
-/* Applies the transaction as a whole in the next tick and waits until that tick is computed and durable: *epoch. Fails as a whole and changes
- * nothing: 23505 with constraint name and the key in the detail; 40001 when a deleted row is gone or a read
- * relation changed; 53100, 58030 when the log cannot be written. The caller keeps ownership of everything. */
-MUST_CHECK bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch,
-                              struct error *err);
-/* The same without waiting for the end: done(ctx, epoch, err or NULL) is called once from the engine's or the log's
- * thread. The transaction's memory must live until then. Blocks only while the staging area is full. */
+/* Applies the transaction as a whole in the next tick and waits until that tick is computed and durable:
+ * *epoch. Fails as a whole and changes nothing: 23505 with constraint name and the key in the detail; 40001
+ * when a deleted row is gone or a read relation changed; 53100, 58030 when the log cannot be written. The
+ * caller keeps ownership of everything. */
+MUST_CHECK
+bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch, struct error *err);
+/* The same without waiting for the end: done(ctx, epoch, err or NULL) is called once from the engine's or the
+ * log's thread. The transaction's memory must live until then. Blocks only while the staging area is full. */
 void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
                          void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx);
-/* Recovery, before any other use: applies the changes of a logged tick without logging or constraint checks. */
-MUST_CHECK bool engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, const struct txn_change *changes,
-                              uint32_t changes_count, struct error *err);
+/* Recovery, before any other use: applies the changes of a logged tick without logging or constraint checks.
+ */
+MUST_CHECK
+bool engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, const struct txn_change *changes,
+                   uint32_t changes_count, struct error *err);
 
 /* ---- change streams ---- */
 
 struct subscription;
-/* Follows a table, stream or view from a tick boundary on: *epoch is the epoch of the snapshot to show first (opened for the caller, who
- * closes it with snapshot_close); every later change comes from subscription_next, epoch by epoch. */
-MUST_CHECK bool engine_subscribe(struct engine *engine, struct relation *relation, struct subscription **out,
-                                 uint64_t *epoch, struct error *err);
-/* Waits until there is something new, the deadline (clock_monotonic_ns; 0: none) passes or *cancel becomes true. *rows: the
- * consolidated net change of one tick, deletes before inserts (borrowed until the next call), or NULL when only time passed;
- * *epoch: all changes up to it have been given. false: 53400 when the reader was too slow, 42P01 when the
- * relation was dropped, 57014 when cancelled. Only durable epochs are given. */
-MUST_CHECK bool subscription_next(struct subscription *subscription, int64_t deadline_ns, const _Atomic bool *cancel,
-                                  uint64_t *epoch, const struct batch **rows, struct error *err);
+/* Follows a table, stream or view from a tick boundary on: *epoch is the epoch of the snapshot to show first
+ * (opened for the caller, who closes it with snapshot_close); every later change comes from
+ * subscription_next, epoch by epoch. */
+MUST_CHECK
+bool engine_subscribe(struct engine *engine, struct relation *relation, struct subscription **out,
+                      uint64_t *epoch, struct error *err);
+/* Waits until there is something new, the deadline (clock_monotonic_ns; 0: none) passes or *cancel becomes
+ * true. *rows: the consolidated net change of one tick, deletes before inserts (borrowed until the next
+ * call), or NULL when only time passed; *epoch: all changes up to it have been given. false: 53400 when the
+ * reader was too slow, 42P01 when the relation was dropped, 57014 when cancelled. Only durable epochs are
+ * given. */
+MUST_CHECK
+bool subscription_next(struct subscription *subscription, int64_t deadline_ns, const _Atomic bool *cancel,
+                       uint64_t *epoch, const struct batch **rows, struct error *err);
 /* Wakes a waiting subscription_next so that it looks at its cancel flag. */
 void engine_wake_subscribers(struct engine *engine);
 void subscription_end(struct subscription *subscription);
@@ -102,7 +116,8 @@ void subscription_end(struct subscription *subscription);
 struct engine_stats {
     uint64_t epoch_visible, epoch_computed, epoch_durable;
     uint64_t ticks, transactions, rows_in;
-    uint64_t rows_processed; /* rows handed to operators, all views together: the incremental-work test reads it */
+    uint64_t
+        rows_processed; /* rows handed to operators, all views together: the incremental-work test reads it */
     int64_t busy_ns;
 };
 void engine_stats(struct engine *engine, struct engine_stats *out);

@@ -1,14 +1,16 @@
 /* operator.h: what an operator is, and how changes flow through operators.
  *
- * A plan becomes a graph of operators (dataflow.h). In one tick every operator gets its input by any number of `push`
- * calls per port, then exactly one `finish`, when all of its inputs have finished. It hands rows on with operator_emit
- * during either. Batches are borrowed for the duration of the call; whoever keeps rows copies them (into ctx->tick_arena
- * when they are needed until the end of the tick). Emitted batches hold at most BATCH_ROWS_MAX rows; so do pushed ones.
+ * A plan becomes a graph of operators (dataflow.h). In one tick every operator gets its input by any number
+ * of `push` calls per port, then exactly one `finish`, when all of its inputs have finished. It hands rows on
+ * with operator_emit during either. Batches are borrowed for the duration of the call; whoever keeps rows
+ * copies them (into ctx->tick_arena when they are needed until the end of the tick). Emitted batches hold at
+ * most BATCH_ROWS_MAX rows; so do pushed ones.
  *
- * Two modes share all of this. CONTINUOUS: a view's dataflow lives for long and sees changes tick by tick; the first
- * tick (ctx->initial) brings the inputs' whole contents. ONE_SHOT: a SELECT is a single tick over a snapshot
- * (ctx->initial is true as well): nothing needs to be remembered after finish, so memory is kept low; children
- * finish in the order of dataflow_build: a join's right child is complete before its left child starts.
+ * Two modes share all of this. CONTINUOUS: a view's dataflow lives for long and sees changes tick by tick;
+ * the first tick (ctx->initial) brings the inputs' whole contents. ONE_SHOT: a SELECT is a single tick over a
+ * snapshot (ctx->initial is true as well): nothing needs to be remembered after finish, so memory is kept
+ * low; children finish in the order of dataflow_build: a join's right child is complete before its left child
+ * starts.
  *
  * Graph and state belong to one shard: an operator is called by one thread at a time. */
 #ifndef MILLRACE_EXECUTOR_OPERATOR_H
@@ -25,59 +27,64 @@ enum dataflow_mode { DATAFLOW_ONE_SHOT, DATAFLOW_CONTINUOUS };
 /* Shared by all operators of one shard of one dataflow. */
 struct op_context {
     enum dataflow_mode mode;
-    bool initial;                /* this tick brings everything from the start */
+    bool initial; /* this tick brings everything from the start */
     uint32_t shard, shards_count;
-    struct arena *plan_arena;    /* lives as long as the dataflow */
-    struct arena *tick_arena;    /* reset at the end of each tick; ONE_SHOT: released with the statement */
-    struct account *account;     /* state is charged here */
-    const struct eval_env *env;  /* of this tick or statement */
-    bool collect_errors;         /* CONTINUOUS: rows whose expressions fail go to op_error_row; else they fail the call */
-    void *owner;                 /* dataflow internals: where op_error_row puts its rows */
-    bool stop;                   /* ONE_SHOT: the sink wants no more rows (LIMIT reached): sources stop early */
+    struct arena *plan_arena;   /* lives as long as the dataflow */
+    struct arena *tick_arena;   /* reset at the end of each tick; ONE_SHOT: released with the statement */
+    struct account *account;    /* state is charged here */
+    const struct eval_env *env; /* of this tick or statement */
+    bool collect_errors; /* CONTINUOUS: rows whose expressions fail go to op_error_row; else they fail the
+                            call */
+    void *owner;         /* dataflow internals: where op_error_row puts its rows */
+    bool stop;           /* ONE_SHOT: the sink wants no more rows (LIMIT reached): sources stop early */
 };
 
 struct operator_class {
     const char *name;
     size_t bytes; /* of the operator's struct, which begins with struct operator */
     /* NULL entries: open nothing to do; push CHECKs; finish, close nothing; state_* 0. */
-    bool (*open)(struct operator *op, const struct plan *plan, struct error *err);
-    bool (*push)(struct operator *op, uint32_t port, const struct batch *change, struct error *err);
-    bool (*finish)(struct operator *op, struct error *err);
-    void (*close)(struct operator *op);
-    int64_t (*state_bytes)(const struct operator *op);
-    uint64_t (*state_rows)(const struct operator *op);
+    bool (*open)(struct operator* op, const struct plan *plan, struct error *err);
+    bool (*push)(struct operator* op, uint32_t port, const struct batch *change, struct error *err);
+    bool (*finish)(struct operator* op, struct error *err);
+    void (*close)(struct operator* op);
+    int64_t (*state_bytes)(const struct operator* op);
+    uint64_t (*state_rows)(const struct operator* op);
 };
 
 struct operator_edge {
-    struct operator *to;
+    struct operator* to;
     uint32_t port;
 };
 
-struct operator {
+struct operator
+{
     const struct operator_class *class;
-    const struct plan *plan;      /* NULL for operators that no plan node asked for */
+    const struct plan *plan; /* NULL for operators that no plan node asked for */
     struct op_context *ctx;
-    uint32_t columns_count;       /* of its output */
+    uint32_t columns_count; /* of its output */
     const struct sql_type *types;
     uint32_t edges_count;
-    struct operator_edge *edges;  /* consumers, in the same shard */
-    struct operator **inputs;     /* by port */
+    struct operator_edge *edges; /* consumers, in the same shard */
+    struct operator** inputs;    /* by port */
     uint32_t inputs_count;
-    uint32_t inputs_finished;     /* this tick; managed by the dataflow */
-    bool dirty;                   /* this tick; managed by the dataflow */
+    uint32_t inputs_finished; /* this tick; managed by the dataflow */
+    bool dirty;               /* this tick; managed by the dataflow */
     /* statistics since creation */
     uint64_t rows_in, rows_out, batches_in;
     int64_t busy_ns;
 };
 
 /* Hands rows to every consumer: cuts batches over BATCH_ROWS_MAX; empty ones are dropped. */
-MUST_CHECK bool operator_emit(struct operator *op, const struct batch *change, struct error *err);
-/* A row of `change` failed with `error` while this operator worked on it: with collect_errors it is kept as data (with the row's
- * weight) and true is returned, else *err = *error and false. */
-MUST_CHECK bool op_error_row(struct operator *op, const struct batch *change, uint32_t row, const struct error *error,
-                             struct error *err);
+MUST_CHECK
+bool operator_emit(struct operator* op, const struct batch *change, struct error *err);
+/* A row of `change` failed with `error` while this operator worked on it: with collect_errors it is kept as
+ * data (with the row's weight) and true is returned, else *err = *error and false. */
+MUST_CHECK
+bool op_error_row(struct operator* op, const struct batch *change, uint32_t row, const struct error *error,
+                  struct error *err);
 /* The same for results of a group: message with weight (+1 appears, -1 disappears). */
-MUST_CHECK bool op_error_weight(struct operator *op, int64_t weight, const struct error *error, struct error *err);
+MUST_CHECK
+bool op_error_weight(struct operator* op, int64_t weight, const struct error *error, struct error *err);
 
 /* ---- the operators (executor/operators/op_*.c) ---- */
 
@@ -96,17 +103,19 @@ extern const struct operator_class op_over_class;        /* PLAN_OVER */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 
-/* op_arrange keeps an arrangement keyed by the child's join keys; it applies its input as it is pushed, passes each batch on
- * after applying it, and drops nothing: rows with NULL keys are kept too. Call before open. */
+/* op_arrange keeps an arrangement keyed by the child's join keys; it applies its input as it is pushed,
+ * passes each batch on after applying it, and drops nothing: rows with NULL keys are kept too. Call before
+ * open. */
 struct arrangement;
-void op_arrange_setup(struct operator *op, const uint32_t *key_columns, uint32_t key_count);
-struct arrangement *op_arrange_state(struct operator *op);
-/* The join's sides: NULL when a side is not arranged (only the left one, ONE_SHOT, kinds other than FULL). Call before open.
- * A tick of a CONTINUOUS join: both arrangements hold the new contents when finish is called (its inputs, the arrange operators or
- * the relation's shared arrangement, come before it), and the pushed changes are what was added in this tick:
- *   out = dL x R + L x dR - dL x dR   (L, R new), and for LEFT, FULL, SEMI, ANTI the rows whose match count crossed zero. In an initial tick only
- *   L x R (and unmatched rows) is computed, once, streaming from the left arrangement in finish (ONE_SHOT without left
- *   arrangement: streaming in push on port 0). */
-void op_join_setup(struct operator *op, struct arrangement *left, struct arrangement *right);
+void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count);
+struct arrangement *op_arrange_state(struct operator* op);
+/* The join's sides: NULL when a side is not arranged (only the left one, ONE_SHOT, kinds other than FULL).
+ * Call before open. A tick of a CONTINUOUS join: both arrangements hold the new contents when finish is
+ * called (its inputs, the arrange operators or the relation's shared arrangement, come before it), and the
+ * pushed changes are what was added in this tick: out = dL x R + L x dR - dL x dR   (L, R new), and for LEFT,
+ * FULL, SEMI, ANTI the rows whose match count crossed zero. In an initial tick only L x R (and unmatched
+ * rows) is computed, once, streaming from the left arrangement in finish (ONE_SHOT without left arrangement:
+ * streaming in push on port 0). */
+void op_join_setup(struct operator* op, struct arrangement *left, struct arrangement *right);
 
 #endif

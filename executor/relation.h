@@ -1,9 +1,9 @@
 /* relation.h: a stored relation at run time: table, stream, or the contents of a materialized view.
  *
- * Rows lie in shards: append-only relations (streams; views whose change stream holds no retraction and that have no
- * key) in columnar segments, all others in a versioned row store keyed by primary key or whole row. Created and changed by
- * the engine between ticks, read by any thread at a snapshot. Reference-counted: a plan holds one per relation it
- * scans, so that DROP never pulls rows away from a running SELECT. */
+ * Rows lie in shards: append-only relations (streams; views whose change stream holds no retraction and that
+ * have no key) in columnar segments, all others in a versioned row store keyed by primary key or whole row.
+ * Created and changed by the engine between ticks, read by any thread at a snapshot. Reference-counted: a
+ * plan holds one per relation it scans, so that DROP never pulls rows away from a running SELECT. */
 #ifndef MILLRACE_EXECUTOR_RELATION_H
 #define MILLRACE_EXECUTOR_RELATION_H
 
@@ -29,7 +29,7 @@ struct relation_desc {
     bool append_only;
     uint32_t key_count; /* primary key (tables), or the unique key a view's plan has; 0: whole row */
     const uint32_t *key_columns;
-    const char *key_name; /* constraint name */
+    const char *key_name;  /* constraint name */
     uint32_t unique_count; /* further UNIQUE constraints */
     const struct unique_desc *uniques;
 };
@@ -48,8 +48,9 @@ void relation_release(struct relation *relation);
 
 /* ---- reading, any thread ---- */
 
-/* Scans the rows visible at a snapshot. Fill with relation_scan_start; each call of relation_scan_next gives a borrowed
- * batch of up to BATCH_ROWS_MAX rows (valid until the next call), NULL at the end. Weights may be > 1. */
+/* Scans the rows visible at a snapshot. Fill with relation_scan_start; each call of relation_scan_next gives
+ * a borrowed batch of up to BATCH_ROWS_MAX rows (valid until the next call), NULL at the end. Weights may be
+ * > 1. */
 struct relation_scan {
     struct relation *relation;
     uint64_t snapshot;
@@ -62,19 +63,20 @@ void relation_scan_start(struct relation_scan *scan, struct relation *relation, 
                          struct account *account);
 const struct batch *relation_scan_next(struct relation_scan *scan);
 void relation_scan_end(struct relation_scan *scan);
-/* Appends to out the rows visible at the snapshot whose key (index -1) or secondary index columns equal those of each
- * row of `keys` (columns in the key's or index's order). */
+/* Appends to out the rows visible at the snapshot whose key (index -1) or secondary index columns equal those
+ * of each row of `keys` (columns in the key's or index's order). */
 void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot, const struct batch *keys,
                      struct batch *out);
 
 struct relation_stats {
-    uint64_t rows;           /* newest */
+    uint64_t rows; /* newest */
     int64_t bytes;
-    uint64_t last_epoch;     /* of its last change */
-    uint64_t rows_in, rows_out; /* view: rows its operators took in and handed out, all together, since creation */
-    uint64_t errors;         /* view: rows in its error relation */
-    int64_t busy_ns;         /* view: time its dataflow ran */
-    int64_t state_bytes;     /* view: operator state without the contents */
+    uint64_t last_epoch; /* of its last change */
+    uint64_t rows_in,
+        rows_out;        /* view: rows its operators took in and handed out, all together, since creation */
+    uint64_t errors;     /* view: rows in its error relation */
+    int64_t busy_ns;     /* view: time its dataflow ran */
+    int64_t state_bytes; /* view: operator state without the contents */
 };
 void relation_stats(struct relation *relation, struct relation_stats *out);
 

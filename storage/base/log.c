@@ -25,7 +25,8 @@ void log_write(enum log_level level, const char *format, ...)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &parts);
     size_t len = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &parts);
-    len += (size_t)snprintf(line + len, sizeof(line) - len, ".%03ldZ %s: ", now.tv_nsec / 1000000, names[level]);
+    len +=
+        (size_t)snprintf(line + len, sizeof(line) - len, ".%03ldZ %s: ", now.tv_nsec / 1000000, names[level]);
     va_list args;
     va_start(args, format);
     int more = vsnprintf(line + len, sizeof(line) - len - 1, format, args);

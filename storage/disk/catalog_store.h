@@ -23,6 +23,8 @@ struct catalog_record {
 /* Creates the directory and the file, or opens them: refuses (XX001) a directory that is incomplete, damaged, or written by a
  * newer version, naming the file; 55006 when another server runs on it (a lock on DIR/lock, held until close). */
 MUST_CHECK bool catalog_store_open(const char *dir, struct catalog_store **out, struct error *err);
+/* The directory was empty: log.db may be created as well. */
+bool catalog_store_is_new(const struct catalog_store *store);
 void catalog_store_close(struct catalog_store *store);
 /* Everything in OID order. */
 MUST_CHECK bool catalog_store_read(struct catalog_store *store,

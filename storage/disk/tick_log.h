@@ -15,9 +15,9 @@ struct tick_log_entry {
     const struct batch *rows;
 };
 
-/* Creates or opens DIR/log.db and starts the log thread. 55006 when another process has it open, XX001 when it is damaged or
+/* Opens DIR/log.db, creating it only with may_create, and starts the log thread. 55006 when another process has it open, XX001 when it is damaged or
  * newer than this program, 58030 with the file's name on I/O errors. */
-MUST_CHECK bool tick_log_open(const char *dir, struct tick_log **out, struct error *err);
+MUST_CHECK bool tick_log_open(const char *dir, bool may_create, struct tick_log **out, struct error *err);
 void tick_log_close(struct tick_log *log);
 /* Epoch of the last tick in the log; 0 when empty. */
 uint64_t tick_log_last(struct tick_log *log);

@@ -1,0 +1,401 @@
+/* dataflow.c: life of a dataflow and the running of its ticks. dataflow_build.c makes the operators. */
+#include "executor/dataflow_internal.h"
+
+#include "executor/dataflow_build.h"
+#include "executor/workers.h"
+#include "storage/base/clock.h"
+
+#define PARALLEL_ROWS_MIN 512 /* below, waking other threads costs more than it brings */
+
+static struct dataflow *dataflow_new(enum dataflow_mode mode, uint32_t shards_count, struct account *parent,
+                                     const char *name)
+{
+    struct dataflow *flow = mem_zalloc(sizeof(*flow));
+    flow->mode = mode;
+    flow->shards_count = shards_count;
+    account_init(&flow->account, parent, name, 0);
+    arena_init(&flow->arena, &flow->account);
+    flow->shards = mem_zalloc(sizeof(*flow->shards) * shards_count);
+    flow->stages_count = 1;
+    for (uint32_t i = 0; i < shards_count; i++) {
+        struct dataflow_shard *shard = &flow->shards[i];
+        shard->dataflow = flow;
+        arena_init(&shard->tick_arena, &flow->account);
+        shard->ctx = (struct op_context){.mode = mode,
+                                         .initial = true,
+                                         .shard = i,
+                                         .shards_count = shards_count,
+                                         .plan_arena = &flow->arena,
+                                         .tick_arena = &shard->tick_arena,
+                                         .account = &flow->account,
+                                         .env = &flow->env,
+                                         .collect_errors = mode == DATAFLOW_CONTINUOUS,
+                                         .owner = shard};
+    }
+    return flow;
+}
+
+/* Frees operators and memory; inputs have been unhooked before. */
+static void dataflow_free(struct dataflow *flow)
+{
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        struct node *node = flow->nodes[n];
+        for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+            if (node->ops[shard]->class->close != NULL)
+                node->ops[shard]->class->close(node->ops[shard]);
+        }
+    }
+    for (uint32_t i = 0; i < flow->shards_count; i++)
+        arena_release(&flow->shards[i].tick_arena);
+    if (flow->own_feed.shards != NULL)
+        feed_release(&flow->own_feed);
+    mem_free(flow->shards);
+    mem_free(flow->inputs);
+    mem_free(flow->used);
+    arena_release(&flow->arena);
+    if (flow->plan_arena != NULL) {
+        arena_release(flow->plan_arena);
+        mem_free(flow->plan_arena);
+    }
+    mem_free(flow);
+}
+
+static void copy_env(struct dataflow *flow, const struct eval_env *env)
+{
+    flow->env = *env;
+    flow->env.io.timezone = arena_strdup(&flow->arena, env->io.timezone ? env->io.timezone : "UTC");
+    flow->env.io.reg_output = NULL;
+    flow->env.io.reg_input = NULL;
+    flow->env.session = NULL;
+    flow->env.cancel = NULL;
+    flow->env.params = NULL;
+    flow->env.params_count = 0;
+}
+
+struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
+                               const struct plan *plan, uint32_t columns_count, const struct sql_type *types,
+                               uint32_t depth)
+{
+    struct node *node = ARENA_NEW(&flow->arena, struct node);
+    node->plan = plan;
+    node->depth = depth;
+    node->ops = ARENA_ARRAY(&flow->arena, struct operator*, flow->shards_count);
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        struct operator* op = arena_zalloc(&flow->arena, class->bytes);
+        op->class = class;
+        op->plan = plan;
+        op->ctx = &flow->shards[shard].ctx;
+        op->columns_count = columns_count;
+        op->types = types;
+        node->ops[shard] = op;
+    }
+    if (flow->nodes_count == flow->nodes_cap) {
+        uint32_t cap = flow->nodes_cap ? flow->nodes_cap * 2 : 16;
+        flow->nodes = arena_grow(&flow->arena, flow->nodes, sizeof(*flow->nodes) * flow->nodes_cap,
+                                 sizeof(*flow->nodes) * cap);
+        flow->nodes_cap = cap;
+    }
+    flow->nodes[flow->nodes_count++] = node;
+    return node;
+}
+
+void dataflow_connect(struct dataflow *flow, struct node *from, struct node *to, uint32_t port)
+{
+    if (to->stage < from->stage)
+        to->stage = from->stage;
+    if (flow->stages_count <= to->stage)
+        flow->stages_count = to->stage + 1;
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        struct operator* source = from->ops[shard], *target = to->ops[shard];
+        source->edges = arena_grow(&flow->arena, source->edges, sizeof(*source->edges) * source->edges_count,
+                                   sizeof(*source->edges) * (source->edges_count + 1));
+        source->edges[source->edges_count++] = (struct operator_edge){target, port};
+        if (target->inputs_count <= port) {
+            target->inputs =
+                arena_grow(&flow->arena, target->inputs, sizeof(*target->inputs) * target->inputs_count,
+                           sizeof(*target->inputs) * (port + 1));
+            target->inputs_count = port + 1;
+        }
+        target->inputs[port] = source;
+    }
+}
+
+bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *err)
+{
+    for (uint32_t shard = 0; shard < shards_count; shard++) {
+        struct operator* op = node->ops[shard];
+        if (op->class->open != NULL && !op->class->open(op, op->plan, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- views and shared arrangements ---- */
+
+bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
+                          const struct eval_env *env, struct account *parent, struct dataflow **out,
+                          struct error *err)
+{
+    struct dataflow *flow = dataflow_new(DATAFLOW_CONTINUOUS, target->shards_count, parent, target->name);
+    flow->plan_arena = plan_arena;
+    flow->target = target;
+    flow->order = target->oid;
+    copy_env(flow, env);
+    if (!dataflow_build_view(flow, plan, err)) {
+        dataflow_destroy(flow);
+        return false;
+    }
+    pthread_mutex_lock(&target->lock);
+    target->dataflow = flow;
+    pthread_mutex_unlock(&target->lock);
+    target->level = flow->level;
+    *out = flow;
+    return true;
+}
+
+static void forget_arrangement(struct shared_arrangement *shared)
+{
+    struct shared_arrangement **link = &shared->relation->arrangements;
+    while (*link != shared)
+        link = &(*link)->next;
+    *link = shared->next;
+}
+
+void dataflow_destroy(struct dataflow *flow)
+{
+    for (uint32_t i = 0; i < flow->used_count; i++) {
+        struct shared_arrangement *shared = flow->used[i];
+        feed_remove_dependent(&shared->dataflow->own_feed, flow);
+        if (--shared->users == 0) {
+            forget_arrangement(shared);
+            dataflow_destroy(shared->dataflow);
+        }
+    }
+    for (uint32_t i = 0; i < flow->inputs_count; i++) {
+        feed_remove_dependent(&flow->inputs[i]->feed, flow);
+        relation_release(flow->inputs[i]);
+    }
+    if (flow->target != NULL && flow->target->dataflow == flow) {
+        pthread_mutex_lock(&flow->target->lock);
+        flow->target->dataflow = NULL;
+        pthread_mutex_unlock(&flow->target->lock);
+    }
+    dataflow_free(flow);
+}
+
+struct dataflow *dataflow_new_fragment(struct dataflow *user, struct shared_arrangement *shared)
+{
+    struct dataflow *flow =
+        dataflow_new(DATAFLOW_CONTINUOUS, user->shards_count, user->account.parent, "shared arrangement");
+    copy_env(flow, &user->env);
+    flow->arrangement = shared;
+    flow->order = user->order;
+    feed_init(&flow->own_feed, flow->shards_count);
+    return flow;
+}
+
+struct dataflow *dataflow_next_unfilled(struct dataflow *dataflow)
+{
+    for (uint32_t i = 0; i < dataflow->used_count; i++) {
+        if (!dataflow->used[i]->filled) {
+            dataflow->used[i]->filled = true;
+            return dataflow->used[i]->dataflow;
+        }
+    }
+    return NULL;
+}
+
+uint32_t dataflow_level(const struct dataflow *dataflow)
+{
+    return dataflow->level;
+}
+
+uint32_t dataflow_order(const struct dataflow *dataflow)
+{
+    return dataflow->order;
+}
+
+struct feed *dataflow_feed(struct dataflow *dataflow)
+{
+    return dataflow->target != NULL ? &dataflow->target->feed : &dataflow->own_feed;
+}
+
+struct relation *dataflow_target(struct dataflow *dataflow)
+{
+    return dataflow->target;
+}
+
+bool *dataflow_scheduled(struct dataflow *dataflow)
+{
+    return &dataflow->scheduled;
+}
+
+/* ---- a tick ---- */
+
+struct stage_run {
+    struct dataflow *flow;
+    uint32_t stage;
+    _Atomic bool failed;
+};
+
+static bool run_node(struct dataflow *flow, struct node *node, uint32_t shard, struct error *err)
+{
+    struct operator* op = node->ops[shard];
+    if (node->is_source) {
+        bool ok = op->class == &flow_receive_class ? flow_receive_run(op, err) : flow_source_run(op, err);
+        if (!ok)
+            return false;
+    }
+    if (op->class->finish != NULL && (op->dirty || op->ctx->initial) && !op->class->finish(op, err))
+        return false;
+    op->dirty = false;
+    return true;
+}
+
+static void run_stage(void *ctx, uint32_t shard)
+{
+    struct stage_run *run = ctx;
+    struct dataflow *flow = run->flow;
+    struct dataflow_shard *state = &flow->shards[shard];
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        if (flow->nodes[n]->stage != run->stage)
+            continue;
+        if (!run_node(flow, flow->nodes[n], shard, &state->failure)) {
+            atomic_store(&run->failed, true);
+            return;
+        }
+    }
+}
+
+bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint64_t seed, bool initial,
+                   const _Atomic bool *cancel, struct workers *workers, uint64_t rows, struct error *err)
+{
+    if (flow->failed) {
+        *err = flow->failure;
+        return false;
+    }
+    int64_t start_ns = clock_monotonic_ns();
+    flow->epoch = epoch;
+    flow->env.io.now_us = flow->env.statement_us = clock_us;
+    flow->env.seed = seed;
+    flow->env.cancel = cancel;
+    for (uint32_t i = 0; i < flow->shards_count; i++) {
+        flow->shards[i].ctx.initial = initial;
+        error_init(&flow->shards[i].failure);
+    }
+    struct stage_run run = {.flow = flow};
+    for (run.stage = 0; run.stage < flow->stages_count && !run.failed; run.stage++)
+        workers_run(workers, initial || rows >= PARALLEL_ROWS_MIN, run_stage, &run);
+    flow->env.cancel = NULL;
+    flow->busy_ns += clock_monotonic_ns() - start_ns;
+    if (run.failed) {
+        for (uint32_t i = 0; i < flow->shards_count; i++) {
+            if (flow->shards[i].failure.code != ERRCODE_NONE)
+                flow->failure = flow->shards[i].failure;
+        }
+        flow->failed = true;
+        if (flow->target != NULL) {
+            pthread_mutex_lock(&flow->target->lock);
+            flow->target->failure = flow->failure;
+            atomic_store(&flow->target->failed, true);
+            pthread_mutex_unlock(&flow->target->lock);
+        }
+        *err = flow->failure;
+        return false;
+    }
+    for (uint32_t i = 0; i < flow->shards_count; i++) {
+        struct dataflow_shard *shard = &flow->shards[i];
+        for (uint32_t e = 0; e < shard->errors_count && flow->target != NULL; e++) {
+            struct pending_error *error = &shard->errors[e];
+            relation_add_error(flow->target, error->op_name, error->sqlstate, error->message, error->row,
+                               error->weight);
+        }
+        shard->errors = NULL;
+        shard->errors_count = shard->errors_cap = 0;
+    }
+    return true;
+}
+
+void dataflow_end_tick(struct dataflow *flow)
+{
+    flow->scheduled = false;
+    feed_clear(dataflow_feed(flow));
+    for (uint32_t i = 0; i < flow->shards_count; i++) {
+        flow->shards[i].ctx.initial = false;
+        arena_reset(&flow->shards[i].tick_arena);
+    }
+}
+
+/* ---- a statement ---- */
+
+bool dataflow_run_once(const struct plan *plan, const struct query_options *options, query_sink sink,
+                       void *sink_ctx, struct error *err)
+{
+    struct dataflow *flow = dataflow_new(DATAFLOW_ONE_SHOT, 1, options->account, "statement");
+    flow->options = options;
+    flow->sink = sink;
+    flow->sink_ctx = sink_ctx;
+    flow->shards[0].ctx.env = options->env;
+    bool ok = dataflow_build_once(flow, plan, err);
+    for (uint32_t n = 0; ok && n < flow->nodes_count && !flow->shards[0].ctx.stop; n++)
+        ok = run_node(flow, flow->nodes[n], 0, err) && account_check(&flow->account, err);
+    dataflow_free(flow);
+    return ok;
+}
+
+/* ---- statistics ---- */
+
+static void sum_operator(const struct dataflow *flow, const struct node *node, struct operator_stats *out)
+{
+    const struct operator* first = node->ops[0];
+    *out = (struct operator_stats){
+        .id = node->plan != NULL ? node->plan->id : 0, .depth = node->depth, .name = first->class->name};
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        const struct operator* op = node->ops[shard];
+        out->rows_in += op->rows_in;
+        out->rows_out += op->rows_out;
+        out->batches += op->batches_in;
+        if (op->class->state_rows != NULL)
+            out->state_rows += op->class->state_rows(op);
+        if (op->class->state_bytes != NULL)
+            out->state_bytes += op->class->state_bytes(op);
+    }
+}
+
+uint64_t dataflow_take_rows_in(struct dataflow *flow)
+{
+    uint64_t rows = 0;
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+            rows += flow->nodes[n]->ops[shard]->rows_in;
+    }
+    uint64_t more = rows - flow->rows_in_taken;
+    flow->rows_in_taken = rows;
+    return more;
+}
+
+void dataflow_stats(struct dataflow *flow, struct relation_stats *out)
+{
+    out->busy_ns += flow->busy_ns;
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        struct operator_stats stats;
+        sum_operator(flow, flow->nodes[n], &stats);
+        out->rows_in += stats.rows_in;
+        out->rows_out += stats.rows_out;
+        out->state_bytes += stats.state_bytes;
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++)
+        dataflow_stats(flow->used[i]->dataflow, out);
+}
+
+void dataflow_operators(struct dataflow *flow, relation_operator_fn visit, void *ctx)
+{
+    for (uint32_t n = flow->nodes_count; n-- > 0;) {
+        struct operator_stats stats;
+        sum_operator(flow, flow->nodes[n], &stats);
+        if (!visit(ctx, &stats))
+            return;
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++)
+        dataflow_operators(flow->used[i]->dataflow, visit, ctx);
+}

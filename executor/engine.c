@@ -1,0 +1,335 @@
+/* engine.c: the engine's thread, the staging area, and the publishing of ticks.
+ *
+ * A tick is computed on the engine's thread while the log thread writes the one before. It is published
+ * (visible to readers, acknowledged to writers, shown to subscribers) when it is both, in epoch order, by
+ * whichever thread comes last. */
+#include "executor/engine_internal.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/disk/tick_log.h"
+
+#define PENDING_TICKS_MAX 64 /* computed ahead of the log; the engine waits beyond */
+
+static void *engine_main(void *arg);
+
+struct engine *engine_create(const struct engine_options *options)
+{
+    struct engine *engine = mem_zalloc(sizeof(*engine));
+    CHECK(options->shards >= 1 && options->shards <= SHARDS_MAX);
+    engine->shards_count = options->shards;
+    engine->tick_rows_max = options->tick_rows_max ? options->tick_rows_max : TICK_ROWS_MAX;
+    engine->log = options->log;
+    engine->account = options->account;
+    engine->epoch = options->first_epoch;
+    engine->snapshots = snapshots_create();
+    snapshots_publish(engine->snapshots, engine->epoch);
+    engine->workers = workers_create(options->shards);
+    arena_init(&engine->tick_arena, options->account);
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_mutex_init(&engine->subscriptions_lock, NULL);
+    pthread_cond_init(&engine->work, NULL);
+    pthread_cond_init(&engine->done, NULL);
+    CHECK(pthread_create(&engine->thread, NULL, engine_main, engine) == 0);
+    return engine;
+}
+
+void engine_destroy(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->stopping = true;
+    pthread_cond_broadcast(&engine->work);
+    pthread_mutex_unlock(&engine->lock);
+    pthread_join(engine->thread, NULL);
+    workers_destroy(engine->workers);
+    snapshots_destroy(engine->snapshots);
+    arena_release(&engine->tick_arena);
+    mem_free(engine->touched);
+    mem_free(engine->trims);
+    mem_free(engine->schedule);
+    pthread_mutex_destroy(&engine->lock);
+    pthread_mutex_destroy(&engine->subscriptions_lock);
+    pthread_cond_destroy(&engine->work);
+    pthread_cond_destroy(&engine->done);
+    mem_free(engine);
+}
+
+struct snapshots *engine_snapshots(struct engine *engine)
+{
+    return engine->snapshots;
+}
+
+uint32_t engine_shards(const struct engine *engine)
+{
+    return engine->shards_count;
+}
+
+/* ---- publishing ---- */
+
+/* Takes the finished ticks off the front, under the lock; the caller acknowledges them outside of it. */
+static struct pending_tick *take_finished(struct engine *engine)
+{
+    struct pending_tick *first = NULL, **link = &first;
+    while (engine->pending_first != NULL && engine->pending_first->durable &&
+           engine->pending_first->computed) {
+        struct pending_tick *tick = engine->pending_first;
+        engine->pending_first = tick->next;
+        if (engine->pending_first == NULL)
+            engine->pending_last = NULL;
+        engine->pending_count--;
+        tick->next = NULL;
+        *link = tick;
+        link = &tick->next;
+    }
+    return first;
+}
+
+void engine_acknowledge(struct pending_tick *tick)
+{
+    for (struct staged_txn *txn = tick->transactions; txn != NULL;) {
+        struct staged_txn *next = txn->next;
+        const struct error *error = txn->error.code != ERRCODE_NONE        ? &txn->error
+                                    : tick->log_error.code != ERRCODE_NONE ? &tick->log_error
+                                                                           : NULL;
+        txn->done(txn->done_ctx, tick->epoch, error);
+        mem_free(txn);
+        txn = next;
+    }
+}
+
+/* Called with the lock held; returns with it held. Epoch order holds because visibility only moves forward
+ * under the lock. */
+static void publish(struct engine *engine)
+{
+    struct pending_tick *tick = take_finished(engine);
+    while (tick != NULL) {
+        struct pending_tick *next = tick->next;
+        if (tick->log_error.code == ERRCODE_NONE) {
+            snapshots_publish(engine->snapshots, tick->epoch);
+            atomic_store(&engine->stat_durable, tick->epoch);
+        }
+        if (tick->log_error.code == ERRCODE_NONE)
+            subscription_deliver(tick->messages);
+        else
+            subscription_discard(tick->messages);
+        engine_acknowledge(tick);
+        mem_free(tick);
+        tick = next;
+    }
+    pthread_cond_broadcast(&engine->done);
+}
+
+static void log_done(void *ctx, uint64_t epoch, const struct error *err)
+{
+    struct engine *engine = ctx;
+    pthread_mutex_lock(&engine->lock);
+    for (struct pending_tick *tick = engine->pending_first; tick != NULL; tick = tick->next) {
+        if (tick->epoch != epoch)
+            continue;
+        tick->durable = true;
+        if (err != NULL)
+            tick->log_error = *err;
+        break;
+    }
+    publish(engine);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t clock_us, uint64_t seed,
+                     const struct tick_log_entry *entries, uint32_t entries_count)
+{
+    error_init(&tick->log_error);
+    tick->durable = engine->log == NULL;
+    pthread_mutex_lock(&engine->lock);
+    if (engine->pending_last != NULL)
+        engine->pending_last->next = tick;
+    else
+        engine->pending_first = tick;
+    engine->pending_last = tick;
+    engine->pending_count++;
+    pthread_mutex_unlock(&engine->lock);
+    if (engine->log != NULL)
+        tick_log_append(engine->log, tick->epoch, clock_us, seed, entries, entries_count, log_done, engine);
+}
+
+void engine_finish_tick(struct engine *engine, struct pending_tick *tick)
+{
+    atomic_store(&engine->stat_computed, tick->epoch);
+    atomic_fetch_add(&engine->stat_ticks, 1);
+    pthread_mutex_lock(&engine->lock);
+    tick->computed = true;
+    publish(engine);
+    while (engine->pending_count >= PENDING_TICKS_MAX)
+        pthread_cond_wait(&engine->done, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_drain(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (engine->pending_first != NULL)
+        pthread_cond_wait(&engine->done, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* ---- staging ---- */
+
+void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
+                         void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx)
+{
+    struct staged_txn *staged = mem_zalloc(sizeof(*staged));
+    staged->txn = txn;
+    staged->done = done;
+    staged->done_ctx = ctx;
+    for (uint32_t i = 0; i < txn->changes_count; i++)
+        staged->rows += txn->changes[i].rows->rows;
+    pthread_mutex_lock(&engine->lock);
+    while (engine->staged_rows >= 2ull * TICK_ROWS_MAX && !engine->stopping)
+        pthread_cond_wait(&engine->done, &engine->lock);
+    if (engine->staged_last != NULL)
+        engine->staged_last->next = staged;
+    else
+        engine->staged_first = staged;
+    engine->staged_last = staged;
+    engine->staged_rows += staged->rows;
+    pthread_cond_signal(&engine->work);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+struct commit_wait {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    uint64_t epoch;
+    struct error error;
+};
+
+static void commit_done(void *ctx, uint64_t epoch, const struct error *err)
+{
+    struct commit_wait *wait = ctx;
+    pthread_mutex_lock(&wait->lock);
+    wait->epoch = epoch;
+    if (err != NULL)
+        wait->error = *err;
+    wait->done = true;
+    pthread_cond_signal(&wait->cond);
+    pthread_mutex_unlock(&wait->lock);
+}
+
+bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch, struct error *err)
+{
+    struct commit_wait wait = {.done = false};
+    error_init(&wait.error);
+    pthread_mutex_init(&wait.lock, NULL);
+    pthread_cond_init(&wait.cond, NULL);
+    engine_commit_async(engine, txn, commit_done, &wait);
+    pthread_mutex_lock(&wait.lock);
+    while (!wait.done)
+        pthread_cond_wait(&wait.cond, &wait.lock);
+    pthread_mutex_unlock(&wait.lock);
+    pthread_mutex_destroy(&wait.lock);
+    pthread_cond_destroy(&wait.cond);
+    *epoch = wait.epoch;
+    if (wait.error.code == ERRCODE_NONE)
+        return true;
+    *err = wait.error;
+    return false;
+}
+
+void engine_command(struct engine *engine, void (*run)(struct engine *engine, void *ctx), void *ctx)
+{
+    struct command command = {.run = run, .ctx = ctx};
+    pthread_mutex_lock(&engine->lock);
+    if (engine->commands_last != NULL)
+        engine->commands_last->next = &command;
+    else
+        engine->commands_first = &command;
+    engine->commands_last = &command;
+    pthread_cond_signal(&engine->work);
+    while (!command.done)
+        pthread_cond_wait(&engine->done, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+struct boundary {
+    void (*fn)(void *ctx);
+    void *ctx;
+};
+
+static void run_boundary(struct engine *engine, void *ctx)
+{
+    struct boundary *boundary = ctx;
+    boundary->fn(boundary->ctx);
+}
+
+void engine_at_boundary(struct engine *engine, void (*fn)(void *ctx), void *ctx)
+{
+    struct boundary boundary = {fn, ctx};
+    engine_command(engine, run_boundary, &boundary);
+}
+
+/* Takes transactions for one tick off the staging list: all of them, up to tick_rows_max rows, at least one.
+ */
+static struct staged_txn *take_staged(struct engine *engine)
+{
+    struct staged_txn *first = engine->staged_first, *last = first;
+    if (first == NULL)
+        return NULL;
+    uint64_t rows = first->rows;
+    while (last->next != NULL && rows + last->next->rows <= engine->tick_rows_max) {
+        last = last->next;
+        rows += last->rows;
+    }
+    engine->staged_first = last->next;
+    if (engine->staged_first == NULL)
+        engine->staged_last = NULL;
+    engine->staged_rows -= rows;
+    last->next = NULL;
+    return first;
+}
+
+static void *engine_main(void *arg)
+{
+    struct engine *engine = arg;
+    pthread_mutex_lock(&engine->lock);
+    for (;;) {
+        while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping)
+            pthread_cond_wait(&engine->work, &engine->lock);
+        struct command *command = engine->commands_first;
+        if (command != NULL) {
+            engine->commands_first = command->next;
+            if (engine->commands_first == NULL)
+                engine->commands_last = NULL;
+            pthread_mutex_unlock(&engine->lock);
+            command->run(engine, command->ctx);
+            pthread_mutex_lock(&engine->lock);
+            command->done = true;
+            pthread_cond_broadcast(&engine->done);
+            continue;
+        }
+        struct staged_txn *transactions = take_staged(engine);
+        if (transactions == NULL)
+            break; /* stopping, and nothing is left */
+        pthread_cond_broadcast(&engine->done);
+        pthread_mutex_unlock(&engine->lock);
+        int64_t start_ns = clock_monotonic_ns();
+        engine_run_tick(engine, transactions);
+        atomic_fetch_add(&engine->stat_busy_ns, clock_monotonic_ns() - start_ns);
+        pthread_mutex_lock(&engine->lock);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    engine_drain(engine);
+    return NULL;
+}
+
+void engine_stats(struct engine *engine, struct engine_stats *out)
+{
+    *out = (struct engine_stats){.epoch_visible = snapshots_visible(engine->snapshots),
+                                 .epoch_computed = atomic_load(&engine->stat_computed),
+                                 .epoch_durable = atomic_load(&engine->stat_durable),
+                                 .ticks = atomic_load(&engine->stat_ticks),
+                                 .transactions = atomic_load(&engine->stat_transactions),
+                                 .rows_in = atomic_load(&engine->stat_rows_in),
+                                 .rows_processed = atomic_load(&engine->stat_rows_processed),
+                                 .busy_ns = atomic_load(&engine->stat_busy_ns)};
+}

@@ -1,0 +1,111 @@
+/* engine_internal.h: struct engine, for engine.c (threads, staging, publishing), tick.c (one tick), engine_ddl.c and
+ * subscription.c. */
+#ifndef MILLRACE_EXECUTOR_ENGINE_INTERNAL_H
+#define MILLRACE_EXECUTOR_ENGINE_INTERNAL_H
+
+#include "executor/dataflow.h"
+#include "executor/engine.h"
+#include "executor/relation_internal.h"
+#include "executor/workers.h"
+
+#include <pthread.h>
+
+/* A transaction waiting for its tick. */
+struct staged_txn {
+    struct staged_txn *next;
+    const struct engine_txn *txn;
+    uint64_t rows;
+    void (*done)(void *ctx, uint64_t epoch, const struct error *err);
+    void *done_ctx;
+    struct error error; /* why it was rejected */
+};
+
+/* Work for the engine's thread between two ticks. */
+struct command {
+    struct command *next;
+    void (*run)(struct engine *engine, void *ctx);
+    void *ctx;
+    bool done;
+};
+
+/* A net change on its way to one subscriber. */
+struct subscription_message {
+    struct subscription_message *next;
+    uint64_t epoch;
+    struct arena arena;
+    const struct batch *rows;
+    int64_t bytes;
+    struct subscription *to; /* while the tick is unpublished */
+};
+
+/* A tick that is computed and not yet published. */
+struct pending_tick {
+    struct pending_tick *next;
+    uint64_t epoch;
+    bool computed, durable;
+    struct error log_error; /* code NONE: written */
+    struct staged_txn *transactions;
+    struct subscription_message *messages;
+};
+
+struct engine {
+    uint32_t shards_count;
+    uint32_t tick_rows_max;
+    struct tick_log *log;
+    struct account *account;
+    struct snapshots *snapshots;
+    struct workers *workers;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* staging, commands, pending ticks */
+    pthread_cond_t work;  /* the engine's thread waits for staged transactions and commands */
+    pthread_cond_t done;  /* commands finished; staging has room; a tick was published */
+    struct staged_txn *staged_first, *staged_last;
+    uint64_t staged_rows;
+    struct command *commands_first, *commands_last;
+    struct pending_tick *pending_first, *pending_last;
+    uint32_t pending_count;
+    bool stopping;
+
+    /* engine's thread only */
+    uint64_t epoch; /* newest computed */
+    struct arena tick_arena;
+    struct relation **touched; /* this tick */
+    uint32_t touched_count, touched_cap;
+    struct relation **trims; /* hold before-images */
+    uint32_t trims_count, trims_cap;
+    struct dataflow **schedule; /* of this tick, by level and order */
+    uint32_t schedule_count, schedule_cap;
+
+    pthread_mutex_t subscriptions_lock; /* the list below, for waking */
+    struct subscription *subscriptions;
+
+    _Atomic uint64_t stat_ticks, stat_transactions, stat_rows_in, stat_rows_processed, stat_durable, stat_computed;
+    _Atomic int64_t stat_busy_ns;
+};
+
+/* tick.c */
+void engine_run_tick(struct engine *engine, struct staged_txn *transactions);
+/* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before this returns true. */
+MUST_CHECK bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
+                                 struct error *err);
+/* engine.c: the tick's input is known: it gets its place in the order and goes to the log. */
+struct tick_log_entry;
+void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t clock_us, uint64_t seed,
+                     const struct tick_log_entry *entries, uint32_t entries_count);
+/* The tick is computed: it is published once it is durable as well. */
+void engine_finish_tick(struct engine *engine, struct pending_tick *tick);
+/* Answers transactions that changed nothing: all of them were rejected. */
+void engine_acknowledge(struct pending_tick *tick);
+/* Runs fn on the engine's thread at a tick boundary and waits. */
+void engine_command(struct engine *engine, void (*run)(struct engine *engine, void *ctx), void *ctx);
+/* Engine's thread: waits until everything computed is published. */
+void engine_drain(struct engine *engine);
+/* subscription.c */
+struct subscription_message *subscription_collect(struct relation *relation, uint64_t epoch,
+                                                  struct subscription_message *list);
+void subscription_deliver(struct subscription_message *messages);
+void subscription_discard(struct subscription_message *messages);
+void subscription_relation_dropped(struct relation *relation);
+
+#endif

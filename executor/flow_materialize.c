@@ -1,0 +1,90 @@
+/* flow_materialize.c: the roots of dataflows: a view's contents, a shared arrangement's change, a statement's
+ * sink.
+ *
+ * A view's root collects the tick's output, consolidates it and applies it to the relation's shard; what is
+ * left is the view's net change, which dependents and subscribers get. In an initial tick rows without
+ * retractions go straight into the relation, so that filling a large view needs no second copy. */
+#include "executor/dataflow_internal.h"
+
+#include "executor/operator.h"
+
+struct flow_root {
+    struct operator base;
+    struct batch *change; /* in the tick arena; NULL: none yet */
+};
+
+static void apply(struct operator* op, struct relation *relation, const struct batch *change, uint64_t epoch)
+{
+    uint32_t shard = op->ctx->shard;
+    if (relation->append_only) {
+        segments_append(relation->segments[shard], change, epoch);
+        return;
+    }
+    uint64_t piece[BATCH_ROWS_MAX];
+    uint64_t *hashes = change->rows <= BATCH_ROWS_MAX
+                           ? piece
+                           : arena_alloc(op->ctx->tick_arena, sizeof(*hashes) * change->rows);
+    batch_hash(change, relation->hash_columns, relation->hash_columns_count, hashes);
+    row_store_apply(relation->stores[shard], change, hashes);
+}
+
+static bool materialize_push(struct operator* op, uint32_t port, const struct batch *change,
+                             struct error *err)
+{
+    struct flow_root *self = (struct flow_root *)op;
+    struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
+    if (op->ctx->initial && change->weights == NULL) {
+        apply(op, flow->target, change, flow->epoch);
+        return account_check(op->ctx->account, err);
+    }
+    if (self->change == NULL)
+        self->change = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
+    batch_append_range(self->change, change, 0, change->rows, 1);
+    return account_check(op->ctx->account, err);
+}
+
+static bool materialize_finish(struct operator* op, struct error *err)
+{
+    struct flow_root *self = (struct flow_root *)op;
+    struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
+    if (self->change == NULL)
+        return true;
+    const struct batch *net = flow->target->append_only && self->change->weights == NULL
+                                  ? self->change
+                                  : batch_consolidate(self->change, op->ctx->tick_arena);
+    self->change = NULL;
+    if (net->rows == 0)
+        return true;
+    apply(op, flow->target, net, flow->epoch);
+    if (!op->ctx->initial)
+        feed_add(&flow->target->feed, op->ctx->shard, net);
+    return true;
+}
+
+static bool tap_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
+{
+    struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
+    if (op->ctx->initial)
+        return account_check(op->ctx->account, err);
+    struct batch *copy = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
+    batch_append_range(copy, change, 0, change->rows, 1);
+    feed_add(&flow->own_feed, op->ctx->shard, copy);
+    return account_check(op->ctx->account, err);
+}
+
+static bool sink_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
+{
+    struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
+    if (op->ctx->stop)
+        return true;
+    return flow->sink(flow->sink_ctx, change, &op->ctx->stop, err);
+}
+
+const struct operator_class flow_materialize_class = {.name = "materialize",
+                                                      .bytes = sizeof(struct flow_root),
+                                                      .push = materialize_push,
+                                                      .finish = materialize_finish};
+const struct operator_class flow_tap_class = {
+    .name = "tap", .bytes = sizeof(struct flow_root), .push = tap_push};
+const struct operator_class flow_sink_class = {
+    .name = "sink", .bytes = sizeof(struct flow_root), .push = sink_push};

@@ -1,0 +1,313 @@
+/* relation.c: sharded storage of one relation, its scans and lookups, and its error rows. */
+#include "executor/relation_internal.h"
+
+#include "executor/dataflow.h"
+
+#include <stdio.h>
+
+static const struct sql_type error_types[4] = {
+    {OID_TEXT, -1}, {OID_TEXT, -1}, {OID_TEXT, -1}, {OID_TEXT, -1}};
+
+static uint32_t *copy_columns(struct arena *arena, const uint32_t *columns, uint32_t count)
+{
+    return arena_copy(arena, columns, sizeof(*columns) * count);
+}
+
+struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
+                                 struct account *parent)
+{
+    struct relation *relation = mem_zalloc(sizeof(*relation));
+    atomic_init(&relation->references, 1);
+    arena_init(&relation->arena, NULL);
+    relation->oid = desc->oid;
+    relation->kind = desc->kind;
+    relation->schema = arena_strdup(&relation->arena, desc->schema ? desc->schema : "public");
+    relation->name = arena_strdup(&relation->arena, desc->name);
+    account_init(&relation->account, parent, relation->name, 0);
+    relation->columns_count = desc->columns_count;
+    relation->types = arena_copy(&relation->arena, desc->types, sizeof(*desc->types) * desc->columns_count);
+    relation->column_names = ARENA_ARRAY(&relation->arena, char *, desc->columns_count);
+    for (uint32_t i = 0; i < desc->columns_count; i++) {
+        const char *name = desc->column_names != NULL ? desc->column_names[i] : "?column?";
+        relation->column_names[i] = arena_strdup(&relation->arena, name);
+    }
+    relation->key_count = desc->key_count;
+    relation->key_columns = copy_columns(&relation->arena, desc->key_columns, desc->key_count);
+    relation->key_name = arena_strdup(&relation->arena, desc->key_name ? desc->key_name : "");
+    relation->append_only = desc->append_only && desc->key_count == 0;
+    if (desc->key_count > 0) {
+        relation->hash_columns = relation->key_columns;
+        relation->hash_columns_count = relation->key_count;
+    } else {
+        relation->hash_columns = ARENA_ARRAY(&relation->arena, uint32_t, desc->columns_count);
+        for (uint32_t i = 0; i < desc->columns_count; i++)
+            relation->hash_columns[i] = i;
+        relation->hash_columns_count = desc->columns_count;
+    }
+    relation->uniques_count = desc->unique_count;
+    relation->uniques = ARENA_ARRAY(&relation->arena, struct unique_index, desc->unique_count);
+    for (uint32_t i = 0; i < desc->unique_count; i++) {
+        struct unique_index *unique = &relation->uniques[i];
+        unique->name = arena_strdup(&relation->arena, desc->uniques[i].name);
+        unique->columns_count = desc->uniques[i].columns_count;
+        unique->columns = copy_columns(&relation->arena, desc->uniques[i].columns, unique->columns_count);
+        struct sql_type *types = ARENA_ARRAY(&relation->arena, struct sql_type, unique->columns_count);
+        for (uint32_t c = 0; c < unique->columns_count; c++)
+            types[c] = relation->types[unique->columns[c]];
+        unique->counts =
+            hashed_table_create(types, unique->columns_count, sizeof(int64_t), &relation->account);
+    }
+    relation->shards_count = shards_count;
+    relation->stores = ARENA_ARRAY(&relation->arena, struct row_store *, shards_count);
+    relation->segments = ARENA_ARRAY(&relation->arena, struct segments *, shards_count);
+    for (uint32_t shard = 0; shard < shards_count; shard++) {
+        if (relation->append_only)
+            relation->segments[shard] =
+                segments_create(relation->types, relation->columns_count, &relation->account);
+        else
+            relation->stores[shard] =
+                row_store_create(relation->types, relation->columns_count, relation->key_columns,
+                                 relation->key_count, &relation->account);
+    }
+    feed_init(&relation->feed, shards_count);
+    pthread_mutex_init(&relation->lock, NULL);
+    return relation;
+}
+
+static void relation_destroy(struct relation *relation)
+{
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        if (relation->segments[shard] != NULL)
+            segments_destroy(relation->segments[shard]);
+        if (relation->stores[shard] != NULL)
+            row_store_destroy(relation->stores[shard]);
+    }
+    for (uint32_t i = 0; i < relation->uniques_count; i++)
+        hashed_table_destroy(relation->uniques[i].counts);
+    for (uint32_t i = 0; i < relation->indexes_count; i++) {
+        mem_free(relation->indexes[i].columns);
+        mem_free(relation->indexes[i].store_numbers);
+    }
+    mem_free(relation->indexes);
+    if (relation->errors != NULL)
+        hashed_table_destroy(relation->errors);
+    feed_release(&relation->feed);
+    pthread_mutex_destroy(&relation->lock);
+    arena_release(&relation->arena);
+    mem_free(relation);
+}
+
+uint32_t relation_oid(const struct relation *relation)
+{
+    return relation->oid;
+}
+
+const char *relation_name(const struct relation *relation)
+{
+    return relation->name;
+}
+
+enum relation_kind relation_kind(const struct relation *relation)
+{
+    return relation->kind;
+}
+
+uint32_t relation_columns(const struct relation *relation, const struct sql_type **types)
+{
+    if (types != NULL)
+        *types = relation->types;
+    return relation->columns_count;
+}
+
+bool relation_is_append_only(const struct relation *relation)
+{
+    return relation->append_only;
+}
+
+uint32_t relation_key(const struct relation *relation, const uint32_t **columns)
+{
+    if (columns != NULL)
+        *columns = relation->key_columns;
+    return relation->key_count;
+}
+
+void relation_retain(struct relation *relation)
+{
+    atomic_fetch_add(&relation->references, 1);
+}
+
+void relation_release(struct relation *relation)
+{
+    if (relation != NULL && atomic_fetch_sub(&relation->references, 1) == 1)
+        relation_destroy(relation);
+}
+
+void relation_partition(const struct relation *relation, const struct batch *change, uint64_t epoch,
+                        struct arena *arena, uint32_t **lists, uint32_t *counts, uint64_t *hashes)
+{
+    uint32_t shards_count = relation->shards_count;
+    memset(counts, 0, sizeof(*counts) * shards_count);
+    uint32_t *owners = arena_alloc(arena, sizeof(*owners) * change->rows);
+    for (uint32_t row = 0; row < change->rows; row++) {
+        /* append-only rows need no owner: whole batches go round the shards */
+        uint32_t owner = relation->append_only ? (uint32_t)((epoch + row / BATCH_ROWS_MAX) % shards_count)
+                                               : shard_of_hash(hashes[row], shards_count);
+        owners[row] = owner;
+        counts[owner]++;
+    }
+    for (uint32_t shard = 0; shard < shards_count; shard++) {
+        lists[shard] = arena_alloc(arena, sizeof(uint32_t) * counts[shard]);
+        counts[shard] = 0;
+    }
+    for (uint32_t row = 0; row < change->rows; row++)
+        lists[owners[row]][counts[owners[row]]++] = row;
+}
+
+/* ---- scans ---- */
+
+void relation_scan_start(struct relation_scan *scan, struct relation *relation, uint64_t snapshot,
+                         struct account *account)
+{
+    *scan = (struct relation_scan){.relation = relation, .snapshot = snapshot};
+    arena_init(&scan->arena, account);
+}
+
+const struct batch *relation_scan_next(struct relation_scan *scan)
+{
+    struct relation *relation = scan->relation;
+    for (; scan->shard < relation->shards_count; scan->shard++, scan->cursor = 0) {
+        if (relation->append_only) {
+            if (scan->batch == NULL)
+                scan->batch = batch_header(&scan->arena, relation->columns_count);
+            if (segments_scan(relation->segments[scan->shard], scan->snapshot, &scan->cursor,
+                              scan->batch->columns, scan->batch))
+                return scan->batch;
+            continue;
+        }
+        while (scan->cursor != UINT64_MAX) {
+            arena_reset(&scan->arena);
+            scan->batch =
+                batch_create(&scan->arena, relation->types, relation->columns_count, BATCH_ROWS_MAX);
+            if (!row_store_scan(relation->stores[scan->shard], scan->snapshot, &scan->cursor, BATCH_ROWS_MAX,
+                                scan->batch))
+                scan->cursor = UINT64_MAX;
+            if (scan->batch->rows > 0)
+                return scan->batch;
+        }
+    }
+    return NULL;
+}
+
+void relation_scan_end(struct relation_scan *scan)
+{
+    arena_release(&scan->arena);
+}
+
+void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot, const struct batch *keys,
+                     struct batch *out)
+{
+    if (keys->rows == 0)
+        return;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    uint32_t identity[COLUMNS_MAX];
+    for (uint32_t i = 0; i < keys->columns_count; i++)
+        identity[i] = i;
+    if (index < 0) {
+        uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * keys->rows);
+        batch_hash(keys, identity, keys->columns_count, hashes);
+        for (uint32_t row = 0; row < keys->rows; row++) {
+            struct batch *one = batch_slice(&arena, keys, row, 1);
+            uint32_t shard = shard_of_hash(hashes[row], relation->shards_count);
+            row_store_lookup(relation->stores[shard], snapshot, one, identity, &hashes[row], out);
+        }
+    } else {
+        const struct relation_index *entry = &relation->indexes[index];
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            row_store_index_lookup(relation->stores[shard], entry->store_numbers[shard], snapshot, keys,
+                                   identity, out);
+    }
+    arena_release(&arena);
+}
+
+/* ---- statistics and errors ---- */
+
+void relation_stats(struct relation *relation, struct relation_stats *out)
+{
+    *out = (struct relation_stats){.last_epoch = atomic_load(&relation->last_epoch),
+                                   .errors = atomic_load(&relation->errors_count)};
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        if (relation->append_only) {
+            out->rows += segments_rows(relation->segments[shard]);
+            out->bytes += segments_bytes(relation->segments[shard]);
+        } else {
+            out->rows += row_store_rows(relation->stores[shard]);
+            out->bytes += row_store_bytes(relation->stores[shard]);
+        }
+    }
+    pthread_mutex_lock(&relation->lock);
+    if (relation->dataflow != NULL)
+        dataflow_stats(relation->dataflow, out);
+    pthread_mutex_unlock(&relation->lock);
+}
+
+void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
+                        const char *message, const char *row, int64_t weight)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct batch *batch = batch_create(&arena, error_types, 4, 1);
+    const char *texts[4] = {op_name, sqlstate, message, row};
+    struct datum values[4];
+    for (uint32_t i = 0; i < 4; i++)
+        values[i] = datum_text(&arena, texts[i], strlen(texts[i]));
+    batch_append_datums(batch, values, 1);
+    static const uint32_t columns[4] = {0, 1, 2, 3};
+    uint64_t hash;
+    batch_hash(batch, columns, 4, &hash);
+    pthread_mutex_lock(&relation->lock);
+    if (relation->errors == NULL)
+        relation->errors = hashed_table_create(error_types, 4, sizeof(int64_t), &relation->account);
+    uint32_t slot;
+    uint8_t inserted;
+    hashed_table_upsert(relation->errors, batch, columns, &hash, &slot, &inserted);
+    int64_t *count = hashed_table_payload(relation->errors, slot);
+    *count += weight;
+    if (*count == 0)
+        hashed_table_remove(relation->errors, slot);
+    atomic_fetch_add(&relation->errors_count, (uint64_t)weight);
+    pthread_mutex_unlock(&relation->lock);
+    arena_release(&arena);
+}
+
+void relation_errors(struct relation *relation, relation_error_fn visit, void *ctx)
+{
+    pthread_mutex_lock(&relation->lock);
+    if (relation->errors != NULL) {
+        struct arena arena;
+        arena_init(&arena, NULL);
+        uint32_t cursor = 0, slot;
+        while ((slot = hashed_table_next(relation->errors, &cursor)) != SLOT_NONE) {
+            struct column columns[4];
+            char *texts[4];
+            hashed_table_gather_keys(relation->errors, &slot, 1, columns, &arena);
+            for (uint32_t i = 0; i < 4; i++) {
+                struct datum value = column_get(&columns[i], 0);
+                texts[i] = arena_strndup(&arena, (const char *)varlen_bytes(&value.var), value.var.len);
+            }
+            int64_t weight = *(int64_t *)hashed_table_payload(relation->errors, slot);
+            if (!visit(ctx, texts[1], texts[2], texts[3], texts[0], weight))
+                break;
+        }
+        arena_release(&arena);
+    }
+    pthread_mutex_unlock(&relation->lock);
+}
+
+void relation_operators(struct relation *relation, relation_operator_fn visit, void *ctx)
+{
+    pthread_mutex_lock(&relation->lock);
+    if (relation->dataflow != NULL)
+        dataflow_operators(relation->dataflow, visit, ctx);
+    pthread_mutex_unlock(&relation->lock);
+}

@@ -1,0 +1,88 @@
+/* relation_internal.h: struct relation, for relation.c, the engine and the dataflows. Not for other folders. */
+#ifndef MILLRACE_EXECUTOR_RELATION_INTERNAL_H
+#define MILLRACE_EXECUTOR_RELATION_INTERNAL_H
+
+#include "executor/feed.h"
+#include "executor/relation.h"
+#include "storage/state/hashed_table.h"
+#include "storage/state/row_store.h"
+#include "storage/state/segments.h"
+
+#include <pthread.h>
+
+struct dataflow;
+struct subscription;
+struct shared_arrangement;
+
+/* A UNIQUE constraint besides the primary key: how many rows hold each value. Engine's thread only. */
+struct unique_index {
+    char *name;
+    uint32_t columns_count;
+    uint32_t *columns;
+    struct hashed_table *counts; /* payload: int64_t */
+};
+
+struct relation_index {
+    bool used;
+    uint32_t columns_count;
+    uint32_t *columns;
+    uint32_t *store_numbers; /* per shard */
+    bool is_unique;
+};
+
+struct relation {
+    _Atomic uint32_t references;
+    struct arena arena; /* names, types */
+    struct account account;
+    uint32_t oid;
+    enum relation_kind kind;
+    char *schema, *name;
+    uint32_t columns_count;
+    struct sql_type *types;
+    char **column_names;
+    bool append_only;
+    uint32_t key_count;
+    uint32_t *key_columns;
+    char *key_name;
+    uint32_t *hash_columns; /* what decides the shard: the key, else every column */
+    uint32_t hash_columns_count;
+    uint32_t uniques_count;
+    struct unique_index *uniques;
+    uint32_t indexes_count;
+    struct relation_index *indexes;
+
+    uint32_t shards_count;
+    struct row_store **stores;    /* per shard, or */
+    struct segments **segments;   /* per shard */
+    struct feed feed;             /* this tick's change */
+    uint32_t level;
+    uint32_t created_order;       /* ties in level run in this order */
+    struct dataflow *dataflow;    /* views */
+    struct shared_arrangement *arrangements; /* keyed by the sub-plan's text; engine's thread */
+    struct subscription *subscriptions;      /* engine's thread */
+    uint64_t created_epoch;
+    _Atomic uint64_t last_epoch;
+    bool dropped;                 /* engine's thread */
+    bool touched;                 /* this tick */
+    bool wants_trim;
+
+    pthread_mutex_t lock;         /* `dataflow` for other threads, `errors`, `failure` */
+    _Atomic bool failed;          /* a view that could not be maintained: reads give `failure` */
+    struct error failure;
+    struct hashed_table *errors;  /* operator, sqlstate, message, row -> int64_t weight */
+    _Atomic uint64_t errors_count;
+};
+
+struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count, struct account *parent);
+/* Rows of `change` by owning shard: lists[shard] gets row numbers in the arena, counts[shard] how many. */
+void relation_partition(const struct relation *relation, const struct batch *change, uint64_t epoch,
+                        struct arena *arena, uint32_t **lists, uint32_t *counts, uint64_t *hashes);
+void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate, const char *message,
+                        const char *row, int64_t weight);
+static inline uint32_t shard_of_hash(uint64_t hash, uint32_t shards_count)
+{
+    /* a mixed upper half, so that the tables' use of the same hash stays independent of it */
+    return (uint32_t)((((hash * 0x9e3779b97f4a7c15u) >> 32) * shards_count) >> 32);
+}
+
+#endif

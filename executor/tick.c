@@ -1,0 +1,606 @@
+/* tick.c: one tick: transactions checked and applied in order, then every dataflow they reach, once.
+ *
+ * A transaction is checked against the state its predecessors in the tick have left and either applied as a
+ * whole or taken back as a whole (row_store marks). Applied changes stand in their relations' feeds;
+ * dataflows run by (level, age) so that each sees the finished change of everything below it. */
+#include "executor/engine_internal.h"
+
+#include "storage/base/clock.h"
+#include "storage/disk/tick_log.h"
+
+#include <stdio.h>
+
+/* One relation's part of a transaction while it is being applied. */
+struct part {
+    struct relation *relation;
+    const struct batch *net;     /* consolidated */
+    uint64_t *marks;             /* per shard, for taking it back */
+    const struct batch **pieces; /* per shard */
+    uint32_t uniques_applied;
+};
+
+struct tick {
+    struct engine *engine;
+    uint64_t epoch;
+    struct tick_log_entry *entries;
+    uint32_t entries_count, entries_cap;
+    uint64_t rows;
+};
+
+static void touch(struct tick *tick, struct relation *relation)
+{
+    struct engine *engine = tick->engine;
+    atomic_store(&relation->last_epoch, tick->epoch);
+    if (relation->touched)
+        return;
+    relation->touched = true;
+    if (!relation->append_only) {
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            row_store_begin_tick(relation->stores[shard], tick->epoch);
+    }
+    if (engine->touched_count == engine->touched_cap) {
+        engine->touched_cap = engine->touched_cap ? engine->touched_cap * 2 : 16;
+        engine->touched = mem_realloc(engine->touched, sizeof(*engine->touched) * engine->touched_cap);
+    }
+    engine->touched[engine->touched_count++] = relation;
+}
+
+/* Rows of `batch` whose weight has the sign, in the arena; the batch itself when that is all of them. */
+static const struct batch *select_sign(const struct batch *batch, bool positive, struct arena *arena)
+{
+    if (batch->weights == NULL)
+        return positive ? batch : batch_slice(arena, batch, 0, 0);
+    uint32_t *rows = arena_alloc(arena, sizeof(*rows) * batch->rows);
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < batch->rows; row++) {
+        rows[count] = row;
+        count += (batch->weights[row] > 0) == positive;
+    }
+    if (count == batch->rows)
+        return batch;
+    struct batch *result = batch_header(arena, batch->columns_count);
+    result->rows = count;
+    result->weights = arena_alloc(arena, sizeof(int64_t) * count);
+    for (uint32_t i = 0; i < count; i++)
+        result->weights[i] = batch->weights[rows[i]];
+    for (uint32_t i = 0; i < batch->columns_count; i++)
+        column_gather(&result->columns[i], &batch->columns[i], rows, count, arena);
+    return result;
+}
+
+static void describe_key(const struct relation *relation, const uint32_t *columns, uint32_t count,
+                         const struct batch *rows, uint32_t row, struct error *err)
+{
+    struct strbuf text = STRBUF_INIT;
+    strbuf_adds(&text, "Key (");
+    for (uint32_t i = 0; i < count; i++)
+        strbuf_addf(&text, "%s%s", i ? ", " : "", relation->column_names[columns[i]]);
+    strbuf_adds(&text, ")=(");
+    for (uint32_t i = 0; i < count; i++) {
+        strbuf_adds(&text, i ? ", " : "");
+        struct datum value = column_get(&rows->columns[columns[i]], row);
+        if (value.is_null)
+            strbuf_adds(&text, "null");
+        else
+            type_output(relation->types[columns[i]].oid, &value, &io_env_default, &text);
+    }
+    strbuf_adds(&text, ") already exists.");
+    error_detail(err, "%s", strbuf_text(&text));
+    strbuf_release(&text);
+}
+
+static bool unique_violation(const struct relation *relation, const char *name, const uint32_t *columns,
+                             uint32_t count, const struct batch *rows, uint32_t row, struct error *err)
+{
+    error_set(err, ERRCODE_UNIQUE_VIOLATION, "duplicate key value violates unique constraint \"%s\"", name);
+    describe_key(relation, columns, count, rows, row, err);
+    snprintf(err->schema_name, sizeof(err->schema_name), "%s", relation->schema);
+    snprintf(err->table_name, sizeof(err->table_name), "%s", relation->name);
+    snprintf(err->constraint_name, sizeof(err->constraint_name), "%s", name);
+    return false;
+}
+
+static bool conflict(const struct relation *relation, struct error *err)
+{
+    error_set(err, ERRCODE_SERIALIZATION_FAILURE, "could not serialize access due to concurrent update");
+    error_detail(err, "Rows of \"%s\" that this transaction has read were changed by another one.",
+                 relation->name);
+    return error_hint(err, "Run the transaction again.");
+}
+
+/* Every deleted row must still be there as the transaction saw it. */
+static bool check_deletes(struct relation *relation, uint32_t shard, const struct batch *deletes,
+                          const uint64_t *hashes, struct arena *arena, struct error *err)
+{
+    uint8_t *found = arena_alloc(arena, deletes->rows);
+    int64_t *counts = arena_alloc(arena, sizeof(*counts) * deletes->rows);
+    if (relation->key_count == 0) {
+        row_store_current(relation->stores[shard], deletes, relation->hash_columns, hashes, found, counts,
+                          NULL);
+        for (uint32_t row = 0; row < deletes->rows; row++) {
+            if (!found[row] || counts[row] < -deletes->weights[row])
+                return conflict(relation, err);
+        }
+        return true;
+    }
+    struct batch *current = batch_create(arena, relation->types, relation->columns_count, deletes->rows);
+    row_store_current(relation->stores[shard], deletes, relation->key_columns, hashes, found, NULL, current);
+    uint32_t next = 0;
+    for (uint32_t row = 0; row < deletes->rows; row++) {
+        if (!found[row] || !batch_rows_identical(deletes, row, current, next++))
+            return conflict(relation, err);
+    }
+    return true;
+}
+
+/* Keys of the inserted rows: none may exist in the store (deletes are applied) or twice among themselves. */
+static bool check_inserts(struct relation *relation, uint32_t shard, const struct batch *inserts,
+                          const uint64_t *hashes, struct arena *arena, struct error *err)
+{
+    uint8_t *found = arena_alloc(arena, inserts->rows);
+    row_store_current(relation->stores[shard], inserts, relation->key_columns, hashes, found, NULL, NULL);
+    uint32_t cap = 16;
+    while (cap < inserts->rows * 2)
+        cap *= 2;
+    uint32_t *buckets = ARENA_ARRAY(arena, uint32_t, cap);
+    for (uint32_t row = 0; row < inserts->rows; row++) {
+        bool duplicate = found[row] || batch_weight(inserts, row) > 1;
+        uint32_t bucket = (uint32_t)hashes[row] & (cap - 1);
+        for (; !duplicate && buckets[bucket] != 0; bucket = (bucket + 1) & (cap - 1)) {
+            uint32_t other = buckets[bucket] - 1;
+            duplicate = hashes[other] == hashes[row] &&
+                        batch_rows_equal(inserts, row, relation->key_columns, inserts, other,
+                                         relation->key_columns, relation->key_count);
+        }
+        if (duplicate)
+            return unique_violation(relation, relation->key_name, relation->key_columns, relation->key_count,
+                                    inserts, row, err);
+        buckets[bucket] = row + 1;
+    }
+    return true;
+}
+
+/* Adds `sign` times the rows to a UNIQUE constraint's counts. The row that makes a value appear twice is in
+ * *twice. */
+static void count_unique(struct unique_index *unique, const struct batch *rows, int64_t sign,
+                         struct arena *arena, uint32_t *twice)
+{
+    uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * rows->rows);
+    batch_hash(rows, unique->columns, unique->columns_count, hashes);
+    *twice = UINT32_MAX;
+    for (int pass = 0; pass < 2; pass++) { /* what takes values away first */
+        for (uint32_t row = 0; row < rows->rows; row++) {
+            int64_t weight = sign * batch_weight(rows, row);
+            if ((weight > 0) != (pass == 1))
+                continue;
+            bool has_null = false;
+            for (uint32_t c = 0; c < unique->columns_count; c++)
+                has_null |= column_is_null(&rows->columns[unique->columns[c]], row);
+            if (has_null)
+                continue;
+            struct batch *one = batch_slice(arena, rows, row, 1);
+            uint32_t slot;
+            uint8_t inserted;
+            hashed_table_upsert(unique->counts, one, unique->columns, &hashes[row], &slot, &inserted);
+            int64_t *count = hashed_table_payload(unique->counts, slot);
+            *count += weight;
+            if (*count > 1 && *twice == UINT32_MAX)
+                *twice = row;
+            if (*count == 0)
+                hashed_table_remove(unique->counts, slot);
+        }
+    }
+}
+
+static const uint64_t *hash_rows(const struct relation *relation, const struct batch *rows,
+                                 struct arena *arena)
+{
+    uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * (rows->rows + 1));
+    batch_hash(rows, relation->hash_columns, relation->hash_columns_count, hashes);
+    return hashes;
+}
+
+static void split_by_shard(struct tick *tick, struct part *part)
+{
+    struct relation *relation = part->relation;
+    struct arena *arena = &tick->engine->tick_arena;
+    part->pieces = ARENA_ARRAY(arena, const struct batch *, relation->shards_count);
+    part->marks = ARENA_ARRAY(arena, uint64_t, relation->shards_count);
+    if (relation->shards_count == 1) {
+        part->pieces[0] = part->net;
+        return;
+    }
+    uint64_t *hashes = relation->append_only ? NULL : (uint64_t *)hash_rows(relation, part->net, arena);
+    uint32_t *lists[SHARDS_MAX], counts[SHARDS_MAX];
+    relation_partition(relation, part->net, tick->epoch, arena, lists, counts, hashes);
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        struct batch *piece = batch_header(arena, part->net->columns_count);
+        piece->rows = counts[shard];
+        for (uint32_t c = 0; c < part->net->columns_count; c++)
+            column_gather(&piece->columns[c], &part->net->columns[c], lists[shard], counts[shard], arena);
+        if (part->net->weights != NULL) {
+            piece->weights = arena_alloc(arena, sizeof(int64_t) * counts[shard]);
+            for (uint32_t i = 0; i < counts[shard]; i++)
+                piece->weights[i] = part->net->weights[lists[shard][i]];
+        }
+        part->pieces[shard] = piece;
+    }
+}
+
+static bool apply_piece(struct tick *tick, struct relation *relation, uint32_t shard,
+                        const struct batch *piece, bool check, struct error *err)
+{
+    struct arena *arena = &tick->engine->tick_arena;
+    if (relation->append_only) {
+        segments_append(relation->segments[shard], piece, tick->epoch);
+        return true;
+    }
+    const struct batch *deletes = select_sign(piece, false, arena),
+                       *inserts = select_sign(piece, true, arena);
+    if (deletes->rows > 0) {
+        const uint64_t *hashes = hash_rows(relation, deletes, arena);
+        if (check && !check_deletes(relation, shard, deletes, hashes, arena, err))
+            return false;
+        row_store_apply(relation->stores[shard], deletes, hashes);
+    }
+    if (inserts->rows > 0) {
+        const uint64_t *hashes = hash_rows(relation, inserts, arena);
+        if (check && relation->key_count > 0 && !check_inserts(relation, shard, inserts, hashes, arena, err))
+            return false;
+        row_store_apply(relation->stores[shard], inserts, hashes);
+    }
+    return true;
+}
+
+static bool apply_part(struct tick *tick, struct part *part, bool check, struct error *err)
+{
+    struct relation *relation = part->relation;
+    struct arena *arena = &tick->engine->tick_arena;
+    touch(tick, relation);
+    split_by_shard(tick, part);
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+        part->marks[shard] = relation->append_only ? segments_rows(relation->segments[shard])
+                                                   : row_store_mark(relation->stores[shard]);
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        if (part->pieces[shard]->rows > 0 &&
+            !apply_piece(tick, relation, shard, part->pieces[shard], check, err))
+            return false;
+    }
+    for (; part->uniques_applied < relation->uniques_count;) {
+        struct unique_index *unique = &relation->uniques[part->uniques_applied++];
+        uint32_t twice;
+        count_unique(unique, part->net, 1, arena, &twice);
+        if (check && twice != UINT32_MAX)
+            return unique_violation(relation, unique->name, unique->columns, unique->columns_count, part->net,
+                                    twice, err);
+    }
+    return true;
+}
+
+static void take_back(struct tick *tick, struct part *part)
+{
+    struct relation *relation = part->relation;
+    if (part->marks == NULL)
+        return;
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        if (relation->append_only)
+            segments_truncate(relation->segments[shard], part->marks[shard]);
+        else
+            row_store_rollback_to(relation->stores[shard], part->marks[shard]);
+    }
+    uint32_t ignored;
+    while (part->uniques_applied > 0)
+        count_unique(&relation->uniques[--part->uniques_applied], part->net, -1, &tick->engine->tick_arena,
+                     &ignored);
+}
+
+/* The transaction's changes, one part per relation. */
+static struct part *make_parts(struct tick *tick, const struct txn_change *changes, uint32_t changes_count,
+                               uint32_t *parts_count)
+{
+    struct arena *arena = &tick->engine->tick_arena;
+    struct part *parts = ARENA_ARRAY(arena, struct part, changes_count);
+    *parts_count = 0;
+    for (uint32_t i = 0; i < changes_count; i++) {
+        const struct batch *rows = changes[i].rows;
+        struct part *part = NULL;
+        for (uint32_t p = 0; p < *parts_count; p++) {
+            if (parts[p].relation == changes[i].relation)
+                part = &parts[p];
+        }
+        if (part == NULL) {
+            parts[(*parts_count)++] = (struct part){.relation = changes[i].relation, .net = rows};
+            continue;
+        }
+        struct batch *sum = batch_create(arena, part->relation->types, part->relation->columns_count,
+                                         part->net->rows + rows->rows);
+        batch_append_range(sum, part->net, 0, part->net->rows, 1);
+        batch_append_range(sum, rows, 0, rows->rows, 1);
+        part->net = sum;
+    }
+    for (uint32_t p = 0; p < *parts_count; p++) {
+        if (parts[p].net->weights != NULL)
+            parts[p].net = batch_consolidate(parts[p].net, arena);
+    }
+    return parts;
+}
+
+static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, struct error *err)
+{
+    for (uint32_t i = 0; i < txn->reads_count; i++) {
+        if (atomic_load(&txn->reads[i].relation->last_epoch) > txn->snapshot)
+            return conflict(txn->reads[i].relation, err);
+    }
+    for (uint32_t i = 0; i < txn->changes_count; i++) {
+        if (txn->changes[i].relation->dropped)
+            return error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist",
+                             txn->changes[i].relation->name);
+    }
+    uint32_t parts_count;
+    struct part *parts = make_parts(tick, txn->changes, txn->changes_count, &parts_count);
+    uint64_t *last_epochs = ARENA_ARRAY(&tick->engine->tick_arena, uint64_t, parts_count);
+    for (uint32_t p = 0; p < parts_count; p++) {
+        last_epochs[p] = atomic_load(&parts[p].relation->last_epoch);
+        if (apply_part(tick, &parts[p], true, err))
+            continue;
+        for (uint32_t back = p + 1; back-- > 0;) {
+            take_back(tick, &parts[back]);
+            atomic_store(&parts[back].relation->last_epoch, last_epochs[back]);
+        }
+        return false;
+    }
+    for (uint32_t p = 0; p < parts_count; p++) {
+        struct part *part = &parts[p];
+        if (part->net->rows == 0)
+            continue;
+        for (uint32_t shard = 0; shard < part->relation->shards_count; shard++)
+            feed_add(&part->relation->feed, shard, part->pieces[shard]);
+        part->relation->feed.dirty = true;
+        tick->rows += part->net->rows;
+        struct tick_log_entry entry = {part->relation->oid, part->net};
+        ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
+    }
+    return true;
+}
+
+/* ---- the schedule ---- */
+
+static bool runs_before(const struct dataflow *a, const struct dataflow *b)
+{
+    if (dataflow_level(a) != dataflow_level(b))
+        return dataflow_level(a) < dataflow_level(b);
+    return dataflow_order(a) < dataflow_order(b);
+}
+
+/* Binary heap on (level, order). */
+static void schedule_add(struct engine *engine, struct dataflow *flow)
+{
+    bool *scheduled = dataflow_scheduled(flow);
+    if (*scheduled)
+        return;
+    *scheduled = true;
+    if (engine->schedule_count == engine->schedule_cap) {
+        engine->schedule_cap = engine->schedule_cap ? engine->schedule_cap * 2 : 16;
+        engine->schedule = mem_realloc(engine->schedule, sizeof(*engine->schedule) * engine->schedule_cap);
+    }
+    uint32_t at = engine->schedule_count++;
+    while (at > 0 && runs_before(flow, engine->schedule[(at - 1) / 2])) {
+        engine->schedule[at] = engine->schedule[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    engine->schedule[at] = flow;
+}
+
+static struct dataflow *schedule_take(struct engine *engine)
+{
+    if (engine->schedule_count == 0)
+        return NULL;
+    struct dataflow *first = engine->schedule[0];
+    struct dataflow *last = engine->schedule[--engine->schedule_count];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= engine->schedule_count)
+            break;
+        if (child + 1 < engine->schedule_count &&
+            runs_before(engine->schedule[child + 1], engine->schedule[child]))
+            child++;
+        if (runs_before(last, engine->schedule[child]))
+            break;
+        engine->schedule[at] = engine->schedule[child];
+        at = child;
+    }
+    if (engine->schedule_count > 0)
+        engine->schedule[at] = last;
+    return first;
+}
+
+static void schedule_dependents(struct engine *engine, struct feed *feed)
+{
+    for (uint32_t i = 0; i < feed->dependents_count; i++)
+        schedule_add(engine, feed->dependents[i]);
+}
+
+static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
+{
+    struct engine *engine = tick->engine;
+    struct dataflow **ran = NULL;
+    uint32_t ran_count = 0, ran_cap = 0;
+    uint32_t base_count = engine->touched_count;
+    for (uint32_t i = 0; i < base_count; i++) {
+        if (engine->touched[i]->feed.dirty)
+            schedule_dependents(engine, &engine->touched[i]->feed);
+    }
+    struct dataflow *flow;
+    while ((flow = schedule_take(engine)) != NULL) {
+        struct relation *target = dataflow_target(flow);
+        uint64_t last_epoch = 0;
+        if (target != NULL) {
+            last_epoch = atomic_load(&target->last_epoch);
+            touch(tick, target);
+        }
+        struct error error;
+        bool ok = dataflow_tick(flow, tick->epoch, clock_us, seed, false, NULL, engine->workers, tick->rows,
+                                &error);
+        ARENA_PUSH(&engine->tick_arena, ran, ran_count, ran_cap, flow);
+        struct feed *feed = dataflow_feed(flow);
+        if (!ok || feed_rows(feed) == 0) {
+            if (target != NULL && ok)
+                atomic_store(&target->last_epoch, last_epoch);
+            continue;
+        }
+        feed->dirty = true;
+        schedule_dependents(engine, feed);
+    }
+    uint64_t rows_processed = 0;
+    for (uint32_t i = 0; i < ran_count; i++) {
+        rows_processed += dataflow_take_rows_in(ran[i]);
+        if (dataflow_target(ran[i]) == NULL) /* a view's batches live on until subscribers have copied them */
+            dataflow_end_tick(ran[i]);
+    }
+    atomic_fetch_add(&engine->stat_rows_processed, rows_processed);
+}
+
+/* Before-images that no snapshot can want any more. */
+static void trim(struct engine *engine)
+{
+    uint64_t oldest = snapshots_oldest(engine->snapshots);
+    for (uint32_t i = 0; i < engine->touched_count; i++) {
+        struct relation *relation = engine->touched[i];
+        if (relation->append_only || relation->wants_trim)
+            continue;
+        if (engine->trims_count == engine->trims_cap) {
+            engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
+            engine->trims = mem_realloc(engine->trims, sizeof(*engine->trims) * engine->trims_cap);
+        }
+        relation->wants_trim = true;
+        engine->trims[engine->trims_count++] = relation;
+    }
+    for (uint32_t i = 0; i < engine->trims_count;) {
+        struct relation *relation = engine->trims[i];
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            row_store_trim(relation->stores[shard], oldest);
+        if (atomic_load(&relation->last_epoch) <= oldest && !relation->touched) {
+            relation->wants_trim = false;
+            engine->trims[i] = engine->trims[--engine->trims_count];
+        } else {
+            i++;
+        }
+    }
+}
+
+static struct subscription_message *end_tick(struct tick *tick)
+{
+    struct engine *engine = tick->engine;
+    struct subscription_message *messages = NULL;
+    for (uint32_t i = 0; i < engine->touched_count; i++) {
+        struct relation *relation = engine->touched[i];
+        if (relation->feed.dirty && relation->subscriptions != NULL)
+            messages = subscription_collect(relation, tick->epoch, messages);
+    }
+    for (uint32_t i = 0; i < engine->touched_count; i++) {
+        struct relation *relation = engine->touched[i];
+        if (relation->dataflow != NULL)
+            dataflow_end_tick(relation->dataflow);
+        feed_clear(&relation->feed);
+    }
+    trim(engine);
+    for (uint32_t i = 0; i < engine->touched_count; i++)
+        engine->touched[i]->touched = false;
+    engine->touched_count = 0;
+    return messages;
+}
+
+void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
+{
+    struct tick tick = {.engine = engine, .epoch = engine->epoch + 1};
+    struct pending_tick *pending = mem_zalloc(sizeof(*pending));
+    error_init(&pending->log_error);
+    pending->epoch = tick.epoch;
+    pending->transactions = transactions;
+    uint32_t accepted = 0, count = 0;
+    for (struct staged_txn *txn = transactions; txn != NULL; txn = txn->next, count++) {
+        error_init(&txn->error);
+        accepted += apply_transaction(&tick, txn->txn, &txn->error);
+    }
+    atomic_fetch_add(&engine->stat_transactions, count);
+    atomic_fetch_add(&engine->stat_rows_in, tick.rows);
+    if (accepted == 0) {
+        CHECK(end_tick(&tick) == NULL);
+        engine_acknowledge(pending);
+        mem_free(pending);
+        arena_reset(&engine->tick_arena);
+        return;
+    }
+    engine->epoch = tick.epoch;
+    int64_t clock_us = clock_now_us();
+    uint64_t seed = random_u64();
+    engine_log_tick(engine, pending, clock_us, seed, tick.entries, tick.entries_count);
+    run_dataflows(&tick, clock_us, seed);
+    pending->messages = end_tick(&tick);
+    engine_finish_tick(engine, pending);
+    arena_reset(&engine->tick_arena);
+}
+
+bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
+                      struct error *err)
+{
+    struct tick tick = {.engine = engine, .epoch = ++engine->epoch};
+    struct pending_tick *pending = mem_zalloc(sizeof(*pending));
+    pending->epoch = tick.epoch;
+    int64_t clock_us = clock_now_us();
+    uint64_t seed = random_u64();
+    engine_log_tick(engine, pending, clock_us, seed, NULL, 0);
+    struct dataflow *fragment;
+    bool ok = true;
+    while ((fragment = dataflow_next_unfilled(flow)) != NULL) {
+        if (ok)
+            ok = dataflow_tick(fragment, tick.epoch, clock_us, seed, true, cancel, engine->workers,
+                               UINT64_MAX, err);
+        dataflow_end_tick(fragment);
+    }
+    struct relation *target = dataflow_target(flow);
+    target->created_epoch = tick.epoch;
+    touch(&tick, target);
+    if (ok)
+        ok = dataflow_tick(flow, tick.epoch, clock_us, seed, true, cancel, engine->workers, UINT64_MAX, err);
+    CHECK(end_tick(&tick) == NULL);
+    engine_finish_tick(engine, pending);
+    engine_drain(engine);
+    arena_reset(&engine->tick_arena);
+    return ok;
+}
+
+struct replay {
+    uint64_t epoch;
+    const struct txn_change *changes;
+    uint32_t changes_count;
+};
+
+static void run_replay(struct engine *engine, void *ctx)
+{
+    struct replay *replay = ctx;
+    struct tick tick = {.engine = engine, .epoch = replay->epoch};
+    CHECK(replay->epoch > engine->epoch || replay->changes_count == 0);
+    engine->epoch = replay->epoch;
+    uint32_t parts_count;
+    struct part *parts = make_parts(&tick, replay->changes, replay->changes_count, &parts_count);
+    struct error ignored;
+    for (uint32_t p = 0; p < parts_count; p++)
+        CHECK(apply_part(&tick, &parts[p], false, &ignored));
+    CHECK(end_tick(&tick) == NULL);
+    snapshots_publish(engine->snapshots, engine->epoch);
+    atomic_store(&engine->stat_computed, engine->epoch);
+    atomic_store(&engine->stat_durable, engine->epoch);
+    arena_reset(&engine->tick_arena);
+}
+
+bool engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, const struct txn_change *changes,
+                   uint32_t changes_count, struct error *err)
+{
+    struct replay replay = {epoch, changes, changes_count};
+    (void)clock_us;
+    (void)err;
+    engine_command(engine, run_replay, &replay);
+    return true;
+}
