@@ -28,6 +28,7 @@ struct catalog_column {
     bool not_null;
     const char *default_sql;   /* expression text; NULL none */
     const char *generated_sql; /* GENERATED ALWAYS AS (...) STORED; NULL none */
+    char identity;             /* GENERATED ALWAYS 'a' or BY DEFAULT 'd' AS IDENTITY (default_sql is its nextval); 0 none */
     const char *comment;
 };
 
@@ -55,6 +56,8 @@ struct catalog_object {
     struct catalog_constraint *constraints;
     uint32_t options_count;
     struct catalog_option *options;   /* WITH (...) */
+    const char *watermark_column;     /* WATERMARK FOR column AS expression; NULL none */
+    const char *watermark_sql;
     const char *sql;        /* as stored: the whole CREATE statement, normalised */
     const char *query_sql;  /* views: the SELECT alone */
     const char *timezone;   /* settings recorded at CREATE; NULL for tables */
@@ -68,6 +71,10 @@ struct catalog_object {
     uint32_t *index_columns;
     bool index_is_unique, index_is_primary;
     int32_t index_number;   /* engine's number; -1: the primary key's own */
+    /* sequence; index_of: OID of the table that owns it, 0 none */
+    int64_t sequence_start, sequence_increment, sequence_min, sequence_max;
+    bool sequence_cycle;
+    struct sequence *sequence; /* run time: server/sequence.h */
     /* system view */
     system_rows_fn system_rows;
     void *system_ctx;

@@ -1,0 +1,75 @@
+/* ddl.h: binds the definitions of tables, streams and sequences, and writes them back as text.
+ *
+ * ddl_bind_table turns a CREATE TABLE or CREATE STREAM into a catalog object with everything resolved: types,
+ * defaults, keys, checks, constraint names. ddl_table_sql gives the statement that makes the same object
+ * again: it is what the catalog store keeps, so that LIKE, serial, CREATE TABLE AS and later changes need no
+ * memory of how they came. */
+#ifndef MILLRACE_PLANNER_DDL_H
+#define MILLRACE_PLANNER_DDL_H
+
+#include "planner/planner.h"
+#include "planner/statement.h"
+
+/* A sequence that serial and identity columns want; made together with the table. */
+struct ddl_sequence {
+    const char *name; /* in the table's schema */
+    uint32_t column;
+    uint32_t type_oid; /* its range */
+    size_t options_count;
+    PgQuery__Node **options; /* START, INCREMENT ... of an identity column */
+};
+
+struct ddl_table {
+    struct catalog_object *object; /* one reference, the caller's */
+    uint32_t sequences_count, sequences_cap;
+    struct ddl_sequence *sequences;
+};
+
+/* oid 0: new OIDs for it, its constraints and the indexes behind its keys are taken from the catalog; else
+ * they follow this one, in order, as at its creation. stored: the statement comes from the store: sequences
+ * exist already. */
+MUST_CHECK
+bool ddl_bind_table(struct planner_context *ctx, const struct statement *statement, uint32_t oid, bool stored,
+                    struct ddl_table *out, struct error *err);
+/* CREATE TABLE ... AS, and the column list of views: columns of a query's result, renamed by `names`. */
+MUST_CHECK
+bool ddl_result_columns(struct planner_context *ctx, const struct plan *plan, size_t names_count,
+                        PgQuery__Node **names, struct catalog_object *object, struct error *err);
+/* Gives the object and its constraints their OIDs; the last one used is the result. oid 0: new ones. */
+uint32_t ddl_assign_oids(struct catalog *catalog, struct catalog_object *object, uint32_t oid);
+/* The catalog entry of the index behind a key (constraint number i): one reference, the caller's. */
+struct catalog_object *ddl_key_index(const struct catalog_object *table, uint32_t constraint);
+/* The statement again, qualified; in the arena. */
+const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object);
+const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index);
+const char *ddl_sequence_sql(struct arena *arena, struct catalog *catalog,
+                             const struct catalog_object *sequence);
+/* What the engine wants to know; names and lists in the arena. */
+void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struct catalog_object *object,
+                       struct relation_desc *out);
+
+/* Where CREATE puts a name: its schema, or the first of the search path. 3F000; 42501 for system schemas. */
+MUST_CHECK
+bool ddl_target_schema(struct planner_context *ctx, const PgQuery__RangeVar *name, uint32_t *schema_oid,
+                       struct error *err);
+/* WITH (...) as names and texts; 42601 for duplicates. known NULL: every name is accepted; else a list that
+ * ends in NULL, and 22023 naming the nearest for others. */
+MUST_CHECK
+bool ddl_options(struct planner_context *ctx, size_t count, PgQuery__Node **nodes, const char *const *known,
+                 struct arena *arena, struct catalog_option **options, uint32_t *options_count,
+                 struct error *err);
+const char *ddl_option(const struct catalog_object *object, const char *name);
+/* The known name that differs least from `name`, or NULL when none is near. */
+const char *ddl_nearest(const char *name, const char *const *known);
+/* START, INCREMENT, MINVALUE, MAXVALUE, CYCLE, AS type, OWNED BY into the object's sequence fields. */
+MUST_CHECK
+bool ddl_sequence_options(struct planner_context *ctx, size_t count, PgQuery__Node **options,
+                          uint32_t type_oid, struct catalog_object *object, struct error *err);
+/* name1_name2_label, cut to NAME_BYTES_MAX, with a number behind it when taken(ctx, name) says so. */
+const char *ddl_choose_name(struct arena *arena, const char *name1, const char *name2, const char *label,
+                            bool (*taken)(void *ctx, const char *name), void *ctx);
+bool ddl_name_taken(struct catalog *catalog, uint32_t schema_oid, const char *name);
+/* "schema.name" quoted as needed. */
+const char *ddl_qualified(struct arena *arena, struct catalog *catalog, const struct catalog_object *object);
+
+#endif
