@@ -44,7 +44,8 @@ struct aggregate_row {
     const char *help;
     uint32_t flags;
     uint32_t state_bytes; /* multiple of 8; zero bytes are the empty state */
-    /* Adds rows selection[0..count) (NULL: 0..count): states[i] belongs to the i-th of them; weights NULL: +1. */
+    /* Adds rows selection[0..count) (NULL: 0..count): states[i] belongs to the i-th of them; weights stand by row
+     * number, like the columns; NULL: +1. */
     void (*add)(struct agg_call *call, const struct column *args, const uint32_t *selection, uint32_t count,
                 const int64_t *weights, void *const *states);
     /* Results of `count` groups into result (initialised by the caller, nulls allocated). */

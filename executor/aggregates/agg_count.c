@@ -1,0 +1,28 @@
+/* agg_count.c: count. */
+#include "executor/aggregates/agg_tables.h"
+
+static void count_add(struct agg_call *call, const struct column *args, const uint32_t *selection,
+                      uint32_t count, const int64_t *weights, void *const *states)
+{
+    if (weights == NULL) {
+        for (uint32_t i = 0; i < count; i++)
+            ++*(int64_t *)states[i];
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        *(int64_t *)states[i] += weights[AGG_ROW(i)];
+}
+
+static void count_finish(struct agg_call *call, void *const *states, uint32_t count, struct column *result)
+{
+    int64_t *out = result->data;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = *(const int64_t *)states[i];
+}
+
+const struct aggregate_row agg_count_rows[] = {
+    {"count", "", "int8", "number of rows", AGG_STAR, 8, count_add, count_finish, NULL, NULL},
+    {"count", "any", "int8", "number of rows where the argument is not NULL", 0, 8, count_add, count_finish,
+     NULL, NULL},
+};
+const size_t agg_count_rows_count = ARRAY_COUNT(agg_count_rows);
