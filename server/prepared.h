@@ -23,12 +23,14 @@ enum prepared_kind {
     PREPARED_OTHER,       /* LISTEN, CHECKPOINT, LOCK ...: accepted with an effect or refused truthfully: run_other.c */
 };
 
-struct dml_plan; /* planner/bind_dml.h */
+struct dml_plan;  /* planner/bind_dml.h */
+struct statement; /* planner/statement.h */
 
 struct prepared {
     struct arena arena;
     struct account account;
     const char *sql;
+    struct statement *statement;     /* our own clauses: SUBSCRIBE's options, watermark ...; never NULL */
     enum prepared_kind kind;
     const char *tag;                 /* command tag without count: "SELECT", "CREATE TABLE" */
     PgQuery__ParseResult *parse;     /* NULL when empty */
@@ -41,9 +43,13 @@ struct prepared {
     struct sql_type *types;
     uint32_t *table_oids;            /* RowDescription's table and attribute numbers; 0 when not a plain column */
     int16_t *attnums;
+    struct arena plan_arena;         /* plan and dml: freed when planned anew */
     struct plan *plan;               /* SELECT */
     struct dml_plan *dml;
     uint64_t catalog_version;
+    const char *search_path;         /* under which names were resolved */
+    uint32_t declared_count;         /* parameters whose type was given */
+    bool views_expanded;             /* planned for a transaction that has changed what a view reads */
     struct catalog_object **objects; /* references held */
     uint32_t objects_count;
 };

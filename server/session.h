@@ -27,6 +27,8 @@ struct transaction {
     struct txn_read *reads;
     uint32_t reads_count, reads_cap;
     struct txn_savepoint *savepoints; /* innermost first */
+    struct held_lock *locks;          /* server/table_locks.h; given back at the end */
+    uint32_t locks_count, locks_cap;
 };
 
 /* Where results go. Implemented by the protocol code (and by cursors, COPY, tests). */
@@ -38,6 +40,7 @@ struct result_sink {
     bool (*rows)(struct result_sink *sink, const struct batch *rows, bool *stop, struct error *err);
 };
 
+struct session_path;
 struct session_settings; /* server/session_settings.h: name -> value, SET, SHOW, RESET, SET LOCAL */
 
 struct session {
@@ -58,6 +61,8 @@ struct session {
     void (*notice)(struct session *session, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
     void *connection;         /* protocol side */
+    void (*terminate)(struct session *session); /* ends the connection; called under the list's lock; NULL: none */
+    struct session_path *path; /* session.c: the search path's names */
     const char *current_sql;  /* for pg_stat_activity; NULL idle */
     int64_t statement_start_us, state_change_us, backend_start_us;
     struct session *next, *prev; /* list of all sessions, under session_list_lock */
@@ -68,11 +73,15 @@ MUST_CHECK bool session_init(struct session *session, struct server *server, con
 void session_release(struct session *session);
 /* Sets statement time, cancel, env.io from the settings, search path; call before prepare and before execute. */
 void session_begin_statement(struct session *session);
+/* What the session is doing, for pg_stat_activity: borrowed until the next call; NULL: idle. */
+void session_set_activity(struct session *session, const char *sql);
 void session_notice(struct session *session, const char *severity, const char *sqlstate, const char *hint,
                     const char *format, ...) PRINTF_LIKE(5, 6);
 /* Visits every session under the list's lock: pg_stat_activity, cancel. */
 void session_for_each(void (*visit)(void *ctx, struct session *session), void *ctx);
 /* Marks the session with that pid (secret checked unless NULL) cancelled and wakes its waits. */
 bool session_cancel(struct server *server, int32_t pid, const uint32_t *secret);
+/* pg_terminate_backend: the same, and the connection ends with 57P01. */
+bool session_terminate(struct server *server, int32_t pid);
 
 #endif

@@ -29,6 +29,9 @@ MUST_CHECK bool transaction_rollback_to(struct session *session, const char *nam
 uint64_t transaction_snapshot(struct session *session);
 /* Gives the snapshot back and takes a new one at the next use: between statements of an implicit transaction that wrote and retries. */
 void transaction_renew_snapshot(struct session *session);
+/* Before UPDATE, DELETE and ON CONFLICT outside BEGIN take their snapshot: keeps other such statements off the table until
+ * the transaction ends (table_locks.h). Nothing in an explicit transaction. */
+void transaction_lock(struct session *session, struct relation *relation, bool is_upsert);
 /* Records a change; rows are copied. */
 void transaction_change(struct session *session, struct relation *relation, const struct batch *rows);
 /* The statement's result depends on the whole contents of a relation and the transaction writes: checked at commit. */
