@@ -1,8 +1,8 @@
 /* simd.h: the one place that knows vector instructions.
  *
- * simd_match16 compares 16 bytes with one byte: bit i of the result is set when bytes[i] == needle. SSE2 on x86-64, NEON
- * on AArch64; with MILLRACE_PORTABLE, or elsewhere, plain 64-bit arithmetic. simd_match16_portable is always there, so
- * that a test can compare the two. */
+ * simd_match16 compares 16 bytes with one byte: bit i of the result is set when bytes[i] == needle. SSE2 on
+ * x86-64, NEON on AArch64; with MILLRACE_PORTABLE, or elsewhere, plain 64-bit arithmetic.
+ * simd_match16_portable is always there, so that a test can compare the two. */
 #ifndef MILLRACE_BASE_SIMD_H
 #define MILLRACE_BASE_SIMD_H
 

@@ -1,11 +1,12 @@
 /* hashed_table.h: hashed state table (a): key -> fixed payload, in row slots that never move.
  *
- * Index of 64-byte buckets (12 one-byte tags, 12 slot numbers) over slots in a reserved address range; batches are hashed
- * first and prefetched in groups. Growth without a stall (segments or incremental rehash). For operator state:
- * aggregation groups, distinct counts. Owned by one worker; readers of other threads never come here
- * (row_store.h is the versioned one).
+ * Index of 64-byte buckets (12 one-byte tags, 12 slot numbers) over slots in a reserved address range;
+ * batches are hashed first and prefetched in groups. Growth without a stall (segments or incremental rehash).
+ * For operator state: aggregation groups, distinct counts. Owned by one worker; readers of other threads
+ * never come here (row_store.h is the versioned one).
  *
- * Key equality is value equality, NULL equals NULL. The first key stored for a group stays its representative. */
+ * Key equality is value equality, NULL equals NULL. The first key stored for a group stays its
+ * representative. */
 #ifndef MILLRACE_STATE_HASHED_TABLE_H
 #define MILLRACE_STATE_HASHED_TABLE_H
 
@@ -20,7 +21,8 @@ struct hashed_table *hashed_table_create(const struct sql_type *key_types, uint3
                                          uint32_t payload_bytes, struct account *account);
 void hashed_table_destroy(struct hashed_table *table);
 
-/* For each row of the batch: the slot of its key, SLOT_NONE when absent. hashes = batch_hash over key_columns. */
+/* For each row of the batch: the slot of its key, SLOT_NONE when absent. hashes = batch_hash over
+ * key_columns. */
 void hashed_table_find(struct hashed_table *table, const struct batch *rows, const uint32_t *key_columns,
                        const uint64_t *hashes, uint32_t *slots);
 /* Finds or inserts. inserted[i] = 1 for the row that created its slot; its payload is zero bytes. */
@@ -34,8 +36,8 @@ void *hashed_table_payload(struct hashed_table *table, uint32_t slot);
 void hashed_table_set_key(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
                           const uint32_t *key_columns);
 /* Key columns of many slots into columns out[0..key_count) (initialised by this call); text is copied. */
-void hashed_table_gather_keys(struct hashed_table *table, const uint32_t *slots, uint32_t count, struct column *out,
-                              struct arena *arena);
+void hashed_table_gather_keys(struct hashed_table *table, const uint32_t *slots, uint32_t count,
+                              struct column *out, struct arena *arena);
 /* Walks all slots: *cursor starts at 0; SLOT_NONE at the end. No inserts meanwhile. */
 uint32_t hashed_table_next(struct hashed_table *table, uint32_t *cursor);
 uint64_t hashed_table_rows(const struct hashed_table *table);

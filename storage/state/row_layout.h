@@ -1,5 +1,6 @@
-/* row_layout.h: how a row of given types lies in a fixed-size slot: null bits, then fields by descending alignment;
- * variable-length fields are a struct varlen into the table's heap. */
+/* row_layout.h: how a row of given types lies in a fixed-size slot: four bytes for the table's own use
+ * (slot_pages.h keeps the slot's header there), null bits, then fields by descending alignment, small ones
+ * first where they fill a gap; variable-length fields are a struct varlen into the table's heap. */
 #ifndef MILLRACE_STATE_ROW_LAYOUT_H
 #define MILLRACE_STATE_ROW_LAYOUT_H
 
@@ -13,26 +14,48 @@ struct row_layout {
     struct sql_type *types;
     uint16_t *offsets;
     uint8_t *phys;
+    bool *loose; /* equal values may differ in bytes and need type_compare: numeric, char(n), jsonb, arrays
+                    ... */
 };
+
+#define ROW_HEADER_BYTES 4u
+
+static inline bool row_layout_is_null(const uint8_t *row, uint32_t column)
+{
+    return row[ROW_HEADER_BYTES + column / 8] >> (column % 8) & 1;
+}
 
 /* Copies the types; release frees. */
 void row_layout_init(struct row_layout *layout, const struct sql_type *types, uint32_t columns_count);
 void row_layout_release(struct row_layout *layout);
 /* Writes columns_map[0..n) (NULL: identity) of a batch row into the slot, text into the heap. */
-void row_layout_store(const struct row_layout *layout, uint8_t *row, const struct batch *batch, uint32_t batch_row,
-                      const uint32_t *columns_map, struct table_heap *heap);
+void row_layout_store(const struct row_layout *layout, uint8_t *row, const struct batch *batch,
+                      uint32_t batch_row, const uint32_t *columns_map, struct table_heap *heap);
 /* Frees the text of a row. */
 void row_layout_free_text(const struct row_layout *layout, const uint8_t *row, struct table_heap *heap);
 struct datum row_layout_get(const struct row_layout *layout, const uint8_t *row, uint32_t column);
 /* Gathers one column of many rows into `out` (initialised by this call), text borrowed from the heap or, with
  * copy_text, copied into the arena. rows[i] points at row bytes. */
-void row_layout_gather(const struct row_layout *layout, const uint8_t *const *rows, uint32_t count, uint32_t column,
-                       bool copy_text, struct column *out, struct arena *arena);
+void row_layout_gather(const struct row_layout *layout, const uint8_t *const *rows, uint32_t count,
+                       uint32_t column, bool copy_text, struct column *out, struct arena *arena);
 /* Value equality of row fields [0, count) with the batch row's columns_map[0..count) (NULL equals NULL). */
 bool row_layout_equal(const struct row_layout *layout, const uint8_t *row, const struct batch *batch,
                       uint32_t batch_row, const uint32_t *columns_map, uint32_t count);
 /* Byte identity of all fields. */
 bool row_layout_identical(const struct row_layout *layout, const uint8_t *row, const struct batch *batch,
                           uint32_t batch_row, const uint32_t *columns_map);
+
+/* Value equality of the listed fields with the batch row's columns_map[0..count). fields NULL: 0, 1, 2 ... */
+bool row_layout_fields_equal(const struct row_layout *layout, const uint8_t *row, const uint32_t *fields,
+                             const struct batch *batch, uint32_t batch_row, const uint32_t *columns_map,
+                             uint32_t count);
+/* Hashes that agree with byte identity of all fields, of a stored row and of a batch row (NULL map:
+ * identity). */
+uint64_t row_layout_hash(const struct row_layout *layout, const uint8_t *row);
+uint64_t row_layout_hash_of(const struct row_layout *layout, const struct batch *batch, uint32_t batch_row,
+                            const uint32_t *columns_map);
+/* Appends many stored rows to a batch of the same types, text copied into its arena. counts NULL: all +1. */
+void row_layout_append(const struct row_layout *layout, const uint8_t *const *rows, const int64_t *counts,
+                       uint32_t count, struct batch *out);
 
 #endif

@@ -1,0 +1,129 @@
+/* slot_pages.c: see slot_pages.h. */
+#include "storage/state/slot_pages.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define LAZY_BYTES   ((size_t)256 << 10) /* from here on: address space, not malloc */
+#define HUGE_BYTES   ((size_t)4 << 20)   /* from here on two megabyte pages waste less than they win */
+#define CHARGE_BYTES ((size_t)64 << 10)  /* lazily backed chunks are charged in steps of this */
+
+bool memory_is_lazy(size_t bytes)
+{
+    return bytes >= LAZY_BYTES;
+}
+
+void *memory_map(size_t bytes, bool huge_pages)
+{
+    if (!memory_is_lazy(bytes)) {
+        void *data = NULL;
+        size_t rounded = (bytes + 63) & ~(size_t)63;
+        if (posix_memalign(&data, 64, rounded) != 0)
+            data = NULL;
+        CHECK(data != NULL);
+        return memset(data, 0, rounded);
+    }
+    void *data =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(data != MAP_FAILED);
+#ifdef MADV_HUGEPAGE
+    if (huge_pages && bytes >= HUGE_BYTES)
+        (void)madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+    return data;
+}
+
+void memory_unmap(void *data, size_t bytes)
+{
+    if (data == NULL)
+        return;
+    if (memory_is_lazy(bytes))
+        munmap(data, bytes);
+    else
+        free(data);
+}
+
+static uint32_t high_bit(uint32_t value)
+{
+    return 31 - (uint32_t)__builtin_clz(value);
+}
+
+void slot_pages_init(struct slot_pages *pages, uint32_t stride, uint32_t first, struct account *account)
+{
+    CHECK(stride >= 8 && stride % 8 == 0 && first > 0 && (first & (first - 1)) == 0);
+    *pages =
+        (struct slot_pages){.stride = stride, .first = first, .free_head = SLOT_NONE, .account = account};
+}
+
+void slot_pages_clear(struct slot_pages *pages)
+{
+    for (uint32_t bit = high_bit(pages->first); bit < 32 && pages->capacity > 0; bit++) {
+        uint32_t slots = UINT32_C(1) << bit;
+        uintptr_t bias = (uintptr_t)slots * pages->stride;
+        memory_unmap((void *)(pages->biased[bit] + bias), (size_t)slots * pages->stride);
+        pages->biased[bit] = 0;
+        pages->capacity -= slots;
+    }
+    account_charge(pages->account, -pages->charged);
+    pages->charged = 0;
+    pages->used = 0;
+    pages->live = 0;
+    pages->free_head = SLOT_NONE;
+}
+
+void slot_pages_release(struct slot_pages *pages)
+{
+    slot_pages_clear(pages);
+}
+
+static void charge(struct slot_pages *pages, int64_t bytes)
+{
+    pages->charged += bytes;
+    account_charge(pages->account, bytes);
+}
+
+static void add_chunk(struct slot_pages *pages)
+{
+    uint32_t slots = pages->capacity + pages->first;
+    CHECK(slots > 0 && slots < UINT32_C(1) << 31);
+    size_t bytes = (size_t)slots * pages->stride;
+    uintptr_t chunk = (uintptr_t)memory_map(bytes, true);
+    pages->biased[high_bit(slots)] = chunk - (uintptr_t)slots * pages->stride;
+    pages->capacity += slots;
+    if (!memory_is_lazy(bytes))
+        charge(pages, (int64_t)bytes);
+}
+
+uint32_t slot_pages_alloc(struct slot_pages *pages)
+{
+    pages->live++;
+    uint32_t slot = pages->free_head;
+    if (slot != SLOT_NONE) {
+        memcpy(&pages->free_head, (uint8_t *)slot_pages_at(pages, slot) + 4, sizeof(uint32_t));
+        return slot;
+    }
+    if (UNLIKELY(pages->used == pages->capacity))
+        add_chunk(pages);
+    slot = pages->used++;
+    /* A chunk that the kernel backs lazily is paid for step by step. */
+    uint32_t biased = slot + pages->first;
+    uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
+    size_t chunk_bytes = (size_t)chunk_slots * pages->stride;
+    if (memory_is_lazy(chunk_bytes)) {
+        size_t begin = (size_t)(biased - chunk_slots) * pages->stride, end = begin + pages->stride;
+        size_t paid = (begin + CHARGE_BYTES - 1) / CHARGE_BYTES,
+               due = (end + CHARGE_BYTES - 1) / CHARGE_BYTES;
+        if (due > paid)
+            charge(pages, (int64_t)((due - paid) * CHARGE_BYTES));
+    }
+    return slot;
+}
+
+void slot_pages_free(struct slot_pages *pages, uint32_t slot)
+{
+    uint8_t *bytes = slot_pages_at(pages, slot);
+    slot_set_header(bytes, 0);
+    memcpy(bytes + 4, &pages->free_head, sizeof(uint32_t));
+    pages->free_head = slot;
+    pages->live--;
+}

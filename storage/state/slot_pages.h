@@ -1,0 +1,76 @@
+/* slot_pages.h: fixed-size slots, numbered from 0, that never move.
+ *
+ * Chunk k holds first << k slots, so a slot's address is one count of leading zeros and one load from a small
+ * array; nothing is copied as the table grows. Small chunks come from malloc, large ones are address space
+ * that the kernel backs on first touch; the account is charged for what was handed out, not for what is
+ * reserved.
+ *
+ * The first four bytes of a slot belong to its header: 0 while the slot is free, not 0 while it is in use
+ * (the user sees to that; see SLOT_LIVE). A freed slot goes on a list and is handed out again first. One
+ * owner; readers of other threads need a latch. */
+#ifndef MILLRACE_STATE_SLOT_PAGES_H
+#define MILLRACE_STATE_SLOT_PAGES_H
+
+#include "storage/base/arena.h"
+
+#include <string.h>
+
+#ifndef SLOT_NONE
+#define SLOT_NONE UINT32_MAX
+#endif
+#define SLOT_LIVE                                                                                            \
+    (UINT32_C(1) << 31) /* set in the header of every slot in use; 31 bits of hash stand beside it */
+
+struct slot_pages {
+    uintptr_t
+        biased[32]; /* by the highest bit of slot + first: chunk address minus what the number already says */
+    uint32_t stride;
+    uint32_t first; /* slots of chunk 0, a power of two */
+    uint32_t used;  /* slots ever handed out: all numbers are below it */
+    uint32_t capacity;
+    uint32_t free_head;
+    uint32_t live;
+    int64_t charged;
+    struct account *account;
+};
+
+/* stride: bytes per slot, a multiple of 8, at least 8. Nothing is allocated before the first slot. */
+void slot_pages_init(struct slot_pages *pages, uint32_t stride, uint32_t first, struct account *account);
+void slot_pages_release(struct slot_pages *pages);
+/* Forgets all slots and gives the memory back. */
+void slot_pages_clear(struct slot_pages *pages);
+/* The bytes are uninitialised; the caller writes a header other than 0. */
+uint32_t slot_pages_alloc(struct slot_pages *pages);
+void slot_pages_free(struct slot_pages *pages, uint32_t slot);
+
+static inline void *slot_pages_at(const struct slot_pages *pages, uint32_t slot)
+{
+    uint32_t biased = slot + pages->first;
+    return (void *)(pages->biased[31 - __builtin_clz(biased)] + (uintptr_t)biased * pages->stride);
+}
+
+static inline uint32_t slot_header(const void *slot)
+{
+    uint32_t header;
+    memcpy(&header, slot, sizeof(header));
+    return header;
+}
+
+static inline void slot_set_header(void *slot, uint32_t header)
+{
+    memcpy(slot, &header, sizeof(header));
+}
+
+static inline int64_t slot_pages_bytes(const struct slot_pages *pages)
+{
+    return pages->charged;
+}
+
+/* Zeroed memory, 64-byte aligned; large pieces are backed on first touch. With huge_pages the kernel is asked
+ * for them. */
+void *memory_map(size_t bytes, bool huge_pages);
+void memory_unmap(void *data, size_t bytes);
+/* Whether memory_map hands out this size as address space backed on first touch. */
+bool memory_is_lazy(size_t bytes);
+
+#endif
