@@ -145,12 +145,8 @@ static bool measure_open(const struct literal *literal, struct measure *m, struc
 {
     if (m->state != NO_LEVEL && m->state != LEVEL_STARTED && m->state != LEVEL_DELIMITED)
         return unexpected(literal, err, '{');
-    if (m->depth >= ARRAY_DIMS_MAX) {
-        int32_t depth = m->depth;
-        for (const char *p = literal->at; p < literal->end && *p == '{'; p++)
-            depth++;
-        return too_many_dims(depth, err);
-    }
+    if (m->depth >= ARRAY_DIMS_MAX)
+        return too_many_dims(m->depth + 1, err);
     m->state = LEVEL_STARTED;
     m->counts[m->depth++] = 0;
     if (m->ndim < m->depth)
