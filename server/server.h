@@ -11,8 +11,7 @@ struct catalog_store; /* storage/disk/catalog_store.h */
 struct tick_log;
 struct settings;      /* server/settings.h: the process's settings */
 struct listener;
-struct sources;      /* server/sources.h */
-struct source_hooks;
+struct sources;       /* server/sources.h */
 struct table_locks;   /* server/table_locks.h */
 struct source_hooks;  /* server/sources.h */
 
@@ -24,8 +23,7 @@ struct server {
     struct catalog_store *store; /* NULL: nothing is durable (tests) */
     struct tick_log *log;
     struct listener *listener;
-    struct sources *sources;
-    const struct source_hooks *source_hooks; /* NULL: relations with a connector are refused */
+    struct sources *running_sources;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
     pthread_mutex_t ddl;         /* one DDL statement at a time */

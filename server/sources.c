@@ -214,10 +214,10 @@ static bool source_create(struct server *server, struct catalog_object *object, 
         arena_init(&runner->flights[i].arena, &server->account);
     }
     CHECK(pthread_create(&runner->thread, NULL, runner_main, runner) == 0);
-    pthread_mutex_lock(&server->sources->lock);
-    runner->next = server->sources->first;
-    server->sources->first = runner;
-    pthread_mutex_unlock(&server->sources->lock);
+    pthread_mutex_lock(&server->running_sources->lock);
+    runner->next = server->running_sources->first;
+    server->running_sources->first = runner;
+    pthread_mutex_unlock(&server->running_sources->lock);
     return true;
 }
 
@@ -240,14 +240,14 @@ static void runner_stop(struct runner *runner)
 
 static void source_drop(struct server *server, struct catalog_object *object)
 {
-    pthread_mutex_lock(&server->sources->lock);
-    struct runner **link = &server->sources->first;
+    pthread_mutex_lock(&server->running_sources->lock);
+    struct runner **link = &server->running_sources->first;
     while (*link != NULL && (*link)->object->oid != object->oid)
         link = &(*link)->next;
     struct runner *runner = *link;
     if (runner != NULL)
         *link = runner->next;
-    pthread_mutex_unlock(&server->sources->lock);
+    pthread_mutex_unlock(&server->running_sources->lock);
     if (runner != NULL)
         runner_stop(runner);
 }
