@@ -1,9 +1,11 @@
-/* arrangement.h: an indexed Z-set: key -> rows with weights, one side of joins, shared by all that join on it.
+/* arrangement.h: an indexed Z-set: key -> rows with weights, one side of joins, shared by all that join on
+ * it.
  *
- * Hashed state table whose rows hang in chunks per key; a key with more than about 64 rows gets a sub-index by row
- * hash so that deletes stay O(1). Rows are stored whole; identical rows are one entry with the sum of weights; entries at
- * weight 0 go. Weights may be negative in between (a delete may come before its insert inside a tick).
- * Written by its worker at its place in the tick, read by operators of the same worker after that. */
+ * Hashed state table whose rows hang in chunks per key; a key with more than about 64 rows gets a sub-index
+ * by row hash so that deletes stay O(1). Rows are stored whole; identical rows are one entry with the sum of
+ * weights; entries at weight 0 go. Weights may be negative in between (a delete may come before its insert
+ * inside a tick). Written by its worker at its place in the tick, read by operators of the same worker after
+ * that. */
 #ifndef MILLRACE_STATE_ARRANGEMENT_H
 #define MILLRACE_STATE_ARRANGEMENT_H
 
@@ -12,10 +14,12 @@
 struct arrangement;
 
 struct arrangement *arrangement_create(const struct sql_type *types, uint32_t columns_count,
-                                       const uint32_t *key_columns, uint32_t key_count, struct account *account);
+                                       const uint32_t *key_columns, uint32_t key_count,
+                                       struct account *account);
 void arrangement_destroy(struct arrangement *arrangement);
 /* Adds the change (any weights). key_hashes = batch_hash over the key columns. */
-void arrangement_apply(struct arrangement *arrangement, const struct batch *change, const uint64_t *key_hashes);
+void arrangement_apply(struct arrangement *arrangement, const struct batch *change,
+                       const uint64_t *key_hashes);
 
 /* A probe in progress: matches come in pieces so that a hot key never needs unbounded memory. */
 struct arrangement_probe {
@@ -23,9 +27,9 @@ struct arrangement_probe {
     const struct batch *rows;
     const uint32_t *key_columns; /* of `rows` */
     const uint64_t *hashes;
-    const uint8_t *skip; /* 1: no match for this row (NULL key); may be NULL */
-    uint32_t row;        /* next probe row */
-    uint64_t position;   /* inside its match list; opaque */
+    const uint8_t *skip;                /* 1: no match for this row (NULL key); may be NULL */
+    uint32_t row;                       /* next probe row */
+    uint64_t position;                  /* inside its match list; opaque */
     uint32_t lookahead[BATCH_ROWS_MAX]; /* key slots of the probe rows; opaque */
     bool started;
 };
@@ -37,14 +41,15 @@ void arrangement_probe_start(struct arrangement_probe *probe, struct arrangement
 uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, uint32_t *probe_rows,
                                 uint32_t *stored_rows, int64_t *weights);
 /* Gathers a column of stored rows; text borrowed until the next apply. */
-void arrangement_gather(struct arrangement *arrangement, const uint32_t *stored_rows, uint32_t count, uint32_t column,
-                        struct column *out, struct arena *arena);
+void arrangement_gather(struct arrangement *arrangement, const uint32_t *stored_rows, uint32_t count,
+                        uint32_t column, struct column *out, struct arena *arena);
 /* Sum of the weights of all rows under each probe row's key; 0 when none. */
-void arrangement_weights(struct arrangement *arrangement, const struct batch *rows, const uint32_t *key_columns,
-                         const uint64_t *hashes, const uint8_t *skip, int64_t *weights);
+void arrangement_weights(struct arrangement *arrangement, const struct batch *rows,
+                         const uint32_t *key_columns, const uint64_t *hashes, const uint8_t *skip,
+                         int64_t *weights);
 /* Walks all stored rows: fills up to max numbers and weights; 0 at the end. *cursor starts at 0. */
-uint32_t arrangement_scan(struct arrangement *arrangement, uint64_t *cursor, uint32_t max, uint32_t *stored_rows,
-                          int64_t *weights);
+uint32_t arrangement_scan(struct arrangement *arrangement, uint64_t *cursor, uint32_t max,
+                          uint32_t *stored_rows, int64_t *weights);
 uint64_t arrangement_rows(const struct arrangement *arrangement);
 int64_t arrangement_bytes(const struct arrangement *arrangement);
 

@@ -7,7 +7,7 @@
 
 #include "storage/state/hash_index.h"
 
-#define RETURN_BYTES ((int64_t)1 << 20) /* an emptied table larger than this gives its memory back */
+#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied table larger than this gives its memory back */
 
 struct hashed_table {
     struct row_layout layout;

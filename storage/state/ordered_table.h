@@ -1,8 +1,9 @@
-/* ordered_table.h: ordered state table (b): a B+tree from memcmp-ordered key bytes to row slots that never move.
+/* ordered_table.h: ordered state table (b): a B+tree from memcmp-ordered key bytes to row slots that never
+ * move.
  *
  * Where order is needed: retractable min/max, ordered aggregates, Top-N, OVER, timers. Keys come from
- * batch_encode_key / type_encode_key, made unique by the caller. Each entry carries a row of the table's types
- * (types_count may be 0) and payload_bytes of free state, zero at first. Owned by one worker. */
+ * batch_encode_key / type_encode_key, made unique by the caller. Each entry carries a row of the table's
+ * types (types_count may be 0) and payload_bytes of free state, zero at first. Owned by one worker. */
 #ifndef MILLRACE_STATE_ORDERED_TABLE_H
 #define MILLRACE_STATE_ORDERED_TABLE_H
 
@@ -16,7 +17,8 @@ struct ordered_table *ordered_table_create(const struct sql_type *types, uint32_
 void ordered_table_destroy(struct ordered_table *table);
 /* Finds the key or inserts it with the row columns_map[..] of the batch row. Returns its slot. */
 uint32_t ordered_table_upsert(struct ordered_table *table, const void *key, uint32_t key_bytes,
-                              const struct batch *rows, uint32_t row, const uint32_t *columns_map, bool *inserted);
+                              const struct batch *rows, uint32_t row, const uint32_t *columns_map,
+                              bool *inserted);
 /* SLOT_NONE when absent. */
 uint32_t ordered_table_find(struct ordered_table *table, const void *key, uint32_t key_bytes);
 /* false when the key is not there. */
@@ -33,14 +35,16 @@ struct ordered_cursor {
     uint32_t slot; /* SLOT_NONE past either end */
 };
 /* First entry with key >= the given one; the very first with key_bytes 0. */
-void ordered_table_seek(struct ordered_table *table, const void *key, uint32_t key_bytes, struct ordered_cursor *out);
+void ordered_table_seek(struct ordered_table *table, const void *key, uint32_t key_bytes,
+                        struct ordered_cursor *out);
 /* Last entry whose key starts with the prefix or is smaller than it; the very last with prefix_bytes 0. */
 void ordered_table_seek_last(struct ordered_table *table, const void *prefix, uint32_t prefix_bytes,
                              struct ordered_cursor *out);
 void ordered_cursor_next(struct ordered_cursor *cursor);
 void ordered_cursor_prev(struct ordered_cursor *cursor);
 const uint8_t *ordered_cursor_key(const struct ordered_cursor *cursor, uint32_t *key_bytes);
-bool ordered_cursor_has_prefix(const struct ordered_cursor *cursor, const void *prefix, uint32_t prefix_bytes);
+bool ordered_cursor_has_prefix(const struct ordered_cursor *cursor, const void *prefix,
+                               uint32_t prefix_bytes);
 
 uint64_t ordered_table_rows(const struct ordered_table *table);
 int64_t ordered_table_bytes(const struct ordered_table *table);

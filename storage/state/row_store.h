@@ -1,13 +1,13 @@
 /* row_store.h: the rows of one shard of a table or view, readable by any thread at the epoch of its snapshot.
  *
- * A hashed state table keyed by the primary key (then the rest of the row hangs on it), or, with key_count 0, by the
- * whole row with a count (a multiset; identity is byte identity). Each row is stamped with the epoch of its last change
- * and a position in the undo log; before-images are logged once per row and tick and dropped, by row_store_trim, as
- * soon as no snapshot can want them. A removed row keeps its slot until then.
+ * A hashed state table keyed by the primary key (then the rest of the row hangs on it), or, with key_count 0,
+ * by the whole row with a count (a multiset; identity is byte identity). Each row is stamped with the epoch
+ * of its last change and a position in the undo log; before-images are logged once per row and tick and
+ * dropped, by row_store_trim, as soon as no snapshot can want them. A removed row keeps its slot until then.
  *
- * One writer: the engine's worker, between row_store_begin_tick and row_store_end_tick. Readers hold the store's shared
- * latch only while they copy one piece of rows (text included), so that what they return is theirs; the writer
- * holds it exclusively per batch. Nobody waits for a whole scan or a whole tick. */
+ * One writer: the engine's worker, between row_store_begin_tick and row_store_end_tick. Readers hold the
+ * store's shared latch only while they copy one piece of rows (text included), so that what they return is
+ * theirs; the writer holds it exclusively per batch. Nobody waits for a whole scan or a whole tick. */
 #ifndef MILLRACE_STATE_ROW_STORE_H
 #define MILLRACE_STATE_ROW_STORE_H
 
@@ -16,16 +16,16 @@
 
 struct row_store;
 
-struct row_store *row_store_create(const struct sql_type *types, uint32_t columns_count, const uint32_t *key_columns,
-                                   uint32_t key_count, struct account *account);
+struct row_store *row_store_create(const struct sql_type *types, uint32_t columns_count,
+                                   const uint32_t *key_columns, uint32_t key_count, struct account *account);
 void row_store_destroy(struct row_store *store);
 
 /* ---- writer ---- */
 
 /* All changes up to end_tick belong to `epoch`. */
 void row_store_begin_tick(struct row_store *store, uint64_t epoch);
-/* Applies a change. With a key: +1 puts the row (replacing one with an equal key), -1 removes the row with that key if it is
- * identical. In a batch, deletes are applied before inserts. Without a key: weights add up.
+/* Applies a change. With a key: +1 puts the row (replacing one with an equal key), -1 removes the row with
+ * that key if it is identical. In a batch, deletes are applied before inserts. Without a key: weights add up.
  * hashes = batch_hash over the key columns (key_count 0: over all columns). */
 void row_store_apply(struct row_store *store, const struct batch *change, const uint64_t *hashes);
 /* Takes back everything since begin_tick: what a rejected transaction did. */
@@ -33,33 +33,36 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark);
 uint64_t row_store_mark(const struct row_store *store);
 /* Drops before-images and removed rows that no snapshot >= oldest needs. Cheap when there is nothing. */
 void row_store_trim(struct row_store *store, uint64_t oldest);
-/* Newest state, for the writer: appends to `out` the row with each key (keyed stores), found[i] = 1; and for multisets
- * counts[i] = how many copies of that row. Either output may be NULL. */
+/* Newest state, for the writer: appends to `out` the row with each key (keyed stores), found[i] = 1; and for
+ * multisets counts[i] = how many copies of that row. Either output may be NULL. */
 void row_store_current(struct row_store *store, const struct batch *rows, const uint32_t *key_columns,
                        const uint64_t *hashes, uint8_t *found, int64_t *counts, struct batch *out);
 
 /* ---- readers, any thread ---- */
 
-/* Appends to `out` up to about `max` rows visible at the snapshot, with weights when a count is not 1. *cursor starts
- * at 0. false when the end was reached (rows may have been appended). */
-bool row_store_scan(struct row_store *store, uint64_t snapshot, uint64_t *cursor, uint32_t max, struct batch *out);
+/* Appends to `out` up to about `max` rows visible at the snapshot, with weights when a count is not 1.
+ * *cursor starts at 0. false when the end was reached (rows may have been appended). */
+bool row_store_scan(struct row_store *store, uint64_t snapshot, uint64_t *cursor, uint32_t max,
+                    struct batch *out);
 /* Appends the rows visible at the snapshot whose key equals that of a row of `keys` (keyed stores). */
 void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct batch *keys,
                       const uint32_t *key_columns, const uint64_t *hashes, struct batch *out);
 
 /* ---- secondary indexes ---- */
 
-/* Adds an index (ordered: range scans too) over the columns and fills it from the present rows. Writer's thread.
- * Returns its number. */
-uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count, bool ordered);
+/* Adds an index (ordered: range scans too) over the columns and fills it from the present rows. Writer's
+ * thread. Returns its number. */
+uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
+                             bool ordered);
 void row_store_drop_index(struct row_store *store, uint32_t index);
 /* Rows visible at the snapshot with equal index columns. */
-void row_store_index_lookup(struct row_store *store, uint32_t index, uint64_t snapshot, const struct batch *keys,
-                            const uint32_t *key_columns, struct batch *out);
-/* Ordered index: rows with low <= encoded columns < high (encoded key bytes, ascending; NULL: open end). The cursor
- * (a strbuf, empty at first) holds where to go on; false at the end. */
-bool row_store_index_range(struct row_store *store, uint32_t index, uint64_t snapshot, const struct strbuf *low,
-                           const struct strbuf *high, struct strbuf *cursor, uint32_t max, struct batch *out);
+void row_store_index_lookup(struct row_store *store, uint32_t index, uint64_t snapshot,
+                            const struct batch *keys, const uint32_t *key_columns, struct batch *out);
+/* Ordered index: rows with low <= encoded columns < high (encoded key bytes, ascending; NULL: open end). The
+ * cursor (a strbuf, empty at first) holds where to go on; false at the end. */
+bool row_store_index_range(struct row_store *store, uint32_t index, uint64_t snapshot,
+                           const struct strbuf *low, const struct strbuf *high, struct strbuf *cursor,
+                           uint32_t max, struct batch *out);
 
 uint64_t row_store_rows(const struct row_store *store); /* newest */
 int64_t row_store_bytes(const struct row_store *store);

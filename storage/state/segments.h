@@ -1,8 +1,9 @@
-/* segments.h: append-only columnar segments (c): the rows of one shard of a stream, or of a keyless append-only view.
+/* segments.h: append-only columnar segments (c): the rows of one shard of a stream, or of a keyless
+ * append-only view.
  *
- * Rows are never changed, so readers on other threads borrow the columns without a latch: a segment's arrays are
- * published by an atomic row count, and the directory of segments never moves under a reader. Each append is stamped with
- * its epoch; a reader at an older snapshot sees the rows up to it. */
+ * Rows are never changed, so readers on other threads borrow the columns without a latch: a segment's arrays
+ * are published by an atomic row count, and the directory of segments never moves under a reader. Each append
+ * is stamped with its epoch; a reader at an older snapshot sees the rows up to it. */
 #ifndef MILLRACE_STATE_SEGMENTS_H
 #define MILLRACE_STATE_SEGMENTS_H
 
@@ -10,14 +11,15 @@
 
 struct segments;
 
-struct segments *segments_create(const struct sql_type *types, uint32_t columns_count, struct account *account);
+struct segments *segments_create(const struct sql_type *types, uint32_t columns_count,
+                                 struct account *account);
 void segments_destroy(struct segments *segments);
 /* Writer. The batch's weights must all be +1. Epochs never go back. */
 void segments_append(struct segments *segments, const struct batch *rows, uint64_t epoch);
 /* Writer: forgets the rows appended since `mark` (segments_rows before). */
 void segments_truncate(struct segments *segments, uint64_t mark);
-/* Any thread: fills *out with a borrowed piece of up to BATCH_ROWS_MAX rows (columns point into the segment; `columns`
- * is the caller's array of columns_count). *cursor starts at 0. false at the end. */
+/* Any thread: fills *out with a borrowed piece of up to BATCH_ROWS_MAX rows (columns point into the segment;
+ * `columns` is the caller's array of columns_count). *cursor starts at 0. false at the end. */
 bool segments_scan(struct segments *segments, uint64_t snapshot, uint64_t *cursor, struct column *columns,
                    struct batch *out);
 uint64_t segments_rows(const struct segments *segments);

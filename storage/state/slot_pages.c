@@ -94,6 +94,18 @@ static void add_chunk(struct slot_pages *pages)
         charge(pages, (int64_t)bytes);
 }
 
+/* A chunk that the kernel backs lazily is paid for step by step: what this slot adds. */
+static int64_t slot_cost(const struct slot_pages *pages, uint32_t slot)
+{
+    uint32_t biased = slot + pages->first;
+    uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
+    if (!memory_is_lazy((size_t)chunk_slots * pages->stride))
+        return 0;
+    size_t begin = (size_t)(biased - chunk_slots) * pages->stride, end = begin + pages->stride;
+    size_t paid = (begin + CHARGE_BYTES - 1) / CHARGE_BYTES, due = (end + CHARGE_BYTES - 1) / CHARGE_BYTES;
+    return (int64_t)((due - paid) * CHARGE_BYTES);
+}
+
 uint32_t slot_pages_alloc(struct slot_pages *pages)
 {
     pages->live++;
@@ -105,17 +117,9 @@ uint32_t slot_pages_alloc(struct slot_pages *pages)
     if (UNLIKELY(pages->used == pages->capacity))
         add_chunk(pages);
     slot = pages->used++;
-    /* A chunk that the kernel backs lazily is paid for step by step. */
-    uint32_t biased = slot + pages->first;
-    uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
-    size_t chunk_bytes = (size_t)chunk_slots * pages->stride;
-    if (memory_is_lazy(chunk_bytes)) {
-        size_t begin = (size_t)(biased - chunk_slots) * pages->stride, end = begin + pages->stride;
-        size_t paid = (begin + CHARGE_BYTES - 1) / CHARGE_BYTES,
-               due = (end + CHARGE_BYTES - 1) / CHARGE_BYTES;
-        if (due > paid)
-            charge(pages, (int64_t)((due - paid) * CHARGE_BYTES));
-    }
+    int64_t cost = slot_cost(pages, slot);
+    if (UNLIKELY(cost > 0))
+        charge(pages, cost);
     return slot;
 }
 
@@ -126,4 +130,14 @@ void slot_pages_free(struct slot_pages *pages, uint32_t slot)
     memcpy(bytes + 4, &pages->free_head, sizeof(uint32_t));
     pages->free_head = slot;
     pages->live--;
+}
+
+void slot_pages_pop(struct slot_pages *pages)
+{
+    CHECK(pages->used > 0 && pages->free_head == SLOT_NONE);
+    pages->used--;
+    pages->live--;
+    int64_t cost = slot_cost(pages, pages->used);
+    if (UNLIKELY(cost > 0))
+        charge(pages, -cost);
 }

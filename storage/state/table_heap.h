@@ -1,7 +1,7 @@
 /* table_heap.h: the variable-length bytes of one state table.
  *
- * A size-class allocator with free lists over large chunks: no malloc per row. Values up to VARLEN_INLINE_MAX never get here.
- * Owned by the table's worker; not thread safe. */
+ * A size-class allocator with free lists over large chunks: no malloc per row. Values up to VARLEN_INLINE_MAX
+ * never get here. Owned by the table's worker; not thread safe. */
 #ifndef MILLRACE_STATE_TABLE_HEAP_H
 #define MILLRACE_STATE_TABLE_HEAP_H
 

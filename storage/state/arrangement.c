@@ -1,0 +1,366 @@
+/* arrangement.c: see arrangement.h.
+ *
+ * A slot is a row (row_layout; its header: 31 bits of the KEY's hash and the live bit) followed by struct
+ * row_meta. The index leads from a key's hash to the first row of the key, its head. A key with one row has
+ * nothing else. With more, the head's link names a list (row_lists.h) of all rows of the key, the head at
+ * position 0, and the link of each other row is its position in that list. */
+#include "storage/state/arrangement.h"
+
+#include "storage/state/hash_index.h"
+#include "storage/state/row_layout.h"
+#include "storage/state/row_lists.h"
+
+#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back */
+
+struct row_meta {
+    int64_t weight;
+    uint32_t link;     /* head: its list or LIST_NONE; others: position in the list */
+    uint32_t row_hash; /* upper half of the row's hash; set while the row is in a list */
+};
+
+struct arrangement {
+    struct row_layout layout;
+    uint32_t *key_columns;
+    uint32_t key_count;
+    struct slot_pages slots;
+    struct hash_index index;
+    struct row_lists lists;
+    struct table_heap *heap;
+    struct account *account;
+};
+
+static inline uint8_t *row_at(const struct arrangement *a, uint32_t row)
+{
+    return slot_pages_at(&a->slots, row);
+}
+
+static inline struct row_meta *meta_at(const struct arrangement *a, uint32_t row)
+{
+    return (struct row_meta *)(void *)(row_at(a, row) + a->layout.row_bytes);
+}
+
+static uint32_t key_hash_of(void *ctx, uint32_t row)
+{
+    return slot_header(row_at(ctx, row)) & ~SLOT_LIVE;
+}
+
+static void prefetch_row(void *ctx, uint32_t row)
+{
+    __builtin_prefetch(row_at(ctx, row));
+}
+
+static uint32_t row_hash_of(void *ctx, uint32_t row)
+{
+    return meta_at(ctx, row)->row_hash;
+}
+
+static void prefetch_meta(void *ctx, uint32_t row)
+{
+    __builtin_prefetch(meta_at(ctx, row));
+}
+
+struct arrangement *arrangement_create(const struct sql_type *types, uint32_t columns_count,
+                                       const uint32_t *key_columns, uint32_t key_count,
+                                       struct account *account)
+{
+    struct arrangement *a = mem_zalloc(sizeof(*a));
+    a->account = account;
+    account_charge(account, (int64_t)sizeof(*a));
+    row_layout_init(&a->layout, types, columns_count);
+    a->key_columns = mem_alloc(sizeof(*key_columns) * key_count);
+    if (key_count > 0)
+        memcpy(a->key_columns, key_columns, sizeof(*key_columns) * key_count);
+    a->key_count = key_count;
+    slot_pages_init(&a->slots, a->layout.row_bytes + (uint32_t)sizeof(struct row_meta), 8, account);
+    hash_index_init(&a->index, key_hash_of, prefetch_row, a, account);
+    row_lists_init(&a->lists, row_hash_of, prefetch_meta, a, account);
+    a->heap = table_heap_create(account);
+    return a;
+}
+
+void arrangement_destroy(struct arrangement *a)
+{
+    if (a == NULL)
+        return;
+    table_heap_destroy(a->heap);
+    row_lists_release(&a->lists);
+    hash_index_release(&a->index);
+    slot_pages_release(&a->slots);
+    row_layout_release(&a->layout);
+    mem_free(a->key_columns);
+    account_charge(a->account, -(int64_t)sizeof(*a));
+    mem_free(a);
+}
+
+/* ---- finding keys ---- */
+
+static inline bool key_matches(const struct arrangement *a, uint32_t row, uint32_t header,
+                               const struct batch *rows, uint32_t at, const uint32_t *key_columns)
+{
+    const uint8_t *bytes = row_at(a, row);
+    return slot_header(bytes) == header &&
+           row_layout_fields_equal(&a->layout, bytes, a->key_columns, rows, at, key_columns, a->key_count);
+}
+
+static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, const struct batch *rows,
+                                 uint32_t at, const uint32_t *key_columns)
+{
+    struct hash_probe probe = hash_probe_start(&a->index, hash);
+    uint32_t header = hash_31(hash) | SLOT_LIVE, row;
+    while ((row = hash_probe_next(&probe)) != SLOT_NONE) {
+        if (key_matches(a, row, header, rows, at, key_columns))
+            return row;
+    }
+    return SLOT_NONE;
+}
+
+/* Overlaps the misses of a group: buckets, then heads, then the first line of their lists. */
+static void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count)
+{
+    uint32_t heads[PREFETCH_GROUP];
+    for (uint32_t i = 0; i < count; i++)
+        hash_index_prefetch(&a->index, hashes[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        heads[i] = hash_index_peek(&a->index, hashes[i]);
+        if (heads[i] == SLOT_NONE)
+            continue;
+        __builtin_prefetch(row_at(a, heads[i]), 1);
+        __builtin_prefetch(meta_at(a, heads[i]), 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (heads[i] != SLOT_NONE && meta_at(a, heads[i])->link != LIST_NONE)
+            __builtin_prefetch(row_list_at(&a->lists, meta_at(a, heads[i])->link), 1);
+    }
+}
+
+/* ---- changing ---- */
+
+static uint32_t add_row(struct arrangement *a, const struct batch *change, uint32_t at, uint64_t key_hash,
+                        int64_t weight)
+{
+    uint32_t row = slot_pages_alloc(&a->slots);
+    uint8_t *bytes = row_at(a, row);
+    slot_set_header(bytes, hash_31(key_hash) | SLOT_LIVE);
+    row_layout_store(&a->layout, bytes, change, at, NULL, a->heap);
+    *meta_at(a, row) = (struct row_meta){.weight = weight, .link = LIST_NONE};
+    return row;
+}
+
+static void free_row(struct arrangement *a, uint32_t row)
+{
+    row_layout_free_text(&a->layout, row_at(a, row), a->heap);
+    slot_pages_free(&a->slots, row);
+}
+
+/* A row of a list goes: the last entry takes its place, which may make it the head. */
+static void remove_from_list(struct arrangement *a, uint32_t head, uint32_t row)
+{
+    uint32_t ref = meta_at(a, head)->link;
+    uint32_t position = row == head ? 0 : meta_at(a, row)->link;
+    struct row_list *list = row_list_at(&a->lists, ref);
+    uint32_t moved = row_list_entry_at(list, list->count - 1)->row;
+    uint32_t hash31 = slot_header(row_at(a, head)) & ~SLOT_LIVE;
+    ref = row_list_remove(&a->lists, ref, position);
+    list = row_list_at(&a->lists, ref);
+    if (row == head) {
+        head = moved;
+        hash_index_replace(&a->index, hash31, row, head);
+    } else if (moved != row) {
+        meta_at(a, moved)->link = position;
+    }
+    if (list->count == 1) {
+        row_list_destroy(&a->lists, ref);
+        ref = LIST_NONE;
+    }
+    meta_at(a, head)->link = ref;
+    free_row(a, row);
+}
+
+static void apply_to_list(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
+                          uint64_t key_hash, int64_t weight)
+{
+    uint64_t hash = row_layout_hash_of(&a->layout, change, at, NULL);
+    struct row_list *list = row_list_at(&a->lists, meta_at(a, head)->link);
+    struct row_list_search search = row_list_search_start(list, hash);
+    uint32_t row;
+    while ((row = row_list_search_next(&search)) != SLOT_NONE) {
+        if (row_layout_identical(&a->layout, row_at(a, row), change, at, NULL))
+            break;
+    }
+    if (row != SLOT_NONE) {
+        list->weight += weight;
+        meta_at(a, row)->weight += weight;
+        if (meta_at(a, row)->weight == 0)
+            remove_from_list(a, head, row);
+        return;
+    }
+    row = add_row(a, change, at, key_hash, weight);
+    struct row_meta *meta = meta_at(a, row);
+    meta->link = list->count;
+    meta->row_hash = (uint32_t)(hash >> 32);
+    meta_at(a, head)->link = row_list_add(&a->lists, meta_at(a, head)->link, row, hash, weight);
+}
+
+static void apply_to_single(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
+                            uint64_t key_hash, int64_t weight)
+{
+    struct row_meta *meta = meta_at(a, head);
+    const uint8_t *bytes = row_at(a, head);
+    if (row_layout_identical(&a->layout, bytes, change, at, NULL)) {
+        meta->weight += weight;
+        if (meta->weight == 0) {
+            hash_index_remove(&a->index, hash_31(key_hash), head);
+            free_row(a, head);
+        }
+        return;
+    }
+    uint64_t head_hash = row_layout_hash(&a->layout, bytes);
+    meta->row_hash = (uint32_t)(head_hash >> 32);
+    meta->link = row_list_create(&a->lists, head, head_hash, meta->weight);
+    apply_to_list(a, head, change, at, key_hash, weight);
+}
+
+void arrangement_apply(struct arrangement *a, const struct batch *change, const uint64_t *key_hashes)
+{
+    for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
+        uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
+        prefetch_group(a, key_hashes + first, count);
+        for (uint32_t i = first; i < first + count; i++) {
+            int64_t weight = batch_weight(change, i);
+            if (weight == 0)
+                continue;
+            uint32_t head = find_head(a, key_hashes[i], change, i, a->key_columns);
+            if (head == SLOT_NONE) {
+                head = add_row(a, change, i, key_hashes[i], weight);
+                hash_index_insert(&a->index, key_hashes[i], head);
+            } else if (meta_at(a, head)->link == LIST_NONE) {
+                apply_to_single(a, head, change, i, key_hashes[i], weight);
+            } else {
+                apply_to_list(a, head, change, i, key_hashes[i], weight);
+            }
+        }
+    }
+    if (a->slots.live == 0 && slot_pages_bytes(&a->slots) > RETURN_BYTES) {
+        slot_pages_clear(&a->slots);
+        hash_index_clear(&a->index);
+    }
+}
+
+/* ---- probing ---- */
+
+static void find_heads(struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
+                       const uint64_t *hashes, const uint8_t *skip, uint32_t *heads)
+{
+    for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
+        prefetch_group(a, hashes + first, count);
+        for (uint32_t i = first; i < first + count; i++)
+            heads[i] = skip != NULL && skip[i] ? SLOT_NONE : find_head(a, hashes[i], rows, i, key_columns);
+    }
+}
+
+void arrangement_probe_start(struct arrangement_probe *probe, struct arrangement *a, const struct batch *rows,
+                             const uint32_t *key_columns, const uint64_t *hashes, const uint8_t *skip)
+{
+    CHECK(rows->rows <= BATCH_ROWS_MAX);
+    probe->arrangement = a;
+    probe->rows = rows;
+    probe->key_columns = key_columns;
+    probe->hashes = hashes;
+    probe->skip = skip;
+    probe->row = 0;
+    probe->position = 0;
+    probe->started = true;
+    find_heads(a, rows, key_columns, hashes, skip, probe->lookahead);
+}
+
+uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, uint32_t *probe_rows,
+                                uint32_t *stored_rows, int64_t *weights)
+{
+    const struct arrangement *a = probe->arrangement;
+    CHECK(probe->started);
+    uint32_t n = 0;
+    while (n < max && probe->row < probe->rows->rows) {
+        uint32_t head = probe->lookahead[probe->row];
+        if (head == SLOT_NONE) {
+            probe->row++;
+            continue;
+        }
+        uint32_t ref = meta_at(a, head)->link;
+        if (ref == LIST_NONE) {
+            probe_rows[n] = probe->row++;
+            stored_rows[n++] = head;
+            continue;
+        }
+        struct row_list *list = row_list_at(&a->lists, ref);
+        uint32_t position = (uint32_t)probe->position;
+        for (; n < max && position < list->count; position++, n++) {
+            probe_rows[n] = probe->row;
+            stored_rows[n] = row_list_entry_at(list, position)->row;
+            __builtin_prefetch(meta_at(a, stored_rows[n]));
+        }
+        probe->position = position;
+        if (position == list->count) {
+            probe->position = 0;
+            probe->row++;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        weights[i] = meta_at(a, stored_rows[i])->weight;
+    return n;
+}
+
+void arrangement_gather(struct arrangement *a, const uint32_t *stored_rows, uint32_t count, uint32_t column,
+                        struct column *out, struct arena *arena)
+{
+    const uint8_t **rows = arena_alloc(arena, sizeof(*rows) * count);
+    uint32_t offset = a->layout.offsets[column];
+    for (uint32_t i = 0; i < count; i++) {
+        rows[i] = row_at(a, stored_rows[i]);
+        __builtin_prefetch(rows[i] + offset);
+    }
+    row_layout_gather(&a->layout, rows, count, column, false, out, arena);
+}
+
+void arrangement_weights(struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
+                         const uint64_t *hashes, const uint8_t *skip, int64_t *weights)
+{
+    for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
+        prefetch_group(a, hashes + first, count);
+        for (uint32_t i = first; i < first + count; i++) {
+            weights[i] = 0;
+            uint32_t head =
+                skip != NULL && skip[i] ? SLOT_NONE : find_head(a, hashes[i], rows, i, key_columns);
+            if (head == SLOT_NONE)
+                continue;
+            const struct row_meta *meta = meta_at(a, head);
+            weights[i] = meta->link == LIST_NONE ? meta->weight : row_list_at(&a->lists, meta->link)->weight;
+        }
+    }
+}
+
+uint32_t arrangement_scan(struct arrangement *a, uint64_t *cursor, uint32_t max, uint32_t *stored_rows,
+                          int64_t *weights)
+{
+    uint32_t n = 0;
+    for (; n < max && *cursor < a->slots.used; (*cursor)++) {
+        uint32_t row = (uint32_t)*cursor;
+        if (!(slot_header(row_at(a, row)) & SLOT_LIVE))
+            continue;
+        stored_rows[n] = row;
+        weights[n++] = meta_at(a, row)->weight;
+    }
+    return n;
+}
+
+uint64_t arrangement_rows(const struct arrangement *a)
+{
+    return a->slots.live;
+}
+
+int64_t arrangement_bytes(const struct arrangement *a)
+{
+    return (int64_t)sizeof(*a) + slot_pages_bytes(&a->slots) + hash_index_bytes(&a->index) +
+           row_lists_bytes(&a->lists) + table_heap_bytes(a->heap);
+}

@@ -1,0 +1,172 @@
+/* test_arrangement.c: arrangements against a naive Z-set after every change. */
+#include "storage/state/arrangement.h"
+#include "tests/storage/state_rows.h"
+
+static const struct sql_type types[] = {{OID_INT4, -1}, {OID_TEXT, -1}, {OID_NUMERIC, -1}};
+
+enum { KEYS = 40, TEXTS = 300 };
+/* weight of the row (key, text, 1.0 or 1.00) */
+static int64_t model[KEYS][TEXTS][2];
+
+static struct datum number_of(struct arena *arena, uint32_t zeros)
+{
+    struct datum value;
+    struct error err;
+    const char *text = zeros ? "1.00" : "1.0";
+    EXPECT(type_input(OID_NUMERIC, -1, text, strlen(text), &io_env_default, arena, &value, &err));
+    return value;
+}
+
+static void check_against_model(struct arrangement *a, struct arena *arena)
+{
+    uint32_t key_column = 0;
+    struct batch *probe_rows = batch_create(arena, types, 1, KEYS + 1);
+    for (int32_t k = 0; k < KEYS; k++) {
+        struct datum key = k == 0 ? datum_null() : datum_i32(k);
+        batch_append_datums(probe_rows, &key, 1);
+    }
+    uint64_t *hashes = hashes_of(arena, probe_rows, &key_column, 1);
+    int64_t weights[KEYS];
+    arrangement_weights(a, probe_rows, &key_column, hashes, NULL, weights);
+    static int64_t seen[KEYS][TEXTS][2];
+    memset(seen, 0, sizeof(seen));
+    struct arrangement_probe *probe = ARENA_NEW(arena, struct arrangement_probe);
+    uint8_t skip[KEYS] = {0};
+    skip[3] = 1;
+    arrangement_probe_start(probe, a, probe_rows, &key_column, hashes, skip);
+    uint32_t n, numbers[100], stored[100];
+    int64_t got[100];
+    while ((n = arrangement_probe_next(probe, 100, numbers, stored, got)) > 0) {
+        struct column columns[3];
+        for (uint32_t c = 0; c < 3; c++)
+            arrangement_gather(a, stored, n, c, &columns[c], arena);
+        for (uint32_t i = 0; i < n; i++) {
+            struct datum key = column_get(&columns[0], i), text = column_get(&columns[1], i),
+                         number = column_get(&columns[2], i);
+            EXPECT_INT(key.is_null ? 0 : key.i32, numbers[i]);
+            struct datum one = number_of(arena, 0);
+            long t = strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
+            seen[numbers[i]][t][!varlen_identical(&one.var, &number.var)] += got[i];
+        }
+    }
+    uint64_t rows = 0;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        int64_t sum = 0;
+        for (uint32_t t = 0; t < TEXTS; t++) {
+            for (int z = 0; z < 2; z++) {
+                sum += model[k][t][z];
+                rows += model[k][t][z] != 0;
+                EXPECT_INT(seen[k][t][z], k == 3 ? 0 : model[k][t][z]);
+            }
+        }
+        EXPECT_INT(weights[k], sum);
+    }
+    EXPECT_INT(arrangement_rows(a), rows);
+    uint64_t cursor = 0, scanned = 0;
+    while ((n = arrangement_scan(a, &cursor, 100, stored, got)) > 0)
+        scanned += n;
+    EXPECT_INT(scanned, rows);
+}
+
+TEST(agrees_with_a_model)
+{
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    uint32_t key_column = 0;
+    struct arrangement *a = arrangement_create(types, 3, &key_column, 1, &account);
+    uint64_t seed = 3;
+    for (int round = 0; round < 120; round++) {
+        struct batch *change = batch_create(&arena, types, 3, 500);
+        for (int i = 0; i < 500; i++) {
+            /* a few keys are hot, key 0 is NULL */
+            uint32_t k = (uint32_t)(next_random(&seed) % (i % 2 ? 3 : KEYS));
+            uint32_t t = (uint32_t)(next_random(&seed) % (k < 3 ? TEXTS : 4)),
+                     z = (uint32_t)(next_random(&seed) % 2);
+            int64_t weight = (int64_t)(next_random(&seed) % 3) - 1;
+            if (next_random(&seed) % 2 || (round > 80 && model[k][t][z] != 0))
+                weight = -model[k][t][z];
+            struct datum values[3] = {k == 0 ? datum_null() : datum_i32((int32_t)k), text_of(&arena, t),
+                                      number_of(&arena, z)};
+            batch_append_datums(change, values, weight);
+            model[k][t][z] += weight;
+        }
+        arrangement_apply(a, change, hashes_of(&arena, change, &key_column, 1));
+        EXPECT_INT(arrangement_bytes(a), account.used_bytes);
+        if (round % 10 == 9)
+            check_against_model(a, &arena);
+        arena_reset(&arena);
+    }
+    /* all away: only an empty table remains */
+    struct batch *change = batch_create(&arena, types, 3, 500);
+    for (uint32_t k = 0; k < KEYS; k++) {
+        for (uint32_t t = 0; t < TEXTS; t++) {
+            for (uint32_t z = 0; z < 2; z++) {
+                struct datum values[3] = {k == 0 ? datum_null() : datum_i32((int32_t)k), text_of(&arena, t),
+                                          number_of(&arena, z)};
+                batch_append_datums(change, values, -model[k][t][z]);
+                model[k][t][z] = 0;
+            }
+        }
+    }
+    arrangement_apply(a, change, hashes_of(&arena, change, &key_column, 1));
+    check_against_model(a, &arena);
+    EXPECT(arrangement_rows(a) == 0 && arrangement_bytes(a) < 60000);
+    arrangement_destroy(a);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
+/* One key with 100,000 rows: deletes must not walk it. Linear deletes would take minutes under a sanitizer.
+ */
+TEST(hot_key)
+{
+    enum { ROWS = 100000 };
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct sql_type two[] = {{OID_INT8, -1}, {OID_INT8, -1}};
+    uint32_t key_column = 0;
+    struct arrangement *a = arrangement_create(two, 2, &key_column, 1, &account);
+    struct batch *rows = batch_create(&arena, two, 2, ROWS);
+    for (int64_t i = 0; i < ROWS; i++)
+        batch_append_datums(rows, (struct datum[]){datum_i64(7), datum_i64(i)}, 1);
+    uint64_t *hashes = hashes_of(&arena, rows, &key_column, 1);
+    arrangement_apply(a, rows, hashes);
+    EXPECT_INT(arrangement_rows(a), ROWS);
+    struct batch *one = batch_slice(&arena, rows, 5, 1);
+    struct arrangement_probe *probe = ARENA_NEW(&arena, struct arrangement_probe);
+    arrangement_probe_start(probe, a, one, &key_column, hashes, NULL);
+    uint32_t n, numbers[1000], stored[1000], next = 0;
+    int64_t weights[1000];
+    while ((n = arrangement_probe_next(probe, 1000, numbers, stored, weights)) > 0) {
+        for (uint32_t i = 0; i < n; i++)
+            EXPECT_INT(stored[i], next++); /* order of insertion */
+    }
+    EXPECT_INT(next, ROWS);
+    rows->weights = ARENA_ARRAY(&arena, int64_t, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++)
+        rows->weights[i] = -1;
+    arrangement_weights(a, one, &key_column, hashes, NULL, weights);
+    EXPECT_INT(weights[0], ROWS);
+    arrangement_apply(a, rows, hashes);
+    EXPECT_INT(arrangement_rows(a), 0);
+    EXPECT(arrangement_bytes(a) < 4000);
+    arrangement_apply(a, rows, hashes); /* negative for a while */
+    rows->weights = NULL;
+    arrangement_apply(a, rows, hashes);
+    EXPECT_INT(arrangement_rows(a), 0);
+    arrangement_apply(a, rows, hashes);
+    arrangement_destroy(a); /* with a big list in it */
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
+int main(void)
+{
+    RUN(agrees_with_a_model);
+    RUN(hot_key);
+    return test_result();
+}
