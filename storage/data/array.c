@@ -33,7 +33,6 @@ void array_open(const struct varlen *value, struct array_view *out)
     }
     out->elements = bytes + ARRAY_HEAD_BYTES + 8 * out->ndim;
     out->end = bytes + value->len;
-    /* an inline value lives in the caller's struct varlen: keep it there while the view is used */
 }
 
 bool array_next(const struct array_view *view, const uint8_t **cursor, struct datum *out)

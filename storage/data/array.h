@@ -22,7 +22,7 @@ struct array_view {
     const uint8_t *end;
 };
 
-/* Opens an array value; borrowed. CHECKs the format: values inside the server are always well formed. */
+/* Opens an array value; borrowed, also from *value itself when it is inline. CHECKs the format: values inside the server are always well formed. */
 void array_open(const struct varlen *value, struct array_view *out);
 /* Iterates: *cursor starts at view->elements. Text is borrowed. false at the end. */
 bool array_next(const struct array_view *view, const uint8_t **cursor, struct datum *out);

@@ -177,9 +177,13 @@ static bool measure_leaf(const struct literal *literal, struct measure *m, struc
     return m->leaf_depth == m->depth || malformed(literal, err, mismatch);
 }
 
-/* From the first brace to the end of the text; leaves literal->at alone. */
-static bool measure(struct literal *literal, struct error *err)
+/* From the first brace to the end of the text; leaves literal->at alone. Its messages quote from the brace
+ * on. */
+static bool measure(struct literal *whole, struct error *err)
 {
+    struct literal from_brace = *whole, *literal = &from_brace;
+    literal->text = whole->at;
+    literal->len = (size_t)(whole->end - whole->at);
     struct measure m = {.state = NO_LEVEL};
     bool in_quotes = false;
     for (int i = 0; i < ARRAY_DIMS_MAX; i++)
@@ -234,9 +238,9 @@ static bool measure(struct literal *literal, struct error *err)
     }
     if (m.leaf_depth != 0 && m.leaf_depth != m.ndim)
         return malformed(literal, err, mismatch);
-    literal->ndim = m.leaf_depth; /* 0: an empty array */
-    for (int32_t i = 0; i < literal->ndim; i++)
-        literal->lengths[i] = (int32_t)m.lengths[i];
+    whole->ndim = m.leaf_depth; /* 0: an empty array */
+    for (int32_t i = 0; i < whole->ndim; i++)
+        whole->lengths[i] = (int32_t)m.lengths[i];
     return true;
 }
 

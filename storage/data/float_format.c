@@ -96,8 +96,8 @@ static double decimal_value(struct decimal decimal, bool is_float4)
     return is_float4 ? (double)strtof(text, NULL) : strtod(text, NULL);
 }
 
-/* The general case: value > 0 and finite. */
-static struct decimal shortest_slow(double value, bool is_float4)
+/* The general case: value > 0 and finite; no text of fewer than `first` digits will do. */
+static struct decimal shortest_slow(double value, bool is_float4, int first)
 {
     uint64_t mantissa;
     int exponent;
@@ -119,9 +119,7 @@ static struct decimal shortest_slow(double value, bool is_float4)
         exponent = (biased ? biased : 1) - 1075;
         lower_is_closer = fraction == 0 && biased > 1;
     }
-    int first = 1, last = is_float4 ? 9 : 17;
-    if (mantissa >= (is_float4 ? 0x800000u : 0x10000000000000u))
-        first = is_float4 ? 6 : 15; /* fewer digits that fit are these with zeros behind */
+    int last = is_float4 ? 9 : 17;
     for (int digits = first; digits < last; digits++) {
         char text[48];
         snprintf(text, sizeof(text), "%.*e", digits - 1, value);
@@ -129,9 +127,11 @@ static struct decimal shortest_slow(double value, bool is_float4)
         /* at a power of two the gap above is twice the gap below: the second nearest may fit alone */
         for (int step = 0; step < (lower_is_closer ? 2 : 1); step++) {
             struct decimal candidate = {nearest.digits + (uint64_t)step, nearest.exponent};
-            if (decimal_value(candidate, is_float4) == value &&
-                !is_midpoint(decimal_trim(candidate.digits, candidate.exponent), mantissa, exponent,
-                             lower_is_closer))
+            double back = step > 0    ? decimal_value(candidate, is_float4)
+                          : is_float4 ? (double)strtof(text, NULL)
+                                      : strtod(text, NULL);
+            if (back == value && !is_midpoint(decimal_trim(candidate.digits, candidate.exponent), mantissa,
+                                              exponent, lower_is_closer))
                 return decimal_trim(candidate.digits, candidate.exponent);
         }
     }
@@ -144,19 +144,20 @@ static struct decimal shortest_slow(double value, bool is_float4)
 static struct decimal shortest(double value, bool is_float4)
 {
     double limit = is_float4 ? 1e6 : 1e15;
-    int places_max = is_float4 ? 10 : EXACT_POWERS;
-    if (value < limit && value >= (is_float4 ? 1e-4 : 1e-7)) {
-        for (int k = 0; k <= places_max; k++) {
-            double scaled = value * powers_of_ten[k];
-            if (scaled >= limit)
-                break;
-            double whole = nearbyint(scaled);
-            double back = whole / powers_of_ten[k];
-            if (whole < limit && (is_float4 ? (double)(float)back == value : back == value))
-                return decimal_trim((uint64_t)whole, -k);
-        }
+    int places_max = is_float4 ? 10 : EXACT_POWERS, unique_digits = is_float4 ? 6 : 15;
+    bool subnormal = value < (is_float4 ? 1.1754943508222875e-38 : 2.2250738585072014e-308);
+    if (value >= limit || value < (is_float4 ? 1e-4 : 1e-7))
+        return shortest_slow(value, is_float4, subnormal ? 1 : unique_digits);
+    for (int k = 0; k <= places_max; k++) {
+        double scaled = value * powers_of_ten[k];
+        if (scaled >= limit)
+            break;
+        double whole = nearbyint(scaled);
+        double back = whole / powers_of_ten[k];
+        if (whole < limit && (is_float4 ? (double)(float)back == value : back == value))
+            return decimal_trim((uint64_t)whole, -k);
     }
-    return shortest_slow(value, is_float4);
+    return shortest_slow(value, is_float4, is_float4 ? unique_digits : unique_digits + 1);
 }
 
 static void decimal_write(struct decimal decimal, int fixed_exponent_max, struct strbuf *out)

@@ -86,7 +86,8 @@ struct type_row {
 
 /* NULL when no such type. Array types of every base type are in the table as well. */
 const struct type_row *type_find(uint32_t oid);
-/* By pg name or by SQL name ("integer", "int", "timestamp with time zone"), case already folded; "name[]" too. */
+/* By pg name or by SQL name ("integer", "int", "timestamp with time zone"), case already folded; "name[]" too. "char" is
+ * the one-byte type as in pg_type: the SQL grammar turns an unquoted char into bpchar before anyone looks here. */
 const struct type_row *type_find_name(const char *name);
 const struct type_row *type_rows(size_t *count);
 /* Physical layout; CHECKs that the type exists. */

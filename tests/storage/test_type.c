@@ -402,6 +402,7 @@ TEST(array_literals)
         {"  {  }  ", "{}"},
         {"{1,2", MALFORMED("{1,2", "Unexpected end of input.")},
         {"{1,2}x", MALFORMED("{1,2}x", "Junk after closing right brace.")},
+        {"  {1,}", MALFORMED("{1,}", "Unexpected \"}\" character.")},
         {"{}}", MALFORMED("{}}", "Junk after closing right brace.")},
         {"1,2", MALFORMED("1,2", "Array value must start with \"{\" or dimension information.")},
         {"", MALFORMED("", "Array value must start with \"{\" or dimension information.")},
