@@ -38,6 +38,8 @@ struct result_sink {
                      const struct sql_type *types, struct error *err);
     /* Borrowed rows; weights > 1 stand for equal rows. *stop: the client wants no more. */
     bool (*rows)(struct result_sink *sink, const struct batch *rows, bool *stop, struct error *err);
+    /* Rows of a BINARY cursor: binary format, said before describe. NULL: there is no choice of formats. */
+    void (*set_binary)(struct result_sink *sink);
 };
 
 struct session_path;

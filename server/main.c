@@ -1,0 +1,114 @@
+/* main.c: the process: settings, server, listener, signals. */
+#include "server/listener.h"
+#include "server/server.h"
+#include "server/settings.h"
+#include "storage/base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#ifndef MILLRACE_VERSION
+#define MILLRACE_VERSION "0.1.0"
+#endif
+
+static bool set_log_level(const char *name, struct error *err)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    for (int i = 0; i < (int)ARRAY_COUNT(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            log_set_level((enum log_level)i);
+            return true;
+        }
+    }
+    return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "invalid value for setting \"log-level\": \"%s\"", name);
+}
+
+/* As many open files as the system lets us have: one per client. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int fail(const struct error *err)
+{
+    fprintf(stderr, "millrace: %s\n", err->message);
+    if (err->detail[0] != '\0')
+        fprintf(stderr, "millrace: detail: %s\n", err->detail);
+    if (err->hint[0] != '\0')
+        fprintf(stderr, "millrace: hint: %s\n", err->hint);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err;
+    error_init(&err);
+    struct settings settings;
+    bool help, version;
+    if (!settings_load(&settings, argc, argv, &help, &version, &err) ||
+        !set_log_level(settings.log_level, &err)) {
+        settings_release(&settings);
+        return fail(&err);
+    }
+    if (help) {
+        struct strbuf text = STRBUF_INIT;
+        settings_help(&text);
+        fputs(strbuf_text(&text), stdout);
+        strbuf_release(&text);
+        settings_release(&settings);
+        return 0;
+    }
+    if (version) {
+        puts("millrace " MILLRACE_VERSION);
+        settings_release(&settings);
+        return 0;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    /* blocked before any thread starts, so that only sigwait below sees them */
+    sigset_t stop_signals;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    sigaddset(&stop_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
+
+    int result = 0;
+    struct server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        settings_release(&settings);
+        return 1;
+    }
+    if (!server_open(server, &settings, &err)) {
+        result = fail(&err);
+        goto no_server;
+    }
+    if (!listener_open(server, settings.listen, settings.port, &server->listener, &err)) {
+        result = fail(&err);
+        goto no_listener;
+    }
+    listener_run(server->listener);
+    printf("millrace: accepting connections on %s:%d\n", settings.listen, listener_port(server->listener));
+    fflush(stdout);
+
+    int signal_number;
+    while (sigwait(&stop_signals, &signal_number) != 0)
+        continue;
+    log_write(LOG_INFO, "stopping on signal %d", signal_number);
+    atomic_store(&server->stopping, true);
+    listener_stop(server->listener);
+no_listener:
+    listener_close(server->listener);
+    server->listener = NULL;
+    server_close(server);
+no_server:
+    free(server);
+    settings_release(&settings);
+    return result;
+}
