@@ -473,7 +473,7 @@ static bool bind_columns(struct table_builder *b, struct error *err)
             struct column_use use = {.object = b->object};
             expr_walk(expr, note_column, &use);
             if (use.generated) {
-                error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                error_set(err, ERRCODE_INVALID_OBJECT_DEFINITION,
                           "cannot use generated column \"%s\" in column generation expression",
                           b->object->columns[use.column].name);
                 return error_detail(err, "A generated column cannot reference another generated column.");

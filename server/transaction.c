@@ -142,6 +142,8 @@ static void make_net(struct txn_table *table)
         return;
     arena_reset(&table->net_arena);
     table->net = batch_consolidate(table->changes, &table->net_arena);
+    if (table->net == table->changes) /* a running query reads it while the statement appends */
+        table->net = batch_slice(&table->net_arena, table->changes, 0, table->changes->rows);
     table->net_rows = table->changes->rows;
 }
 
