@@ -1,0 +1,17 @@
+/* regex_internal.h: between regex.c and regex_translate.c only. */
+#ifndef MILLRACE_EXECUTOR_FUNCTIONS_REGEX_INTERNAL_H
+#define MILLRACE_EXECUTOR_FUNCTIONS_REGEX_INTERNAL_H
+
+#include "executor/functions/regex.h"
+
+struct regex_translation {
+    struct regex_options options; /* in: from flags; out: with those at the pattern's start */
+    struct strbuf text;           /* PCRE2's syntax; release it */
+    bool ambiguous;          /* alternatives or optional groups: a longer match may hide behind the first */
+    bool needs_backtracking; /* non-greedy, back references, look-around: no search for the longest */
+};
+
+MUST_CHECK
+bool regex_translate(const char *pattern, size_t len, struct regex_translation *out, struct error *err);
+
+#endif
