@@ -1,0 +1,172 @@
+"""oracle.py MILLRACE [--seed N] [--statements N] [--views N] [--big] [SERVER OPTIONS]
+
+After every statement each materialized view of Millrace must hold the rows that PostgreSQL 15 gives for the same query, and so must
+Millrace's own SELECT of it. Prints the seed and a script to repeat when they do not."""
+
+import argparse
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+from generate import Generator  # noqa: E402
+
+import psycopg  # noqa: E402
+
+
+def rows_of(cursor, query):
+    """The result as a sorted list of COPY's text lines."""
+    data = bytearray()
+    with cursor.copy("COPY (%s) TO STDOUT" % query) as copy:
+        for block in copy:
+            data += block
+    return sorted(bytes(data).split(b"\n")[:-1])
+
+
+class Difference(Exception):
+    pass
+
+
+class Oracle:
+    def __init__(self, args, mill, pg):
+        self.rng = random.Random(args.seed)
+        self.args = args
+        self.gen = Generator(self.rng)
+        self.mill = mill.cursor()
+        self.pg = pg.cursor()
+        self.script = []
+        self.views = []  # (name, ours, theirs)
+        self.refused = 0
+        self.checked = 0
+
+    def both(self, sql):
+        """Runs a statement on both sides; the same SQLSTATE must come of it."""
+        self.script.append(sql)
+        state = {}
+        for name, cursor in (("millrace", self.mill), ("postgres", self.pg)):
+            try:
+                cursor.execute(sql.encode())
+                state[name] = "00000", cursor.rowcount
+            except psycopg.Error as e:
+                state[name] = e.sqlstate, str(e)
+        if state["millrace"][0] != state["postgres"][0] or (
+                state["millrace"][0] == "00000" and state["millrace"][1] != state["postgres"][1]):
+            raise Difference("statement differs: %s\n  %s" % (sql, state))
+        return state["millrace"][0] == "00000"
+
+    def add_view(self):
+        for _ in range(50):
+            name = "v%d" % len(self.views)
+            ours, theirs, relation = self.gen.view(name)
+            try:  # does PostgreSQL take it, and quickly?
+                self.pg.execute("SET statement_timeout = 2000")
+                self.pg.execute(("CREATE VIEW %s AS %s" % (name, theirs)).encode())
+                rows_of(self.pg, "SELECT * FROM %s" % name)
+            except psycopg.Error:
+                self.pg.execute("DROP VIEW IF EXISTS %s" % name)
+                continue
+            finally:
+                self.pg.execute("SET statement_timeout = 0")
+            sql = "CREATE MATERIALIZED VIEW %s AS %s" % (name, ours)
+            try:
+                self.mill.execute(sql.encode())
+            except psycopg.Error as e:
+                self.pg.execute("DROP VIEW %s" % name)
+                if e.sqlstate == "0A000":
+                    self.refused += 1
+                    print("refused: %s: %s" % (e, ours), flush=True)
+                    continue
+                raise Difference("view refused: %s %s\n  %s" % (e.sqlstate, e, sql))
+            self.script.append(sql)
+            self.views.append((name, ours))
+            self.gen.views.append(relation)
+            return
+
+    def check(self):
+        for name, ours in self.views:
+            try:
+                expected = rows_of(self.pg, "SELECT * FROM %s" % name)
+            except psycopg.Error:
+                continue  # the query fails on these rows in PostgreSQL: the view shows what it can
+            got = rows_of(self.mill, "SELECT * FROM %s" % name)
+            if got != expected:
+                raise Difference("view %s: %s\n  PostgreSQL: %s\n  view:       %s" % (name, ours, expected[:20], got[:20]))
+            if self.rng.random() < self.args.batch:
+                batch = rows_of(self.mill, ours)
+                if batch != expected:
+                    raise Difference("SELECT of %s: %s\n  PostgreSQL: %s\n  SELECT:     %s" % (name, ours, expected[:20], batch[:20]))
+            self.checked += 1
+
+    def step(self):
+        if self.rng.random() < 0.08:  # a transaction, seen from inside as well
+            self.both("BEGIN")
+            ok = True
+            for _ in range(self.rng.randint(1, 4)):
+                ok = self.both(self.gen.change()) and ok
+                if not ok:
+                    break
+                if self.rng.random() < 0.5:
+                    self.check()
+            self.both(self.rng.choice(["COMMIT", "COMMIT", "ROLLBACK"]))
+        else:
+            self.both(self.gen.change(big=self.args.big and self.rng.random() < 0.5))
+        self.check()
+
+    def run(self):
+        for sql in self.gen.make_tables():
+            self.both(sql)
+        start = time.monotonic()
+        for n in range(self.args.statements):
+            # views come while there are rows and while there are none
+            if len(self.views) < self.args.views and (n % 3 == 0 or n == 0):
+                self.add_view()
+                self.check()
+            self.step()
+            if self.args.seconds and time.monotonic() - start > self.args.seconds:
+                break
+        print("seed %d: %d statements, %d views, %d comparisons, %d refused, 0 differences in %.0f s" % (
+            self.args.seed, n + 1, len(self.views), self.checked, self.refused, time.monotonic() - start), flush=True)
+
+
+def run_seed(args, options, pg, pg_server):
+    pg.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    with harness.millrace(args.binary, *options) as server:
+        mill = harness.connect_millrace(server)
+        oracle = Oracle(args, mill, pg)
+        try:
+            oracle.run()
+        except BaseException as e:
+            print("seed %d, options %s: %s: %s" % (args.seed, options, type(e).__name__, e))
+            path = "/tmp/oracle-%d.sql" % args.seed
+            with open(path, "w") as f:
+                f.write(";\n".join(oracle.script) + ";\n")
+            print("statements so far: %s" % path)
+            raise
+        finally:
+            mill.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on")
+    parser.add_argument("--statements", type=int, default=200)
+    parser.add_argument("--views", type=int, default=10)
+    parser.add_argument("--batch", type=float, default=0.5, help="how often Millrace's own SELECT is compared too")
+    parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
+    args, options = parser.parse_known_args()
+    if harness.SMALL:
+        args.statements = max(10, args.statements // 4)
+    with harness.postgres() as pg_server:
+        pg = harness.connect_postgres(pg_server)
+        for seed in range(args.seed, args.seed + args.seeds):
+            args.seed = seed
+            run_seed(args, options, pg, pg_server)
+        pg.close()
+
+
+main()
