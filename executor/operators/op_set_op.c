@@ -1,0 +1,154 @@
+/* op_set_op.c: INTERSECT and EXCEPT, with and without ALL.
+ *
+ * A count per distinct row and side; the row's output count follows from the two. Rows are the same by value,
+ * NULL equal to NULL. A left row stands for its value in the output (EXCEPT shows 1.0 as the left side wrote
+ * it). Each touched row is listed once per tick; finish emits the difference of its output counts. */
+#include "executor/operators/op_common.h"
+#include "storage/state/hashed_table.h"
+
+struct sides {
+    int64_t counts[2];
+    int64_t old_counts[2];
+    uint32_t stamp;
+    uint32_t unused;
+};
+
+struct set_op {
+    struct operator base;
+    struct hashed_table *table;
+    uint32_t *columns; /* identity */
+    uint32_t tick;
+    bool in_tick;
+    uint32_t *touched; /* slots; tick arena */
+    uint32_t touched_count, touched_cap;
+    struct arena scratch;
+    uint64_t hashes[BATCH_ROWS_MAX];
+    uint32_t slots[BATCH_ROWS_MAX];
+    uint8_t inserted[BATCH_ROWS_MAX];
+};
+
+static bool set_op_open(struct operator* op, const struct plan *plan, struct error *err)
+{
+    struct set_op *set = (struct set_op *)op;
+    arena_init(&set->scratch, op->ctx->account);
+    set->columns = ARENA_ARRAY(op->ctx->plan_arena, uint32_t, op->columns_count);
+    for (uint32_t c = 0; c < op->columns_count; c++)
+        set->columns[c] = c;
+    set->table = hashed_table_create(op->types, op->columns_count, sizeof(struct sides), op->ctx->account);
+    return true;
+}
+
+static void set_op_close(struct operator* op)
+{
+    struct set_op *set = (struct set_op *)op;
+    if (set->table != NULL)
+        hashed_table_destroy(set->table);
+    arena_release(&set->scratch);
+}
+
+static int64_t output_count(const struct plan *plan, const int64_t *counts)
+{
+    int64_t left = counts[0] > 0 ? counts[0] : 0, right = counts[1] > 0 ? counts[1] : 0;
+    if (plan->set_op.is_except) {
+        if (!plan->set_op.all)
+            return left > 0 && right == 0;
+        return left > right ? left - right : 0;
+    }
+    if (!plan->set_op.all)
+        return left > 0 && right > 0;
+    return left < right ? left : right;
+}
+
+static bool set_op_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
+{
+    struct set_op *set = (struct set_op *)op;
+    if (!op_account_check(op, err))
+        return false;
+    if (!set->in_tick) {
+        set->in_tick = true;
+        set->tick++;
+        set->touched = NULL;
+        set->touched_count = set->touched_cap = 0;
+    }
+    batch_hash(change, set->columns, op->columns_count, set->hashes);
+    hashed_table_upsert(set->table, change, set->columns, set->hashes, set->slots, set->inserted);
+    for (uint32_t i = 0; i < change->rows; i++) {
+        struct sides *sides = hashed_table_payload(set->table, set->slots[i]);
+        if (sides->stamp != set->tick) {
+            sides->stamp = set->tick;
+            memcpy(sides->old_counts, sides->counts, sizeof(sides->counts));
+            ARENA_PUSH(op->ctx->tick_arena, set->touched, set->touched_count, set->touched_cap,
+                       set->slots[i]);
+        }
+        if (port == 0 && sides->counts[0] <= 0 && sides->old_counts[0] <= 0 && !set->inserted[i])
+            hashed_table_set_key(set->table, set->slots[i], change, i, set->columns);
+        sides->counts[port] += batch_weight(change, i);
+    }
+    return true;
+}
+
+static bool finish_chunk(struct set_op *set, const uint32_t *touched, uint32_t count, struct error *err)
+{
+    struct operator* op = & set->base;
+    arena_reset(&set->scratch);
+    uint32_t *slots = arena_alloc(&set->scratch, sizeof(uint32_t) * count);
+    int64_t *weights = arena_alloc(&set->scratch, sizeof(int64_t) * count);
+    uint32_t changed = 0;
+    for (uint32_t t = 0; t < count; t++) {
+        const struct sides *sides = hashed_table_payload(set->table, touched[t]);
+        int64_t weight = output_count(op->plan, sides->counts) - output_count(op->plan, sides->old_counts);
+        if (weight == 0)
+            continue;
+        slots[changed] = touched[t];
+        weights[changed++] = weight;
+    }
+    if (changed > 0) {
+        struct batch *out = batch_header(&set->scratch, op->columns_count);
+        out->rows = changed;
+        out->weights = weights;
+        hashed_table_gather_keys(set->table, slots, changed, out->columns, &set->scratch);
+        if (!operator_emit(op, out, err))
+            return false;
+    }
+    for (uint32_t t = 0; t < count; t++) {
+        const struct sides *sides = hashed_table_payload(set->table, touched[t]);
+        if (sides->counts[0] == 0 && sides->counts[1] == 0)
+            hashed_table_remove(set->table, touched[t]);
+    }
+    return true;
+}
+
+static bool set_op_finish(struct operator* op, struct error *err)
+{
+    struct set_op *set = (struct set_op *)op;
+    if (!set->in_tick)
+        return true;
+    set->in_tick = false;
+    for (uint32_t t = 0; t < set->touched_count; t += BATCH_ROWS_MAX) {
+        uint32_t count = set->touched_count - t < BATCH_ROWS_MAX ? set->touched_count - t : BATCH_ROWS_MAX;
+        if (!finish_chunk(set, set->touched + t, count, err))
+            return false;
+    }
+    return true;
+}
+
+static int64_t set_op_bytes(const struct operator* op)
+{
+    return hashed_table_bytes(((const struct set_op *)op)->table);
+}
+
+static uint64_t set_op_rows(const struct operator* op)
+{
+    return hashed_table_rows(((const struct set_op *)op)->table);
+}
+
+const struct operator_class op_set_op_class = {
+    .name = "set_op",
+    .bytes = sizeof(struct set_op),
+    .open = set_op_open,
+    .push = set_op_push,
+    .finish = set_op_finish,
+    .close = set_op_close,
+    .state_bytes = set_op_bytes,
+    .state_rows = set_op_rows,
+};
