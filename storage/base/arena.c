@@ -118,7 +118,10 @@ void *arena_alloc_slow(struct arena *arena, size_t bytes)
 
 void *arena_zalloc(struct arena *arena, size_t bytes)
 {
-    return memset(arena_alloc(arena, bytes), 0, bytes);
+    void *result = arena_alloc(arena, bytes);
+    if (bytes > 0)
+        memset(result, 0, bytes);
+    return result;
 }
 
 void *arena_copy(struct arena *arena, const void *data, size_t bytes)
