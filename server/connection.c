@@ -43,7 +43,9 @@ static void send_fatal(struct connection *connection, const struct error *err)
 
 void connection_error(struct connection *connection, struct error *err, int32_t position_base)
 {
-    if (err->code == ERRCODE_QUERY_CANCELED) {
+    bool copy_failed = connection->copy_failed;
+    connection->copy_failed = false;
+    if (err->code == ERRCODE_QUERY_CANCELED && !copy_failed) {
         if (atomic_load(&connection->terminate)) {
             error_set(err, ERRCODE_ADMIN_SHUTDOWN, "terminating connection due to administrator command");
             send_fatal(connection, err);

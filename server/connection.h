@@ -81,6 +81,7 @@ struct connection {
     uint32_t savepoint_depth;
     bool skip_to_sync;
     bool in_extended; /* the statement runs under the extended protocol */
+    bool copy_failed; /* CopyFail: its 57014 keeps its message */
     bool in_multi;    /* a simple Query with several statements: an implicit transaction block */
     bool close_after; /* FATAL was sent */
     struct timer_entry timeout;

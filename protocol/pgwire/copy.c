@@ -1,0 +1,483 @@
+/* copy.c: what COPY's formats have in common: gathering bytes, storing fields, contexts, writing rows. */
+#include "protocol/pgwire/copy.h"
+
+#include "protocol/pgwire/copy_internal.h"
+#include "storage/data/datetime.h"
+#include "storage/data/text_check.h"
+
+#include <strings.h>
+
+static enum field_kind field_kind_of(struct sql_type type)
+{
+    switch (type.oid) {
+    case OID_INT2:
+        return FIELD_INT2;
+    case OID_INT4:
+        return FIELD_INT4;
+    case OID_INT8:
+        return FIELD_INT8;
+    case OID_TEXT:
+        return FIELD_TEXT;
+    case OID_VARCHAR:
+        return type.typmod == -1 ? FIELD_TEXT : FIELD_OTHER;
+    case OID_TIMESTAMP:
+        return type.typmod == -1 || type.typmod == 6 ? FIELD_TIMESTAMP : FIELD_OTHER;
+    case OID_TIMESTAMPTZ:
+        return type.typmod == -1 || type.typmod == 6 ? FIELD_TIMESTAMPTZ : FIELD_OTHER;
+    case OID_DATE:
+        return FIELD_DATE;
+    default:
+        return FIELD_OTHER;
+    }
+}
+
+static void reader_new_batch(struct copy_reader *reader)
+{
+    arena_reset(&reader->batch_arena);
+    struct sql_type *types = ARENA_ARRAY(&reader->batch_arena, struct sql_type, reader->columns_count);
+    for (uint32_t i = 0; i < reader->columns_count; i++)
+        types[i] = reader->columns[i].type;
+    reader->batch = batch_create(&reader->batch_arena, types, reader->columns_count, BATCH_ROWS_MAX);
+    reader->row = 0;
+}
+
+struct copy_reader *copy_reader_create(const struct copy_options *options, const char *relation,
+                                       const struct copy_column *columns, uint32_t columns_count,
+                                       const struct io_env *io, struct account *account, copy_rows_fn rows,
+                                       void *ctx)
+{
+    struct copy_reader *reader = mem_zalloc(sizeof(*reader));
+    arena_init(&reader->arena, account);
+    arena_init(&reader->batch_arena, account);
+    reader->options = options;
+    reader->relation = relation;
+    reader->columns = columns;
+    reader->columns_count = columns_count;
+    reader->io = io;
+    reader->zone_is_utc = strcasecmp(io->timezone, "UTC") == 0 || strcasecmp(io->timezone, "Etc/UTC") == 0;
+    reader->account = account;
+    reader->rows = rows;
+    reader->ctx = ctx;
+    reader->null_len = strlen(options->null_text);
+    reader->line = 1;
+    reader->header_done = options->header == COPY_HEADER_NONE && options->format != COPY_BINARY;
+    reader->kinds = ARENA_ARRAY(&reader->arena, enum field_kind, columns_count);
+    for (uint32_t i = 0; i < columns_count; i++)
+        reader->kinds[i] = field_kind_of(columns[i].type);
+    reader_new_batch(reader);
+    return reader;
+}
+
+void copy_reader_destroy(struct copy_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    strbuf_release(&reader->pending);
+    strbuf_release(&reader->field);
+    arena_release(&reader->batch_arena);
+    arena_release(&reader->arena);
+    mem_free(reader);
+}
+
+static bool reader_consume(struct copy_reader *reader, const uint8_t *bytes, size_t len, bool at_end,
+                           size_t *used, struct error *err)
+{
+    switch (reader->options->format) {
+    case COPY_CSV:
+        return copy_csv_consume(reader, bytes, len, at_end, used, err);
+    case COPY_BINARY:
+        return copy_binary_consume(reader, bytes, len, at_end, used, err);
+    default:
+        return copy_text_consume(reader, bytes, len, at_end, used, err);
+    }
+}
+
+bool copy_reader_feed(struct copy_reader *reader, const uint8_t *bytes, size_t len, struct error *err)
+{
+    if (reader->ended) {
+        if (reader->options->format == COPY_BINARY && len > 0)
+            return error_set(err, ERRCODE_BAD_COPY_FILE_FORMAT, "received copy data after EOF marker");
+        return true;
+    }
+    size_t used = 0;
+    if (reader->pending.len == 0) {
+        if (!reader_consume(reader, bytes, len, false, &used, err))
+            return false;
+        if (!reader->ended)
+            strbuf_add(&reader->pending, bytes + used, len - used);
+    } else {
+        strbuf_add(&reader->pending, bytes, len);
+        if (!reader_consume(reader, (const uint8_t *)reader->pending.data, reader->pending.len, false, &used,
+                            err))
+            return false;
+        size_t left = reader->ended ? 0 : reader->pending.len - used;
+        memmove(reader->pending.data, reader->pending.data + used, left);
+        reader->pending.len = left;
+    }
+    if (reader->pending.len > VALUE_BYTES_MAX)
+        return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "COPY line is too long");
+    return true;
+}
+
+static bool reader_give_batch(struct copy_reader *reader, struct error *err)
+{
+    reader->batch->rows = reader->row;
+    if (reader->row > 0 && !reader->rows(reader->ctx, reader->batch, err))
+        return false;
+    reader_new_batch(reader);
+    return account_check(reader->account, err);
+}
+
+bool copy_reader_end(struct copy_reader *reader, struct error *err)
+{
+    size_t used;
+    if (!reader->ended && !reader_consume(reader, (const uint8_t *)strbuf_text(&reader->pending),
+                                          reader->pending.len, true, &used, err))
+        return false;
+    reader->ended = true;
+    return reader_give_batch(reader, err);
+}
+
+uint64_t copy_reader_rows(const struct copy_reader *reader)
+{
+    return reader->rows_count;
+}
+
+bool copy_finish_row(struct copy_reader *reader, struct error *err)
+{
+    reader->row++;
+    reader->rows_count++;
+    return reader->row < BATCH_ROWS_MAX || reader_give_batch(reader, err);
+}
+
+/* ---- fields ---- */
+
+bool copy_store_null(struct copy_reader *reader, uint32_t column)
+{
+    column_set_null(&reader->batch->columns[column], reader->row, reader->batch->capacity,
+                    &reader->batch_arena);
+    return true;
+}
+
+void copy_store_datum(struct copy_reader *reader, uint32_t column, const struct datum *value)
+{
+    column_set(&reader->batch->columns[column], reader->row, value, reader->batch->capacity,
+               &reader->batch_arena);
+}
+
+/* Up to 18 digits with a sign; everything else is for type_input. */
+static inline bool fast_int(const char *text, size_t len, int64_t *out)
+{
+    const char *at = text, *end = text + len;
+    bool negative = len > 0 && *at == '-';
+    if (negative)
+        at++;
+    size_t digits = (size_t)(end - at);
+    if (digits == 0 || digits > 18)
+        return false;
+    int64_t value = 0;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned)(*at - '0');
+        if (digit > 9)
+            return false;
+        value = value * 10 + (int64_t)digit;
+    }
+    *out = negative ? -value : value;
+    return true;
+}
+
+static inline bool fast_digits(const char *text, int count, int32_t *out)
+{
+    int32_t value = 0;
+    for (int i = 0; i < count; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+        if (digit > 9)
+            return false;
+        value = value * 10 + (int32_t)digit;
+    }
+    *out = value;
+    return true;
+}
+
+/* YYYY-MM-DD, a day that exists. */
+static bool fast_date(const char *text, size_t len, int32_t *days)
+{
+    static const uint8_t month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int32_t year, month, day;
+    if (len < 10 || text[4] != '-' || text[7] != '-' || !fast_digits(text, 4, &year) ||
+        !fast_digits(text + 5, 2, &month) || !fast_digits(text + 8, 2, &day))
+        return false;
+    if (year == 0 || month < 1 || month > 12 || day < 1 || day > month_days[month - 1])
+        return false;
+    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
+        return false;
+    *days = days_from_civil(year, month, day);
+    return true;
+}
+
+/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. */
+static bool fast_timestamp(const char *text, size_t len, int64_t *out, size_t *used)
+{
+    int32_t days, hour, minute, second;
+    if (len < 19 || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':' ||
+        !fast_date(text, 10, &days) || !fast_digits(text + 11, 2, &hour) ||
+        !fast_digits(text + 14, 2, &minute) || !fast_digits(text + 17, 2, &second) || hour > 23 ||
+        minute > 59 || second > 59)
+        return false;
+    size_t at = 19;
+    int64_t us = 0;
+    if (at < len && text[at] == '.') {
+        at++;
+        size_t first = at;
+        int64_t unit = 100000;
+        for (; at < len && (unsigned)(text[at] - '0') <= 9; at++) {
+            if (at - first >= 6)
+                return false;
+            us += (text[at] - '0') * unit;
+            unit /= 10;
+        }
+        if (at == first)
+            return false;
+    }
+    *out = days * US_PER_DAY + (int64_t)(hour * 3600 + minute * 60 + second) * US_PER_SECOND + us;
+    *used = at;
+    return true;
+}
+
+static bool fast_timestamptz(const struct copy_reader *reader, const char *text, size_t len, int64_t *out)
+{
+    size_t used;
+    if (!fast_timestamp(text, len, out, &used))
+        return false;
+    size_t rest = len - used;
+    if (rest == 0)
+        return reader->zone_is_utc;
+    return (rest == 1 && text[used] == 'Z') || (rest == 3 && memcmp(text + used, "+00", 3) == 0) ||
+           (rest == 6 && memcmp(text + used, "+00:00", 6) == 0);
+}
+
+bool copy_store_text(struct copy_reader *reader, uint32_t column, const char *text, size_t len,
+                     struct error *err)
+{
+    struct column *target = &reader->batch->columns[column];
+    uint32_t row = reader->row;
+    int64_t number;
+    int32_t days;
+    size_t used;
+    switch (reader->kinds[column]) {
+    case FIELD_INT2:
+        if (fast_int(text, len, &number) && number >= INT16_MIN && number <= INT16_MAX) {
+            ((int16_t *)target->data)[row] = (int16_t)number;
+            return true;
+        }
+        break;
+    case FIELD_INT4:
+        if (fast_int(text, len, &number) && number >= INT32_MIN && number <= INT32_MAX) {
+            ((int32_t *)target->data)[row] = (int32_t)number;
+            return true;
+        }
+        break;
+    case FIELD_INT8:
+        if (fast_int(text, len, &number)) {
+            ((int64_t *)target->data)[row] = number;
+            return true;
+        }
+        break;
+    case FIELD_TEXT:
+        ((struct varlen *)target->data)[row] = varlen_copy(&reader->batch_arena, text, (uint32_t)len);
+        return true;
+    case FIELD_TIMESTAMP:
+        if (fast_timestamp(text, len, &number, &used) && used == len) {
+            ((int64_t *)target->data)[row] = number;
+            return true;
+        }
+        break;
+    case FIELD_TIMESTAMPTZ:
+        if (fast_timestamptz(reader, text, len, &number)) {
+            ((int64_t *)target->data)[row] = number;
+            return true;
+        }
+        break;
+    case FIELD_DATE:
+        if (len == 10 && fast_date(text, len, &days)) {
+            ((int32_t *)target->data)[row] = days;
+            return true;
+        }
+        break;
+    case FIELD_OTHER:
+        break;
+    }
+    struct datum value = {.is_null = false};
+    struct sql_type type = reader->columns[column].type;
+    if (!type_input(type.oid, type.typmod, text, len, reader->io, &reader->batch_arena, &value, err))
+        return copy_column_context(reader, column, text, len, err);
+    copy_store_datum(reader, column, &value);
+    return true;
+}
+
+/* ---- contexts ---- */
+
+#define CONTEXT_TEXT_MAX 100
+
+static int context_len(const char *text, size_t len, const char **dots)
+{
+    *dots = len > CONTEXT_TEXT_MAX ? "..." : "";
+    return (int)(len > CONTEXT_TEXT_MAX ? text_clip(text, len, CONTEXT_TEXT_MAX) : len);
+}
+
+bool copy_column_context(struct copy_reader *reader, uint32_t column, const char *text, size_t len,
+                         struct error *err)
+{
+    unsigned long long line = reader->line;
+    const char *name = reader->columns[column].name;
+    const char *dots;
+    if (text == NULL)
+        return error_context(err, "COPY %s, line %llu, column %s: null input", reader->relation, line, name);
+    int shown = context_len(text, len, &dots);
+    return error_context(err, "COPY %s, line %llu, column %s: \"%.*s%s\"", reader->relation, line, name,
+                         shown, text, dots);
+}
+
+bool copy_line_context(struct copy_reader *reader, const uint8_t *line, size_t len, struct error *err)
+{
+    if (line == NULL)
+        return error_context(err, "COPY %s, line %llu", reader->relation, (unsigned long long)reader->line);
+    const char *dots;
+    int shown = context_len((const char *)line, len, &dots);
+    return error_context(err, "COPY %s, line %llu: \"%.*s%s\"", reader->relation,
+                         (unsigned long long)reader->line, shown, (const char *)line, dots);
+}
+
+bool copy_check_header(struct copy_reader *reader, uint32_t field, const char *name, size_t len,
+                       struct error *err)
+{
+    if (field >= reader->columns_count)
+        return true;
+    const char *expected = reader->columns[field].name;
+    if (strlen(expected) == len && memcmp(expected, name, len) == 0)
+        return true;
+    error_set(err, ERRCODE_BAD_COPY_FILE_FORMAT,
+              "column name mismatch in header line field %u: got \"%.*s\", expected \"%s\"", field + 1,
+              (int)(len > 63 ? 63 : len), name, expected);
+    return copy_line_context(reader, NULL, 0, err);
+}
+
+bool copy_check_header_count(struct copy_reader *reader, uint32_t fields, struct error *err)
+{
+    if (fields == reader->columns_count)
+        return true;
+    error_set(err, ERRCODE_BAD_COPY_FILE_FORMAT, "wrong number of fields in header line: got %u, expected %u",
+              fields, reader->columns_count);
+    return copy_line_context(reader, NULL, 0, err);
+}
+
+/* ---- writing ---- */
+
+bool copy_writer_init(struct copy_writer *writer, struct arena *arena, const struct copy_options *options,
+                      const char *const *names, const struct sql_type *types, uint32_t columns_count,
+                      struct error *err)
+{
+    *writer = (struct copy_writer){.options = options, .columns_count = columns_count};
+    const char **copies = ARENA_ARRAY(arena, const char *, columns_count);
+    writer->writers = ARENA_ARRAY(arena, value_write_fn, columns_count);
+    writer->never_special = ARENA_ARRAY(arena, bool, columns_count);
+    unsigned char delimiter = (unsigned char)options->delimiter;
+    bool digits_are_plain = delimiter != '-' && options->quote != '-';
+    for (uint32_t i = 0; i < columns_count; i++) {
+        copies[i] = arena_strdup(arena, names[i] != NULL ? names[i] : "?column?");
+        writer->writers[i] = value_writer(types[i].oid, options->format == COPY_BINARY);
+        bool is_int = types[i].oid == OID_INT2 || types[i].oid == OID_INT4 || types[i].oid == OID_INT8;
+        writer->never_special[i] = is_int && digits_are_plain && options->null_text[0] == '\\';
+    }
+    writer->names = copies;
+    writer->special[delimiter] = true;
+    if (options->format == COPY_CSV) {
+        writer->special[(unsigned char)options->quote] = true;
+        writer->special['\n'] = writer->special['\r'] = true;
+    } else {
+        for (const char *c = "\b\f\n\r\t\v\\"; *c != '\0'; c++)
+            writer->special[(unsigned char)*c] = true;
+    }
+    return true;
+}
+
+void copy_writer_release(struct copy_writer *writer)
+{
+    strbuf_release(&writer->scratch);
+}
+
+void copy_writer_start(struct copy_writer *writer, struct strbuf *out)
+{
+    const struct copy_options *options = writer->options;
+    if (options->format == COPY_BINARY) {
+        strbuf_add(out, "PGCOPY\n\377\r\n\0", 11);
+        strbuf_add_u32be(out, 0);
+        strbuf_add_u32be(out, 0);
+        return;
+    }
+    if (options->header == COPY_HEADER_NONE)
+        return;
+    for (uint32_t i = 0; i < writer->columns_count; i++) {
+        if (i > 0)
+            strbuf_addc(out, options->delimiter);
+        if (options->format == COPY_CSV)
+            copy_csv_quote(writer, writer->names[i], strlen(writer->names[i]), false, out);
+        else
+            copy_text_escape(writer, writer->names[i], strlen(writer->names[i]), out);
+    }
+    strbuf_addc(out, '\n');
+}
+
+static void write_binary_row(struct copy_writer *writer, const struct batch *rows, uint32_t row,
+                             const struct io_env *io, struct strbuf *out)
+{
+    strbuf_add_u16be(out, (uint16_t)writer->columns_count);
+    for (uint32_t i = 0; i < writer->columns_count; i++) {
+        if (column_is_null(&rows->columns[i], row)) {
+            strbuf_add_u32be(out, UINT32_MAX);
+            continue;
+        }
+        strbuf_reset(&writer->scratch);
+        writer->writers[i](&rows->columns[i], row, io, &writer->scratch);
+        strbuf_add_u32be(out, (uint32_t)writer->scratch.len);
+        strbuf_add(out, strbuf_text(&writer->scratch), writer->scratch.len);
+    }
+}
+
+void copy_writer_row(struct copy_writer *writer, const struct batch *rows, uint32_t row,
+                     const struct io_env *io, struct strbuf *out)
+{
+    const struct copy_options *options = writer->options;
+    if (options->format == COPY_BINARY) {
+        write_binary_row(writer, rows, row, io, out);
+        return;
+    }
+    for (uint32_t i = 0; i < writer->columns_count; i++) {
+        const struct column *column = &rows->columns[i];
+        if (i > 0)
+            strbuf_addc(out, options->delimiter);
+        if (column_is_null(column, row)) {
+            strbuf_adds(out, options->null_text);
+            continue;
+        }
+        if (writer->never_special[i]) {
+            writer->writers[i](column, row, io, out);
+            continue;
+        }
+        strbuf_reset(&writer->scratch);
+        writer->writers[i](column, row, io, &writer->scratch);
+        const char *text = strbuf_text(&writer->scratch);
+        if (options->format == COPY_CSV)
+            copy_csv_quote(writer, text, writer->scratch.len,
+                           options->force_quote != NULL && options->force_quote[i], out);
+        else
+            copy_text_escape(writer, text, writer->scratch.len, out);
+    }
+    strbuf_addc(out, '\n');
+}
+
+void copy_writer_end(struct copy_writer *writer, struct strbuf *out)
+{
+    if (writer->options->format == COPY_BINARY)
+        strbuf_add_u16be(out, UINT16_MAX);
+}
