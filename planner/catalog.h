@@ -101,6 +101,8 @@ void catalog_reserve_oid(struct catalog *catalog, uint32_t used); /* recovery */
 
 /* A fresh object with its arena, one reference, not yet in the catalog. */
 struct catalog_object *catalog_object_create(void);
+/* A copy with the same OID, for a change of it; holds the relation as well. The sequence is shared. */
+struct catalog_object *catalog_object_clone(const struct catalog_object *object);
 void catalog_object_retain(struct catalog_object *object);
 void catalog_object_release(struct catalog_object *object);
 /* Adds it (taking over the caller's reference); 42P07 when the name is taken. */

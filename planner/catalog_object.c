@@ -24,3 +24,54 @@ void catalog_object_release(struct catalog_object *object)
     arena_release(&object->arena);
     mem_free(object);
 }
+
+static const char *copy_text(struct arena *arena, const char *text)
+{
+    return text != NULL ? arena_strdup(arena, text) : NULL;
+}
+
+struct catalog_object *catalog_object_clone(const struct catalog_object *from)
+{
+    struct catalog_object *object = catalog_object_create();
+    struct arena arena = object->arena;
+    *object = *from;
+    object->arena = arena;
+    object->references = 1;
+    struct arena *to = &object->arena;
+    object->name = copy_text(to, from->name);
+    object->columns = ARENA_ARRAY(to, struct catalog_column, from->columns_count);
+    for (uint32_t i = 0; i < from->columns_count; i++) {
+        struct catalog_column *column = &object->columns[i];
+        *column = from->columns[i];
+        column->name = copy_text(to, column->name);
+        column->default_sql = copy_text(to, column->default_sql);
+        column->generated_sql = copy_text(to, column->generated_sql);
+        column->comment = copy_text(to, column->comment);
+    }
+    object->constraints = ARENA_ARRAY(to, struct catalog_constraint, from->constraints_count);
+    for (uint32_t i = 0; i < from->constraints_count; i++) {
+        struct catalog_constraint *constraint = &object->constraints[i];
+        *constraint = from->constraints[i];
+        constraint->name = copy_text(to, constraint->name);
+        constraint->check_sql = copy_text(to, constraint->check_sql);
+        constraint->columns =
+            arena_copy(to, constraint->columns, constraint->columns_count * sizeof(uint32_t));
+    }
+    object->options = ARENA_ARRAY(to, struct catalog_option, from->options_count);
+    for (uint32_t i = 0; i < from->options_count; i++) {
+        object->options[i].name = copy_text(to, from->options[i].name);
+        object->options[i].value = copy_text(to, from->options[i].value);
+    }
+    object->watermark_column = copy_text(to, from->watermark_column);
+    object->watermark_sql = copy_text(to, from->watermark_sql);
+    object->sql = copy_text(to, from->sql);
+    object->query_sql = copy_text(to, from->query_sql);
+    object->timezone = copy_text(to, from->timezone);
+    object->search_path = copy_text(to, from->search_path);
+    object->comment = copy_text(to, from->comment);
+    object->depends = arena_copy(to, from->depends, from->depends_count * sizeof(uint32_t));
+    object->index_columns = arena_copy(to, from->index_columns, from->index_columns_count * sizeof(uint32_t));
+    if (object->relation != NULL)
+        relation_retain(object->relation);
+    return object;
+}

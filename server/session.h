@@ -62,6 +62,7 @@ struct session {
     /* NOTICE and WARNING to the client; sqlstate five characters. */
     void (*notice)(struct session *session, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
+    struct sequence_value *sequence_values; /* server/sequence.h: what currval() knows; newest first */
     void *connection;         /* protocol side */
     void (*terminate)(struct session *session); /* ends the connection; called under the list's lock; NULL: none */
     struct session_path *path; /* session.c: the search path's names */

@@ -4,6 +4,7 @@
  * the consolidated form, made anew only when the batch has grown. */
 #include "server/transaction.h"
 
+#include "server/sequence.h"
 #include "server/table_locks.h"
 #include "storage/state/snapshot.h"
 
@@ -65,6 +66,7 @@ void transaction_release(struct session *session)
 {
     finish(session, 0);
     arena_release(&session->txn.arena);
+    sequence_forget_values(session);
 }
 
 static void open_transaction(struct session *session, bool is_implicit)
