@@ -154,7 +154,7 @@ static bool receive(struct copy_in *in, struct error *err)
         default:
             error_set(err, ERRCODE_PROTOCOL_VIOLATION,
                       "unexpected message type 0x%02X during COPY from stdin", (unsigned)(uint8_t)type);
-            connection->close_after = type != 'Q';
+            connection->close_after = type == 'X';
             return false;
         }
     }
