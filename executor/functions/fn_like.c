@@ -26,7 +26,7 @@ static void pattern_prepare(struct like_pattern *pattern, struct text_arg source
     size_t first = 0, last = source.len;
     while (first < last && source.bytes[first] == '%')
         first++;
-    char *literal = arena_alloc(arena, source.len);
+    char *literal = arena_alloc(arena, source.len + 1); /* never NULL */
     size_t len = 0, at = first;
     bool open_end = false;
     for (; at < source.len; at++) {
@@ -58,7 +58,7 @@ static void pattern_prepare(struct like_pattern *pattern, struct text_arg source
 static int match_general(const struct like_pattern *pattern, struct text_arg text)
 {
     struct text_arg source = pattern->source;
-    size_t at = 0, in = 0, resume_at = SIZE_MAX, resume_in = SIZE_MAX;
+    size_t at = 0, in = 0, resume_at = SIZE_MAX, resume_in = 0;
     for (;;) {
         bool matches = false;
         if (in < source.len && source.bytes[in] == '%') {
@@ -70,7 +70,7 @@ static int match_general(const struct like_pattern *pattern, struct text_arg tex
         }
         if (at == text.len && in == source.len)
             return 1;
-        if (in + 1 == source.len && source.bytes[in] == '\\' && (at < text.len || in == resume_in))
+        if (in + 1 == source.len && source.bytes[in] == '\\' && at < text.len)
             return -1;
         if (at == text.len && resume_at != SIZE_MAX && in < source.len)
             return 0; /* nothing left for the rest of the pattern, wherever the last % ends */

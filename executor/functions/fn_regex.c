@@ -353,6 +353,12 @@ static bool positive(struct fn_call *call, uint32_t row, const char *name, int64
     return false;
 }
 
+/* 0 or 1. */
+static bool either(struct fn_call *call, uint32_t row, const char *name, int64_t value)
+{
+    return positive(call, row, name, value, value > 1 ? INT64_MAX : 0);
+}
+
 static void fn_regexp_replace(struct fn_call *call, const struct column *args, struct column *result)
 {
     struct regex_call r = {.call = call, .function = "regexp_replace", .allow_global = true};
@@ -483,7 +489,7 @@ static void fn_regexp_instr(struct fn_call *call, const struct column *args, str
         int64_t start = int_or(call, args, 2, i, 1), nth = int_or(call, args, 3, i, 1);
         int64_t end = int_or(call, args, 4, i, 0), part = int_or(call, args, 6, i, 0);
         if (is_null_row(result, i) || !positive(call, i, "start", start, 1) ||
-            !positive(call, i, "n", nth, 1) || !positive(call, i, "endoption", end > 1 ? -end : end, 0) ||
+            !positive(call, i, "n", nth, 1) || !either(call, i, "endoption", end) ||
             !positive(call, i, "subexpr", part, 0) || !row_pattern(&r, args, 1, 5, i, &compiled))
             continue;
         struct text_arg text = text_at(&args[0], i);

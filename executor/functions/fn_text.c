@@ -120,7 +120,10 @@ static void fn_join_any(struct fn_call *call, const struct column *args, struct 
             continue;
         struct datum value = column_get(&args[other], i);
         strbuf_reset(&text);
-        type_output(args[other].type.oid, &value, &call->env->io, &text);
+        if (args[other].type.oid == OID_BOOL)
+            strbuf_adds(&text, value.boolean ? "true" : "false"); /* as the cast to text, not as output */
+        else
+            type_output(args[other].type.oid, &value, &call->env->io, &text);
         struct text_arg written = {.bytes = strbuf_text(&text), .len = text.len};
         if (other == 0)
             join(call, result, i, written, text_at(&args[1], i));
@@ -358,6 +361,10 @@ static void pad_rows(struct fn_call *call, const struct column *args, struct col
         if (call->args_count == 3)
             fill = text_at(&args[2], i);
         wanted = wanted < 0 ? 0 : wanted;
+        if (TOO_LARGE((uint64_t)wanted * 4)) { /* PostgreSQL reserves four bytes for each character */
+            error_too_large(call, result, i);
+            continue;
+        }
         int64_t chars = (int64_t)text_chars(text.bytes, text.len);
         if (chars >= wanted || fill.len == 0) {
             RESULT_VAR(result)[i] = text_view(part_of(text, false, 0, wanted));
@@ -367,10 +374,6 @@ static void pad_rows(struct fn_call *call, const struct column *args, struct col
         size_t missing = (size_t)(wanted - chars), fill_chars = text_chars(fill.bytes, fill.len);
         size_t part = text_bytes_of_chars(fill.bytes, fill.len, missing % fill_chars);
         size_t padding = missing / fill_chars * fill.len + part;
-        if (TOO_LARGE(padding + text.len)) {
-            error_too_large(call, result, i);
-            continue;
-        }
         char *out = text_begin(call->arena, &RESULT_VAR(result)[i], padding + text.len);
         char *at = left ? out : out + text.len;
         for (size_t done = 0; done < missing / fill_chars; done++, at += fill.len)
@@ -501,7 +504,7 @@ static void fn_chr(struct fn_call *call, const struct column *args, struct colum
         if (code == 0)
             fn_error(call, i, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "null character not permitted");
         else if (code < 0)
-            fn_error(call, i, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "character number must be positive");
+            fn_error(call, i, ERRCODE_INVALID_PARAMETER_VALUE, "character number must be positive");
         else if (code > 0x10ffff)
             fn_error(call, i, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                      "requested character too large for encoding: %u", (uint32_t)code);

@@ -104,7 +104,10 @@ static void fn_quote_literal(struct fn_call *call, const struct column *args, st
         if (column_is_null(&args[0], i)) { /* quote_nullable only */
             strbuf_adds(&buf, "NULL");
         } else {
-            add_value(call, &args[0], i, &value);
+            if (args[0].type.oid == OID_BOOL) /* as the cast to text, not as output */
+                strbuf_adds(&value, COLUMN_BOOL(&args[0])[COLUMN_AT(&args[0], i)] ? "true" : "false");
+            else
+                add_value(call, &args[0], i, &value);
             quote_literal(strbuf_text(&value), value.len, &buf);
         }
         set_text(call, result, i, &buf);
