@@ -19,7 +19,10 @@
     TABLE(fn_series_rows)                                                                                    \
     TABLE(cast_text_rows)                                                                                    \
     TABLE(fn_datetime_rows)                                                                                  \
+    TABLE(fn_extract_rows)                                                                                   \
+    TABLE(fn_time_format_rows)                                                                               \
     TABLE(fn_math_rows)                                                                                      \
+    TABLE(fn_arith_rows)                                                                                     \
     TABLE(fn_number_format_rows)                                                                             \
     TABLE(cast_number_rows)                                                                                  \
     TABLE(fn_array_rows)                                                                                     \

@@ -140,6 +140,10 @@ struct varlen numeric_pack_small(struct arena *arena, __int128 coefficient, int3
 int32_t numeric_load(const struct varlen *value, mpz_t coefficient)
 {
     uint16_t head = numeric_head(value);
+    if (value->len <= 2) { /* also the zero bytes that stand for NULL in a column */
+        mpz_set_ui(coefficient, 0);
+        return head & NUMERIC_HEAD_SCALE;
+    }
     mpz_import(coefficient, value->len - 2, -1, 1, 0, 0, varlen_bytes(value) + 2);
     if (head & NUMERIC_HEAD_NEGATIVE)
         mpz_neg(coefficient, coefficient);
@@ -293,7 +297,7 @@ int numeric_sign(const struct varlen *value)
     if (head & NUMERIC_HEAD_SPECIAL) {
         if ((head & NUMERIC_HEAD_SCALE) == 0)
             return 0;
-    } else if (value->len == 2) {
+    } else if (value->len <= 2) {
         return 0;
     }
     return head & NUMERIC_HEAD_NEGATIVE ? -1 : 1;

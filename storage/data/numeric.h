@@ -67,5 +67,11 @@ struct varlen numeric_trunc(struct arena *arena, const struct varlen *a, int32_t
 struct varlen numeric_ceil(struct arena *arena, const struct varlen *a);
 struct varlen numeric_floor(struct arena *arena, const struct varlen *a);
 struct varlen numeric_trim_scale(struct arena *arena, const struct varlen *a);
+int32_t numeric_min_scale(const struct varlen *a); /* digits behind the point that are needed; 0 for specials */
+MUST_CHECK bool numeric_gcd(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
+                            struct error *err);
+MUST_CHECK bool numeric_lcm(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
+                            struct error *err);
+MUST_CHECK bool numeric_factorial(struct arena *arena, int64_t n, struct varlen *out, struct error *err);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "storage/data/numeric_internal.h"
 
+#define FACTORIAL_MAX 32177 /* the last whose result has no more than NUMERIC_DIGITS_MAX digits */
+
 static bool divide_by_zero(struct error *err)
 {
     return error_set(err, ERRCODE_DIVISION_BY_ZERO, "division by zero");
@@ -477,4 +479,78 @@ struct varlen numeric_trim_scale(struct arena *arena, const struct varlen *a)
     struct varlen result = numeric_store_unchecked(arena, coefficient, scale - drop);
     mpz_clears(coefficient, ten, stripped, NULL);
     return result;
+}
+
+/* ---- whole-number functions ---- */
+
+bool numeric_gcd(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
+                 struct error *err)
+{
+    if (numeric_head_special(a) || numeric_head_special(b)) {
+        *out = numeric_special(NUMERIC_NAN);
+        return true;
+    }
+    mpz_t x, y;
+    mpz_inits(x, y, NULL);
+    int32_t scale_x = numeric_load(a, x), scale_y = numeric_load(b, y), scale = max_i32(scale_x, scale_y);
+    numeric_mpz_rescale(x, scale_x, scale, false);
+    numeric_mpz_rescale(y, scale_y, scale, false);
+    mpz_gcd(x, x, y);
+    bool ok = numeric_store(arena, x, scale, out, err);
+    mpz_clears(x, y, NULL);
+    return ok;
+}
+
+bool numeric_lcm(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
+                 struct error *err)
+{
+    if (numeric_head_special(a) || numeric_head_special(b)) {
+        *out = numeric_special(NUMERIC_NAN);
+        return true;
+    }
+    mpz_t x, y;
+    mpz_inits(x, y, NULL);
+    int32_t scale_x = numeric_load(a, x), scale_y = numeric_load(b, y), scale = max_i32(scale_x, scale_y);
+    numeric_mpz_rescale(x, scale_x, scale, false);
+    numeric_mpz_rescale(y, scale_y, scale, false);
+    mpz_lcm(x, x, y);
+    bool ok = numeric_store(arena, x, scale, out, err);
+    mpz_clears(x, y, NULL);
+    return ok;
+}
+
+bool numeric_factorial(struct arena *arena, int64_t n, struct varlen *out, struct error *err)
+{
+    if (n < 0)
+        return error_set(err, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
+    if (n > FACTORIAL_MAX)
+        return numeric_overflow(err);
+    mpz_t result;
+    mpz_init(result);
+    mpz_fac_ui(result, (unsigned long)n);
+    bool ok = numeric_store(arena, result, 0, out, err);
+    mpz_clear(result);
+    return ok;
+}
+
+int32_t numeric_min_scale(const struct varlen *a)
+{
+    struct numeric_small small;
+    if (LIKELY(numeric_unpack_small(a, &small))) {
+        if (small.coefficient == 0)
+            return 0;
+        while (small.scale > 0 && small.coefficient % 10 == 0) {
+            small.coefficient /= 10;
+            small.scale--;
+        }
+        return small.scale;
+    }
+    if (numeric_head_special(a))
+        return 0;
+    mpz_t coefficient, ten;
+    mpz_init(coefficient);
+    mpz_init_set_ui(ten, 10);
+    int32_t scale = numeric_load(a, coefficient), zeros = (int32_t)mpz_remove(coefficient, coefficient, ten);
+    mpz_clears(coefficient, ten, NULL);
+    return zeros < scale ? scale - zeros : 0;
 }
