@@ -173,6 +173,13 @@ static bool emit_pending(struct top_n *top, struct emitter *emitter, struct erro
     return true;
 }
 
+/* Bounded: what lies behind the window now lies there for good. */
+static void drop_later(struct top_n *top, const uint8_t *key, uint32_t key_bytes)
+{
+    strbuf_add(&top->zero_keys, &key_bytes, sizeof(key_bytes));
+    strbuf_add(&top->zero_keys, key, key_bytes);
+}
+
 static bool finish_partition(struct top_n *top, const struct byte_set_entry *partition,
                              struct emitter *emitter, struct error *err)
 {
@@ -189,9 +196,11 @@ static bool finish_partition(struct top_n *top, const struct byte_set_entry *par
         struct entry *entry = ordered_table_payload(top->table, cursor.slot);
         uint32_t key_bytes;
         const uint8_t *key = ordered_cursor_key(&cursor, &key_bytes);
-        if (window_is_over(top, &before, end, key, entry->sort_bytes) &&
-            window_is_over(top, &now, end, key, entry->sort_bytes))
+        bool is_behind = window_is_over(top, &now, end, key, entry->sort_bytes);
+        if (is_behind && window_is_over(top, &before, end, key, entry->sort_bytes))
             break;
+        if (is_behind && top->bounded)
+            drop_later(top, key, key_bytes);
         int64_t old_count = entry->stamp == top->tick ? entry->old_count : entry->count;
         int64_t change = window_share(top, &now, end, entry->count, key, entry->sort_bytes, &top->scratch) -
                          window_share(top, &before, end, old_count, key, entry->sort_bytes, &top->scratch);
@@ -202,14 +211,13 @@ static bool finish_partition(struct top_n *top, const struct byte_set_entry *par
             emitter->row[c] = row_layout_get(layout, row, c);
         batch_append_datums(emitter->out[change > 0], emitter->row, change);
     }
-    if (top->bounded) { /* what lies behind the window now was behind it for good */
+    if (top->bounded) {
         for (;
              cursor.slot != SLOT_NONE && ordered_cursor_has_prefix(&cursor, partition->bytes, partition->len);
              ordered_cursor_next(&cursor)) {
             uint32_t key_bytes;
             const uint8_t *key = ordered_cursor_key(&cursor, &key_bytes);
-            strbuf_add(&top->zero_keys, &key_bytes, sizeof(key_bytes));
-            strbuf_add(&top->zero_keys, key, key_bytes);
+            drop_later(top, key, key_bytes);
         }
     }
     if (emitter->out[0]->rows + emitter->out[1]->rows >= BATCH_ROWS_MAX)

@@ -1,0 +1,182 @@
+/* test_op_join.c: all kinds of joins, tick by tick and against nested loops. */
+#include "tests/executor/op_harness.h"
+
+static struct plan *join_plan(struct harness *h, enum join_kind kind, uint32_t keys_count)
+{
+    bool is_single = kind == JOIN_SEMI || kind == JOIN_ANTI;
+    struct plan *plan = harness_plan(h, PLAN_JOIN, is_single ? "int4 int4" : "int4 int4 int4 int4");
+    harness_child(h, plan, "int4 int4");
+    harness_child(h, plan, "int4 int4");
+    plan->join.kind = kind;
+    plan->join.keys_count = keys_count;
+    plan->join.left_keys = ARENA_ARRAY(&h->arena, uint32_t, 1);
+    plan->join.right_keys = ARENA_ARRAY(&h->arena, uint32_t, 1);
+    return plan;
+}
+
+TEST(inner)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    harness_open(&h, &op_join_class, join_plan(&h, JOIN_INNER, 1));
+    EXPECT_TEXT(harness_tick2(&h, "+ 1 10\n+ 2 20\n+ \\N 1\n", "+ 1 100\n+ \\N 2\n"), "+ 1 10 1 100\n");
+    EXPECT_TEXT(harness_tick2(&h, "+ 1 11\n", "+ 2 200\n+ 1 101\n"),
+                "+ 1 10 1 101\n+ 1 11 1 100\n+ 1 11 1 101\n+ 2 20 2 200\n");
+    EXPECT_TEXT(harness_tick2(&h, "- 1 10\n", "- 1 100\n"), "- 1 10 1 100\n- 1 10 1 101\n- 1 11 1 100\n");
+    EXPECT_TEXT(harness_tick2(&h, "- 2 20\n+ 2 20\n", ""), "");
+    EXPECT_TEXT(harness_tick2(&h, "+2 2 20\n", "+3 2 200\n"), "+11 2 20 2 200\n");
+    harness_close(&h);
+}
+
+/* Bag multiplicities: l = {1,1,2,2}, r = {1,1,1}. */
+TEST(left_keeps_multiplicities)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    harness_open(&h, &op_join_class, join_plan(&h, JOIN_LEFT, 1));
+    EXPECT_TEXT(harness_tick2(&h, "+2 1 0\n+2 2 0\n", "+3 1 0\n"), "+2 2 0 \\N \\N\n+6 1 0 1 0\n");
+    EXPECT_TEXT(harness_tick2(&h, "", "- 1 0\n"), "-2 1 0 1 0\n");
+    EXPECT_TEXT(harness_tick2(&h, "", "-2 1 0\n"), "+2 1 0 \\N \\N\n-4 1 0 1 0\n");
+    EXPECT_TEXT(harness_contents(&h), "+2 1 0 \\N \\N\n+2 2 0 \\N \\N\n");
+    harness_close(&h);
+}
+
+/* Right insert and delete, then left insert. */
+TEST(full_after_the_other_side_went)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    harness_open(&h, &op_join_class, join_plan(&h, JOIN_FULL, 1));
+    EXPECT_TEXT(harness_tick2(&h, "", ""), "");
+    EXPECT_TEXT(harness_tick2(&h, "", "+ 3 0\n- 3 0\n"), "");
+    EXPECT_TEXT(harness_tick2(&h, "+ 3 1\n", ""), "+ 3 1 \\N \\N\n");
+    EXPECT_TEXT(harness_tick2(&h, "+ \\N 1\n", "+ \\N 1\n"), "+ \\N 1 \\N \\N\n+ \\N \\N \\N 1\n");
+    EXPECT_TEXT(harness_tick2(&h, "", "+ 3 5\n"), "+ 3 1 3 5\n- 3 1 \\N \\N\n");
+    EXPECT_TEXT(harness_tick2(&h, "- 3 1\n", ""), "+ \\N \\N 3 5\n- 3 1 3 5\n");
+    harness_close(&h);
+}
+
+TEST(null_safe_keys_match)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = join_plan(&h, JOIN_ANTI, 1);
+    plan->join.null_safe = ARENA_NEW(&h.arena, bool);
+    plan->join.null_safe[0] = true;
+    harness_open(&h, &op_join_class, plan);
+    EXPECT_TEXT(harness_tick2(&h, "+ \\N 1\n+ 1 1\n", ""), "+ 1 1\n+ \\N 1\n");
+    EXPECT_TEXT(harness_tick2(&h, "", "+ \\N 7\n"), "- \\N 1\n");
+    EXPECT_TEXT(harness_tick2(&h, "", "- \\N 7\n"), "+ \\N 1\n");
+    harness_close(&h);
+}
+
+/* ---- nested loops ---- */
+
+static void make_row(uint32_t *seed, char *out, size_t bytes)
+{
+    if (harness_random(seed, 9) == 0)
+        snprintf(out, bytes, "\\N %u", harness_random(seed, 3));
+    else
+        snprintf(out, bytes, "%u %u", harness_random(seed, 8), harness_random(seed, 3));
+}
+
+static bool keys_match(const char *a, const char *b, bool is_cross)
+{
+    return is_cross || (a[0] != '\\' && b[0] != '\\' && strtol(a, NULL, 10) == strtol(b, NULL, 10));
+}
+
+static void nested_loops(struct harness *h, const struct harness_bag *left, const struct harness_bag *right,
+                         enum join_kind kind, bool is_cross, struct strbuf *out)
+{
+    struct strbuf text = STRBUF_INIT;
+    for (uint32_t l = 0; l < left->count; l++) {
+        bool matched = false;
+        for (uint32_t r = 0; r < right->count; r++) {
+            if (!keys_match(left->rows[l], right->rows[r], is_cross))
+                continue;
+            matched = true;
+            if (kind != JOIN_SEMI && kind != JOIN_ANTI)
+                strbuf_addf(&text, "+ %s %s\n", left->rows[l], right->rows[r]);
+        }
+        if (kind == (matched ? JOIN_SEMI : JOIN_ANTI))
+            strbuf_addf(&text, "+ %s\n", left->rows[l]);
+        if (!matched && (kind == JOIN_LEFT || kind == JOIN_FULL))
+            strbuf_addf(&text, "+ %s \\N \\N\n", left->rows[l]);
+    }
+    for (uint32_t r = 0; r < right->count && kind == JOIN_FULL; r++) {
+        bool matched = false;
+        for (uint32_t l = 0; l < left->count; l++)
+            matched = matched || keys_match(left->rows[l], right->rows[r], is_cross);
+        if (!matched)
+            strbuf_addf(&text, "+ \\N \\N %s\n", right->rows[r]);
+    }
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct batch *batch = batch_create(&arena, h->op->types, h->op->columns_count, 16);
+    struct error err;
+    EXPECT(text.len == 0 || batch_from_text(batch, text.data, &err));
+    strbuf_reset(out);
+    strbuf_adds(out, harness_text(h, batch));
+    strbuf_release(&text);
+    arena_release(&arena);
+}
+
+static void property(enum join_kind kind, uint32_t keys_count, uint32_t seed, uint32_t ticks,
+                     uint32_t changes)
+{
+    static struct harness_bag bags[2];
+    bags[0].count = bags[1].count = 0;
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    harness_open(&h, &op_join_class, join_plan(&h, kind, keys_count));
+    struct strbuf text[2] = {STRBUF_INIT, STRBUF_INIT}, expected = STRBUF_INIT;
+    for (uint32_t t = 0; t < ticks; t++) {
+        for (uint32_t side = 0; side < 2; side++) {
+            strbuf_reset(&text[side]);
+            if (harness_random(&seed, 3) != 0)
+                harness_bag_change(&bags[side], &seed, 1 + harness_random(&seed, changes),
+                                   t % 20 < 10 ? 70 : 20, make_row, &text[side]);
+        }
+        harness_tick2(&h, strbuf_text(&text[0]), strbuf_text(&text[1]));
+        nested_loops(&h, &bags[0], &bags[1], kind, keys_count == 0, &expected);
+        EXPECT_TEXT(harness_contents(&h), strbuf_text(&expected));
+        if (test_failures > 0)
+            break;
+    }
+    harness_close(&h);
+
+    /* The same contents in one initial tick, and as a SELECT. */
+    for (int mode = 0; mode < 2; mode++) {
+        harness_init(&h, mode == 0 ? DATAFLOW_CONTINUOUS : DATAFLOW_ONE_SHOT);
+        harness_open(&h, &op_join_class, join_plan(&h, kind, keys_count));
+        harness_bag_text(&bags[0], &text[0]);
+        harness_bag_text(&bags[1], &text[1]);
+        harness_tick2(&h, strbuf_text(&text[0]), strbuf_text(&text[1]));
+        nested_loops(&h, &bags[0], &bags[1], kind, keys_count == 0, &expected);
+        EXPECT_TEXT(harness_contents(&h), strbuf_text(&expected));
+        harness_close(&h);
+    }
+    strbuf_release(&text[0]);
+    strbuf_release(&text[1]);
+    strbuf_release(&expected);
+}
+
+TEST(random_changes)
+{
+    for (uint32_t kind = JOIN_INNER; kind <= JOIN_ANTI; kind++) {
+        property((enum join_kind)kind, 1, kind + 1, 60, 1);
+        property((enum join_kind)kind, 1, kind + 11, 40, 12);
+        property((enum join_kind)kind, 0, kind + 21, 30, 3);
+    }
+    property(JOIN_INNER, 1, 99, 4, 200);
+}
+
+int main(void)
+{
+    RUN(inner);
+    RUN(left_keeps_multiplicities);
+    RUN(full_after_the_other_side_went);
+    RUN(null_safe_keys_match);
+    RUN(random_changes);
+    return test_result();
+}
