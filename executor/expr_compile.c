@@ -487,6 +487,7 @@ static uint32_t compile_any(struct compiler *c, const struct expr *expr)
     if (reg != REG_NONE) {
         struct step *step = &c->program->steps[c->program->steps_count - 1];
         step->slot = new_slot(c);
+        new_slot(c); /* the next one keeps the hash set of a constant array */
         step->index = type_find(expr->args[1]->type.oid)->element_oid;
     }
     return reg;
@@ -571,13 +572,16 @@ static bool compile_all(struct arena *arena, const struct expr *const *exprs, ui
     c->program = program;
     program->levels_count = 1;
     program->results = ARENA_ARRAY(arena, uint32_t, exprs_count);
+    program->result_types = ARENA_ARRAY(arena, struct sql_type, exprs_count);
     program->results_count = exprs_count;
     for (uint32_t i = 0; i < exprs_count; i++) {
         const struct expr *expr = fold ? expr_fold(arena, exprs[i]) : exprs[i];
+        program->result_types[i] = exprs[i]->type;
         program->results[i] = compile(c, expr);
         if (program->results[i] == REG_NONE)
             return false;
     }
+    expr_assign_buffers(arena, program);
     *out = program;
     return true;
 }

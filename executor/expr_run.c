@@ -21,8 +21,9 @@ struct expr_run *expr_run_create(const struct expr_program *program, struct acco
     arena_init(&run->buffers, account);
     arena_init(&run->scratch, account);
     run->regs = ARENA_ARRAY(&run->arena, struct column, program->regs_count);
-    run->data_buffers = ARENA_ARRAY(&run->arena, void *, program->regs_count);
-    run->null_buffers = ARENA_ARRAY(&run->arena, uint8_t *, program->regs_count);
+    run->data_buffers = ARENA_ARRAY(&run->arena, void *, program->buffers_count);
+    run->null_buffers = ARENA_ARRAY(&run->arena, uint8_t *, program->buffers_count);
+    run->default_env.io = io_env_default;
     run->scopes = ARENA_ARRAY(&run->arena, struct scope, program->levels_count);
     run->args = ARENA_ARRAY(&run->arena, struct column, program->args_max);
     run->states = ARENA_ARRAY(&run->arena, void *, program->slots_count);
@@ -54,23 +55,25 @@ static void run_reserve(struct expr_run *run, uint32_t rows)
         capacity *= 2;
     run->capacity = capacity;
     arena_release(&run->buffers);
-    memset(run->data_buffers, 0, sizeof(*run->data_buffers) * run->program->regs_count);
-    memset(run->null_buffers, 0, sizeof(*run->null_buffers) * run->program->regs_count);
+    memset(run->data_buffers, 0, sizeof(*run->data_buffers) * run->program->buffers_count);
+    memset(run->null_buffers, 0, sizeof(*run->null_buffers) * run->program->buffers_count);
     memset(run->scopes, 0, sizeof(*run->scopes) * run->program->levels_count);
 }
 
 void *run_data(struct expr_run *run, uint32_t reg, enum phys phys)
 {
-    if (run->data_buffers[reg] == NULL)
-        run->data_buffers[reg] = arena_alloc(&run->buffers, (size_t)phys_bytes(phys) * run->capacity);
-    return run->data_buffers[reg];
+    void **buffer = &run->data_buffers[run->program->reg_buffers[reg]];
+    if (*buffer == NULL)
+        *buffer = arena_alloc(&run->buffers, (size_t)phys_bytes(phys) * run->capacity);
+    return *buffer;
 }
 
 uint8_t *run_nulls(struct expr_run *run, uint32_t reg)
 {
-    if (run->null_buffers[reg] == NULL)
-        run->null_buffers[reg] = arena_alloc(&run->buffers, run->capacity);
-    return run->null_buffers[reg];
+    uint8_t **buffer = &run->null_buffers[run->program->reg_buffers[reg]];
+    if (*buffer == NULL)
+        *buffer = arena_alloc(&run->buffers, run->capacity);
+    return *buffer;
 }
 
 struct column *run_result(struct expr_run *run, const struct step *step)
@@ -729,7 +732,7 @@ static bool set_params(struct expr_run *run, struct error *err)
     const struct expr_program *program = run->program;
     for (uint32_t i = 0; i < program->params_count; i++) {
         const struct program_param *param = &program->params[i];
-        if (run->env == NULL || param->index >= run->env->params_count)
+        if (param->index >= run->env->params_count)
             return error_set(err, ERRCODE_UNDEFINED_PARAMETER, "there is no parameter $%u", param->index + 1);
         column_init_constant(&run->regs[param->reg], param->type, &run->env->params[param->index],
                              &run->scratch);
@@ -765,7 +768,7 @@ static bool evaluate(struct expr_run *run, const struct eval_env *env, const str
         return error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
     run_reserve(run, rows);
     arena_reset(&run->scratch);
-    run->env = env;
+    run->env = env != NULL ? env : &run->default_env;
     run->input = input;
     struct row_errors own;
     errors_reset(&own, &run->scratch, rows);
@@ -790,8 +793,12 @@ bool expr_run_eval(struct expr_run *run, const struct eval_env *env, const struc
     if (!evaluate(run, env, input, selection, rows, errors, err))
         return false;
     for (uint32_t i = 0; i < run->program->results_count; i++) {
+        if (rows == 0) {
+            column_init(&results[i], run->program->result_types[i], 0, &run->scratch);
+            continue;
+        }
         results[i] = run->regs[run->program->results[i]];
-        if (results[i].is_constant && rows > 0)
+        if (results[i].is_constant)
             column_expand(&results[i], rows, &run->scratch);
         results[i].is_constant = false;
     }

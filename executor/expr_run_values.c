@@ -21,7 +21,7 @@ void step_cast_input(struct expr_run *run, const struct step *step)
     result->is_constant = is_constant;
     run->step_errors.rows = rows;
     int32_t typmod = step->type.oid == OID_INTERVAL ? step->type.typmod : -1;
-    const struct io_env *io = run->env != NULL ? &run->env->io : &io_env_default;
+    const struct io_env *io = &run->env->io;
     for (uint32_t i = 0; i < rows; i++) {
         struct datum value = datum_null();
         const struct varlen *text = &COLUMN_VAR(from)[i];
@@ -83,7 +83,7 @@ void step_cast_output(struct expr_run *run, const struct step *step)
     struct varlen *out = result->data;
     result->nulls = from->nulls;
     result->is_constant = is_constant;
-    const struct io_env *io = run->env != NULL ? &run->env->io : &io_env_default;
+    const struct io_env *io = &run->env->io;
     for (uint32_t i = 0; i < rows; i++) {
         out[i] = (struct varlen){0};
         if (column_is_null(from, i))
@@ -332,7 +332,35 @@ static void any_of_rows(struct expr_run *run, const struct step *step, const str
     any_flush(run, step, left, &elements, owners, count, state, errors);
 }
 
-/* "x = ANY (array)" and "x <> ALL (array)" with many elements: a hash set for this batch. */
+/* The hash set of an array, kept for the next batch. */
+struct kept_set {
+    struct varlen array;
+    const struct value_set *set;
+};
+
+static const struct value_set *set_of_array(struct expr_run *run, const struct step *step,
+                                            const struct varlen *array, uint32_t type_oid)
+{
+    struct kept_set *kept = run->states[step->slot + 1];
+    if (kept != NULL && varlen_identical(&kept->array, array))
+        return kept->set;
+    bool keep = kept == NULL; /* the first one: a literal, or the parameter of a prepared statement */
+    struct arena *arena = keep ? &run->arena : &run->scratch;
+    struct varlen copy = varlen_copy(arena, varlen_bytes(array), array->len);
+    struct array_view view;
+    array_open(&copy, &view);
+    struct datum *elements = array_elements(&view, arena);
+    const struct value_set *set = value_set_create(arena, type_oid, elements, view.count);
+    if (keep) {
+        kept = ARENA_NEW(arena, struct kept_set);
+        kept->array = copy;
+        kept->set = set;
+        run->states[step->slot + 1] = kept;
+    }
+    return set;
+}
+
+/* "x = ANY (array)" and "x <> ALL (array)" with many elements: a hash set. */
 static bool any_hashed(struct expr_run *run, const struct step *step, const struct column *left,
                        const struct column *array, uint32_t rows, struct column *result)
 {
@@ -344,8 +372,7 @@ static bool any_hashed(struct expr_run *run, const struct step *step, const stru
     const struct function_signature *signature = function_signature(step->function);
     if (signature->args[0] != signature->args[1] || left->phys != type_phys(view.element_oid))
         return false;
-    struct datum *elements = array_elements(&view, &run->scratch);
-    const struct value_set *set = value_set_create(&run->scratch, signature->args[0], elements, view.count);
+    const struct value_set *set = set_of_array(run, step, &COLUMN_VAR(array)[0], signature->args[0]);
     uint8_t *found = result->data, *nulls = run_nulls(run, step->dst);
     if (value_set_contains(set, left, rows, found, nulls))
         result->nulls = nulls;

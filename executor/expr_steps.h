@@ -74,6 +74,9 @@ struct expr_program {
     struct step *steps;
     uint32_t steps_count;
     uint32_t regs_count;
+    uint32_t
+        *reg_buffers; /* which arrays a register uses: those of registers no longer needed are used again */
+    uint32_t buffers_count;
     uint32_t slots_count;
     uint32_t levels_count;
     uint32_t args_max;
@@ -88,6 +91,7 @@ struct expr_program {
     } * params;
     uint32_t params_count;
     uint32_t *results;
+    struct sql_type *result_types;
     uint32_t results_count;
 };
 
@@ -108,13 +112,14 @@ struct expr_run {
     struct arena scratch; /* one evaluation: text of results */
     uint32_t capacity;    /* rows the buffers hold */
     struct column *regs;
-    void **data_buffers; /* per register, NULL until needed */
+    void **data_buffers; /* per buffer, NULL until needed */
     uint8_t **null_buffers;
     struct scope *scopes;
     struct column *args; /* a call's arguments side by side */
     void **states;
     struct expr_run **subs;
     struct strbuf text;
+    struct eval_env default_env; /* for callers that have none */
     /* the present evaluation */
     const struct eval_env *env;
     const struct batch *input;
@@ -126,6 +131,9 @@ struct expr_run {
 MUST_CHECK
 bool expr_compile_plain(struct arena *arena, const struct expr *const *exprs, uint32_t exprs_count,
                         struct expr_program **out, struct error *err);
+
+/* Fills reg_buffers when the steps and results are complete. */
+void expr_assign_buffers(struct arena *arena, struct expr_program *program);
 
 /* ---- for the steps ---- */
 

@@ -14,14 +14,18 @@
 #define COMPARE_KERNEL(name, type_a, type_b, expression)                                                     \
     static void name(struct fn_call *call, const struct column *args, struct column *result)                 \
     {                                                                                                        \
-        const type_a *a = args[0].data;                                                                      \
-        const type_b *b = args[1].data;                                                                      \
+        const type_a *restrict a = args[0].data;                                                             \
+        const type_b *restrict b = args[1].data;                                                             \
         uint8_t *restrict out = result->data;                                                                \
         uint32_t rows = call->rows;                                                                          \
-        if (args[1].is_constant) {                                                                           \
+        if (args[0].is_constant && args[1].is_constant) {                                                    \
+            const type_a x = a[0];                                                                           \
+            const type_b y = b[0];                                                                           \
+            memset(out, (expression), rows);                                                                 \
+        } else if (args[1].is_constant) {                                                                    \
             const type_b y = b[0];                                                                           \
             for (uint32_t i = 0; i < rows; i++) {                                                            \
-                const type_a x = a[COLUMN_AT(&args[0], i)];                                                  \
+                const type_a x = a[i];                                                                       \
                 out[i] = (expression);                                                                       \
             }                                                                                                \
         } else if (args[0].is_constant) {                                                                    \
@@ -119,7 +123,6 @@ static bool numeric_equal(const struct varlen *a, const struct varlen *b)
 {
     return numeric_compare(a, b) == 0;
 }
-
 
 struct bytes16 {
     uint8_t bytes[16];
