@@ -1,0 +1,320 @@
+/* test_op_over.c: window functions: known answers, frames against a naive recomputation, and a view against a
+ * SELECT. */
+#include "tests/executor/op_harness.h"
+
+static struct plan *over_plan(struct harness *h, const char *output, const char *input,
+                              uint32_t partition_count, uint32_t keys_count)
+{
+    struct plan *plan = harness_plan(h, PLAN_OVER, output);
+    harness_child(h, plan, input);
+    plan->over.partition_count = partition_count;
+    plan->over.partition = ARENA_ARRAY(&h->arena, uint32_t, 1);
+    plan->over.keys_count = keys_count;
+    plan->over.keys = ARENA_ARRAY(&h->arena, struct sort_key, 2);
+    plan->over.keys[0].column = 1;
+    plan->over.keys[1].column = 2;
+    plan->over.calls = ARENA_ARRAY(&h->arena, struct plan_over_call, 16);
+    return plan;
+}
+
+static struct plan_over_call *add_call(struct harness *h, struct plan *plan, enum over_kind kind,
+                                       int32_t column)
+{
+    struct plan_over_call *call = &plan->over.calls[plan->over.calls_count];
+    *call = (struct plan_over_call){.kind = kind,
+                                    .filter = -1,
+                                    .frame_mode = FRAME_RANGE,
+                                    .frame_start = BOUND_UNBOUNDED_PRECEDING,
+                                    .frame_end = BOUND_CURRENT,
+                                    .frame_start_offset = -1,
+                                    .frame_end_offset = -1};
+    call->type = plan->types[plan->children[0]->columns_count + plan->over.calls_count++];
+    call->args = ARENA_ARRAY(&h->arena, uint32_t, 4);
+    if (column >= 0) {
+        call->args[0] = (uint32_t)column;
+        call->args_count = 1;
+    }
+    return call;
+}
+
+TEST(ranks)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = over_plan(&h, "int4 int4 int8 int8 int8 float8 float8 int4", "int4 int4", 1, 1);
+    plan->types[7] = (struct sql_type){OID_INT4, -1};
+    add_call(&h, plan, OVER_ROW_NUMBER, -1);
+    add_call(&h, plan, OVER_RANK, -1);
+    add_call(&h, plan, OVER_DENSE_RANK, -1);
+    add_call(&h, plan, OVER_PERCENT_RANK, -1);
+    add_call(&h, plan, OVER_CUME_DIST, -1);
+    add_call(&h, plan, OVER_LAG, 1);
+    harness_open(&h, &op_over_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ 1 10\n+2 1 20\n+ 1 30\n+ 2 5\n"),
+                "+ 1 10 1 1 1 0 0.25 \\N\n"
+                "+ 1 20 2 2 2 0.3333333333333333 0.75 10\n"
+                "+ 1 20 3 2 2 0.3333333333333333 0.75 20\n"
+                "+ 1 30 4 4 3 1 1 20\n"
+                "+ 2 5 1 1 1 0 1 \\N\n");
+    EXPECT_TEXT(harness_tick(&h, "- 1 30\n"), "+ 1 10 1 1 1 0 0.3333333333333333 \\N\n"
+                                              "+ 1 20 2 2 2 0.5 1 10\n"
+                                              "+ 1 20 3 2 2 0.5 1 20\n"
+                                              "- 1 10 1 1 1 0 0.25 \\N\n"
+                                              "- 1 20 2 2 2 0.3333333333333333 0.75 10\n"
+                                              "- 1 20 3 2 2 0.3333333333333333 0.75 20\n"
+                                              "- 1 30 4 4 3 1 1 20\n");
+    EXPECT_TEXT(harness_tick(&h, "- 2 5\n"), "- 2 5 1 1 1 0 1 \\N\n");
+    harness_close(&h);
+}
+
+TEST(only_changed_rows_are_emitted)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = over_plan(&h, "int4 int4 int8", "int4 int4", 1, 1);
+    struct plan_over_call *call = add_call(&h, plan, OVER_AGGREGATE, 1);
+    call->aggregate = harness_aggregate("sum", "int4");
+    harness_open(&h, &op_over_class, plan);
+    harness_tick(&h, "+ 1 1\n+ 1 2\n+ 1 3\n");
+    EXPECT_TEXT(harness_tick(&h, "+ 1 4\n"), "+ 1 4 10\n");
+    EXPECT_TEXT(harness_tick(&h, "- 1 3\n"), "+ 1 4 7\n- 1 3 6\n- 1 4 10\n");
+    harness_close(&h);
+}
+
+TEST(ntile_and_values)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_ONE_SHOT);
+    struct plan *plan = over_plan(&h, "int4 int4 int4 int4 int4 int4 int4", "int4 int4 int4", 1, 1);
+    add_call(&h, plan, OVER_NTILE, 2);
+    add_call(&h, plan, OVER_FIRST_VALUE, 1);
+    add_call(&h, plan, OVER_LAST_VALUE, 1);
+    struct plan_over_call *call = add_call(&h, plan, OVER_NTH_VALUE, 1);
+    call->args[1] = 2;
+    call->args_count = 2;
+    harness_open(&h, &op_over_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ 1 1 2\n+ 1 2 2\n+ 1 3 2\n"),
+                "+ 1 1 2 1 1 1 \\N\n+ 1 2 2 1 1 2 2\n+ 1 3 2 2 1 3 2\n");
+    harness_close(&h);
+
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    plan = over_plan(&h, "int4 int4 int4 int4", "int4 int4 int4", 1, 1);
+    add_call(&h, plan, OVER_NTILE, 2);
+    harness_open(&h, &op_over_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ 1 1 0\n"), "+1 22014 argument of ntile must be greater than zero\n");
+    EXPECT_TEXT(harness_tick(&h, "- 1 1 0\n+ 1 1 1\n"),
+                "+ 1 1 1 1\n-1 22014 argument of ntile must be greater than zero\n");
+    harness_close(&h);
+}
+
+/* ---- frames against nested loops: sum, min and count of x over every kind of frame ---- */
+
+struct row {
+    int g, k, x;
+    bool x_null, k_null;
+};
+
+static bool in_frame(const struct row *rows, const int *groups, uint32_t count, uint32_t i, uint32_t j,
+                     const struct plan_over_call *call, int64_t offset, bool descending)
+{
+    bool same_group = groups[i] == groups[j];
+    if ((call->frame_exclude == 1 && i == j) || (call->frame_exclude == 2 && same_group) ||
+        (call->frame_exclude == 3 && same_group && i != j))
+        return false;
+    bool ok[2];
+    for (int side = 0; side < 2; side++) {
+        enum frame_bound bound = side == 0 ? call->frame_start : call->frame_end;
+        int64_t sign = bound == BOUND_PRECEDING ? -1 : bound == BOUND_FOLLOWING ? 1 : 0;
+        int64_t at, limit;
+        if (bound == BOUND_UNBOUNDED_PRECEDING || bound == BOUND_UNBOUNDED_FOLLOWING) {
+            ok[side] = (bound == BOUND_UNBOUNDED_PRECEDING) == (side == 0);
+            continue;
+        }
+        if (call->frame_mode == FRAME_ROWS) {
+            at = j;
+            limit = (int64_t)i + sign * offset;
+        } else if (call->frame_mode == FRAME_GROUPS || sign == 0) {
+            at = groups[j];
+            limit = groups[i] + (call->frame_mode == FRAME_GROUPS ? sign * offset : 0);
+        } else if (rows[i].k_null || rows[j].k_null) {
+            if (rows[i].k_null && rows[j].k_null) {
+                at = limit = 0;
+            } else if (rows[i].k_null) { /* a NULL row's side ends at its peers */
+                at = groups[j];
+                limit = groups[i];
+            } else { /* NULLs stand last */
+                at = 1;
+                limit = 0;
+            }
+        } else {
+            at = descending ? -rows[j].k : rows[j].k;
+            limit = (descending ? -rows[i].k : rows[i].k) + sign * offset;
+        }
+        ok[side] = side == 0 ? at >= limit : at <= limit;
+    }
+    return ok[0] && ok[1];
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    if (x->k_null != y->k_null)
+        return x->k_null ? 1 : -1;
+    if (!x->k_null && x->k != y->k)
+        return x->k < y->k ? -1 : 1;
+    return 0;
+}
+
+static void frames(enum frame_mode mode, enum frame_bound start, enum frame_bound end, uint8_t exclude,
+                   uint32_t seed)
+{
+    enum { COUNT = 14 };
+    struct row rows[COUNT];
+    int groups[COUNT];
+    struct harness h;
+    harness_init(&h, DATAFLOW_ONE_SHOT);
+    struct plan *plan =
+        over_plan(&h, "int4 int4 int4 int8 int8 int8 int4 int4 text", "int4 int4 int4 int8", 0, 1);
+    struct plan_over_call *calls[5];
+    for (int c = 0; c < 5; c++) {
+        calls[c] = add_call(&h, plan, OVER_AGGREGATE, c == 0 ? -1 : 2);
+        calls[c]->frame_mode = mode;
+        calls[c]->frame_start = start;
+        calls[c]->frame_end = end;
+        calls[c]->frame_exclude = exclude;
+        calls[c]->frame_start_offset = calls[c]->frame_end_offset = 3;
+    }
+    calls[0]->aggregate = harness_aggregate("count", "");
+    calls[1]->aggregate = harness_aggregate("sum", "int4");
+    calls[2]->aggregate = harness_aggregate("min", "int4");
+    calls[3]->aggregate = harness_aggregate("max", "int4");
+    calls[4]->aggregate = harness_aggregate("array_agg", "anynonarray");
+    plan->types[8] = calls[4]->type = (struct sql_type){OID_INT4_ARRAY, -1};
+    int64_t offset = harness_random(&seed, 3);
+    for (uint32_t i = 0; i < COUNT; i++)
+        rows[i] = (struct row){.g = (int)i,
+                               .k = (int)harness_random(&seed, 7),
+                               .k_null = harness_random(&seed, 7) == 0,
+                               .x = (int)harness_random(&seed, 20) - 10,
+                               .x_null = harness_random(&seed, 5) == 0};
+    qsort(rows, COUNT, sizeof(rows[0]), compare_rows);
+    for (uint32_t i = 0; i < COUNT; i++)
+        groups[i] = i == 0 ? 0 : groups[i - 1] + (compare_rows(&rows[i], &rows[i - 1]) != 0);
+    struct strbuf in = STRBUF_INIT, expected = STRBUF_INIT;
+    struct batch *wanted = batch_create(&h.arena, plan->types, plan->columns_count, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char k[16] = "\\N", x[16] = "\\N";
+        if (!rows[i].k_null)
+            snprintf(k, sizeof(k), "%d", rows[i].k);
+        if (!rows[i].x_null)
+            snprintf(x, sizeof(x), "%d", rows[i].x);
+        strbuf_addf(&in, "+ %d %s %s %d\n", rows[i].g, k, x, (int)offset);
+        long count = 0, values = 0, sum = 0, min = 0, max = 0;
+        struct strbuf list = STRBUF_INIT;
+        for (uint32_t j = 0; j < COUNT; j++) {
+            if (!in_frame(rows, groups, COUNT, i, j, calls[0], offset, false))
+                continue;
+            count++;
+            if (rows[j].x_null) {
+                strbuf_adds(&list, list.len > 0 ? ",NULL" : "{NULL");
+                continue;
+            }
+            strbuf_addf(&list, "%s%d", list.len > 0 ? "," : "{", rows[j].x);
+            min = values == 0 || rows[j].x < min ? rows[j].x : min;
+            max = values == 0 || rows[j].x > max ? rows[j].x : max;
+            sum += rows[j].x;
+            values++;
+        }
+        strbuf_adds(&list, list.len > 0 ? "}" : "\\N");
+        strbuf_addf(&expected, "+ %d %s %s %d %ld ", rows[i].g, k, x, (int)offset, count);
+        if (values == 0)
+            strbuf_addf(&expected, "\\N \\N \\N %s\n", list.data);
+        else
+            strbuf_addf(&expected, "%ld %ld %ld %s\n", sum, min, max, list.data);
+        strbuf_release(&list);
+    }
+    struct error err;
+    harness_open(&h, &op_over_class, plan);
+    EXPECT(batch_from_text(wanted, expected.data, &err));
+    char *got = arena_strdup(&h.arena, harness_tick(&h, in.data));
+    int before = test_failures;
+    EXPECT_TEXT(got, harness_text(&h, wanted));
+    if (test_failures > before)
+        fprintf(stderr, "mode %d from %d to %d exclude %d offset %d\n%s", mode, start, end, exclude,
+                (int)offset, in.data);
+    strbuf_release(&in);
+    strbuf_release(&expected);
+    harness_close(&h);
+}
+
+TEST(frames_of_every_kind)
+{
+    uint32_t seed = 0;
+    for (int mode = FRAME_ROWS; mode <= FRAME_GROUPS; mode++)
+        for (int start = BOUND_UNBOUNDED_PRECEDING; start <= BOUND_FOLLOWING; start++)
+            for (int end = start == BOUND_UNBOUNDED_PRECEDING ? BOUND_PRECEDING : start;
+                 end <= BOUND_UNBOUNDED_FOLLOWING; end++)
+                for (uint8_t exclude = 0; exclude < 4; exclude++)
+                    for (int i = 0; i < 3; i++)
+                        frames((enum frame_mode)mode, (enum frame_bound)start, (enum frame_bound)end, exclude,
+                               ++seed);
+}
+
+/* ---- a view equals the SELECT ---- */
+
+static void make_row(uint32_t *seed, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%u %u %u", harness_random(seed, 3), harness_random(seed, 5),
+             harness_random(seed, 4));
+}
+
+static struct plan *property_plan(struct harness *h)
+{
+    struct plan *plan = over_plan(h, "int4 int4 int4 int8 int8 int8 int4", "int4 int4 int4", 1, 2);
+    add_call(h, plan, OVER_ROW_NUMBER, -1);
+    struct plan_over_call *call = add_call(h, plan, OVER_AGGREGATE, 2);
+    call->aggregate = harness_aggregate("sum", "int4");
+    call->frame_mode = FRAME_ROWS;
+    add_call(h, plan, OVER_DENSE_RANK, -1);
+    add_call(h, plan, OVER_LEAD, 2);
+    return plan;
+}
+
+TEST(random_changes)
+{
+    static struct harness_bag bag;
+    for (uint32_t round = 0; round < 3; round++) {
+        uint32_t seed = round + 7, changes = round == 0 ? 1 : 10 * round;
+        bag.count = 0;
+        struct harness view, once;
+        harness_init(&view, DATAFLOW_CONTINUOUS);
+        harness_open(&view, &op_over_class, property_plan(&view));
+        struct strbuf text = STRBUF_INIT;
+        for (uint32_t t = 0; t < 50; t++) {
+            strbuf_reset(&text);
+            harness_bag_change(&bag, &seed, 1 + harness_random(&seed, changes), t % 25 < 12 ? 75 : 25,
+                               make_row, &text);
+            harness_now = &view;
+            harness_tick(&view, strbuf_text(&text));
+            harness_init(&once, DATAFLOW_ONE_SHOT);
+            harness_open(&once, &op_over_class, property_plan(&once));
+            harness_bag_text(&bag, &text);
+            harness_tick(&once, strbuf_text(&text));
+            EXPECT_TEXT(harness_contents(&view), harness_contents(&once));
+            harness_close(&once);
+        }
+        strbuf_release(&text);
+        harness_now = &view;
+        harness_close(&view);
+    }
+}
+
+int main(void)
+{
+    RUN(ranks);
+    RUN(only_changed_rows_are_emitted);
+    RUN(ntile_and_values);
+    RUN(frames_of_every_kind);
+    RUN(random_changes);
+    return test_result();
+}
