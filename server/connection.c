@@ -133,7 +133,8 @@ void connection_fail(struct connection *connection)
         connection_transaction_ended(connection, false);
     } else if (session->txn.is_implicit) {
         struct error ignored;
-        (void)transaction_end_statement(session, true, &ignored);
+        bool rolled_back = transaction_end_statement(session, true, &ignored);
+        (void)rolled_back;
         connection_transaction_ended(connection, false);
     } else {
         transaction_fail(session);

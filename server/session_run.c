@@ -75,8 +75,9 @@ static void after_transaction_statement(struct connection *connection, const PgQ
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START: {
         struct error ignored;
-        (void)session_settings_set(session->settings, "transaction_read_only",
-                                   session->txn.read_only ? "on" : "off", true, &ignored);
+        bool set = session_settings_set(session->settings, "transaction_read_only",
+                                        session->txn.read_only ? "on" : "off", true, &ignored);
+        CHECK(set);
         break;
     }
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
