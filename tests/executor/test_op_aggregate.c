@@ -183,6 +183,35 @@ TEST(input_order_is_kept_when_asked)
     harness_close(&h);
 }
 
+TEST(json)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = aggregate_plan(&h, "json jsonb json jsonb json", "text numeric int4[]", 0);
+    add_call(&h, plan, "json_agg", "anyelement", 1);
+    add_call(&h, plan, "jsonb_agg", "anyelement", 1);
+    struct plan_aggregate_call *call = add_call(&h, plan, "json_object_agg", "any,any", 0);
+    call->args[1] = 1;
+    call->args_count = 2;
+    call = add_call(&h, plan, "jsonb_object_agg", "any,any", 0);
+    call->args[1] = 1;
+    call->args_count = 2;
+    add_call(&h, plan, "json_agg", "anyelement", 2);
+    harness_open(&h, &op_aggregate_class, plan);
+    struct error err;
+    EXPECT(harness_push(&h, 0, "+ k 1.50 {1,2}\n+ j \\N \\N\n", &err));
+    const char *row = "\"[1.50, null]\" \"[1.50, null]\" \"{ \\\"j\\\" : null, \\\"k\\\" : 1.50 }\" "
+                      "\"{\\\"j\\\": null, \\\"k\\\": 1.50}\" \"[[1,2], null]\"\n";
+    struct strbuf expected = STRBUF_INIT;
+    strbuf_addf(&expected, "+ %s", row);
+    EXPECT_TEXT(harness_finish(&h), strbuf_text(&expected));
+    strbuf_reset(&expected);
+    strbuf_addf(&expected, "- %s+1 22023 field name must not be null\n", row);
+    EXPECT_TEXT(harness_tick(&h, "+ \\N 1 \\N\n"), strbuf_text(&expected));
+    strbuf_release(&expected);
+    harness_close(&h);
+}
+
 /* ---- against a naive recomputation ---- */
 
 static void make_row(uint32_t *seed, char *out, size_t bytes)
@@ -288,6 +317,7 @@ int main(void)
     RUN(ordered_aggregates);
     RUN(percentiles_and_mode);
     RUN(input_order_is_kept_when_asked);
+    RUN(json);
     RUN(random_changes);
     return test_result();
 }
