@@ -10,7 +10,8 @@
 #include "storage/state/row_layout.h"
 #include "storage/state/row_lists.h"
 
-#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back */
+#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back   \
+                                           */
 
 struct row_meta {
     int64_t weight;

@@ -5,7 +5,7 @@
  * of its last change and a position in the undo log; before-images are logged once per row and tick and
  * dropped, by row_store_trim, as soon as no snapshot can want them. A removed row keeps its slot until then.
  *
- * One writer: the engine's worker, between row_store_begin_tick and row_store_end_tick. Readers hold the
+ * One writer: the engine's worker, from one row_store_begin_tick to the next. Readers hold the
  * store's shared latch only while they copy one piece of rows (text included), so that what they return is
  * theirs; the writer holds it exclusively per batch. Nobody waits for a whole scan or a whole tick. */
 #ifndef MILLRACE_STATE_ROW_STORE_H
@@ -22,15 +22,17 @@ void row_store_destroy(struct row_store *store);
 
 /* ---- writer ---- */
 
-/* All changes up to end_tick belong to `epoch`. */
+/* All changes up to the next begin_tick belong to `epoch`, which is larger than every epoch that may be open.
+ */
 void row_store_begin_tick(struct row_store *store, uint64_t epoch);
 /* Applies a change. With a key: +1 puts the row (replacing one with an equal key), -1 removes the row with
  * that key if it is identical. In a batch, deletes are applied before inserts. Without a key: weights add up.
  * hashes = batch_hash over the key columns (key_count 0: over all columns). */
 void row_store_apply(struct row_store *store, const struct batch *change, const uint64_t *hashes);
-/* Takes back everything since begin_tick: what a rejected transaction did. */
+/* Where the tick stands: rolling back to it later takes back everything since, as a rejected transaction
+ * needs. A mark holds until the next begin_tick or until an earlier one is rolled back to. */
+uint64_t row_store_mark(struct row_store *store);
 void row_store_rollback_to(struct row_store *store, uint64_t mark);
-uint64_t row_store_mark(const struct row_store *store);
 /* Drops before-images and removed rows that no snapshot >= oldest needs. Cheap when there is nothing. */
 void row_store_trim(struct row_store *store, uint64_t oldest);
 /* Newest state, for the writer: appends to `out` the row with each key (keyed stores), found[i] = 1; and for

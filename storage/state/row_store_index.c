@@ -1,0 +1,310 @@
+/* row_store_index.c: secondary indexes. Both kinds are B+trees from a key to a slot: an ordered index by the
+ * encoded columns, another by the hash of that encoding; the slot number makes keys unique.
+ *
+ * Every version of a row that some snapshot may still see has its key in the tree, so that a reader finds old
+ * versions by their old values; it then resolves the slot at its snapshot and looks whether that version is
+ * the one the key stands for. A key goes when the last version that has it goes. */
+#include "storage/state/row_store_internal.h"
+
+#include "storage/data/hash.h"
+
+/* ---- keys ---- */
+
+static void add_slot(struct strbuf *key, uint32_t slot)
+{
+    strbuf_add_u32be(key, slot);
+}
+
+/* The encoded columns give way to their hash. */
+static void finish_key(const struct store_index *index, struct strbuf *key, size_t start)
+{
+    if (index->ordered)
+        return;
+    uint64_t hash = hash_bytes(key->data + start, key->len - start);
+    key->len = start;
+    strbuf_add_u64be(key, hash);
+}
+
+static void key_of_row(const struct row_store *store, const struct store_index *index, const uint8_t *row,
+                       struct strbuf *key)
+{
+    size_t start = key->len;
+    for (uint32_t i = 0; i < index->columns_count; i++) {
+        uint32_t column = index->columns[i];
+        struct datum value = row_layout_get(&store->layout, row, column);
+        type_encode_key(store->layout.types[column].oid, &value, false, false, key);
+    }
+    finish_key(index, key, start);
+}
+
+static void key_of_batch(const struct store_index *index, const struct batch *keys, uint32_t row,
+                         const uint32_t *key_columns, struct strbuf *key)
+{
+    strbuf_reserve(key, 16);
+    for (uint32_t i = 0; i < index->columns_count; i++) {
+        const struct column *column = &keys->columns[key_columns[i]];
+        struct datum value = column_get(column, row);
+        type_encode_key(column->type.oid, &value, false, false, key);
+    }
+    finish_key(index, key, 0);
+}
+
+static bool same_key(const struct row_store *store, const struct store_index *index, const uint8_t *row,
+                     struct strbuf *scratch, const struct strbuf *key)
+{
+    strbuf_reset(scratch);
+    key_of_row(store, index, row, scratch);
+    return scratch->len == key->len && memcmp(strbuf_text(scratch), strbuf_text(key), key->len) == 0;
+}
+
+/* ---- keeping up ---- */
+
+static void add_key(struct row_store *store, struct store_index *index, const uint8_t *row, uint32_t slot)
+{
+    strbuf_reset(&store->key_a);
+    key_of_row(store, index, row, &store->key_a);
+    add_slot(&store->key_a, slot);
+    uint32_t value = slot;
+    (void)btree_insert(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, &value);
+}
+
+void indexes_add(struct row_store *store, uint32_t slot)
+{
+    for (uint32_t i = 0; i < store->indexes_count; i++) {
+        if (store->indexes[i] != NULL)
+            add_key(store, store->indexes[i], store_row(store, slot), slot);
+    }
+}
+
+/* Whether the present row, or an image logged behind `above`, has the key in store->key_a. */
+static bool key_lives(struct row_store *store, const struct store_index *index, uint32_t slot,
+                      const uint8_t *gone, uint64_t above)
+{
+    const uint8_t *row = store_row(store, slot);
+    if (row != gone && same_key(store, index, row, &store->key_b, &store->key_a))
+        return true;
+    uint64_t position = undo_position(store_meta(store, row)->undo);
+    while (position > above && position >= store->undo.first && position < store->undo.head) {
+        const struct undo_record *record = undo_at(&store->undo, position);
+        if (record->kind == UNDO_INSERT)
+            return false;
+        if (record->kind == UNDO_IMAGE && same_key(store, index, record->data, &store->key_b, &store->key_a))
+            return true;
+        position = undo_position(record->undo);
+    }
+    return false;
+}
+
+void indexes_forget(struct row_store *store, uint32_t slot, const uint8_t *row, uint64_t above)
+{
+    for (uint32_t i = 0; i < store->indexes_count; i++) {
+        struct store_index *index = store->indexes[i];
+        if (index == NULL)
+            continue;
+        strbuf_reset(&store->key_a);
+        key_of_row(store, index, row, &store->key_a);
+        if (key_lives(store, index, slot, row, above))
+            continue;
+        add_slot(&store->key_a, slot);
+        (void)btree_remove(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, NULL);
+    }
+}
+
+/* ---- creating and dropping ---- */
+
+/* All versions of all slots. Readers do not know the index yet, and nobody else changes the store: no latch.
+ */
+static void fill(struct row_store *store, struct store_index *index)
+{
+    for (uint32_t slot = 0; slot < store->slots.used; slot++) {
+        const uint8_t *row = store_row(store, slot);
+        if (!(slot_header(row) & SLOT_LIVE))
+            continue;
+        add_key(store, index, row, slot);
+        uint64_t position = undo_position(store_meta(store, row)->undo);
+        while (position >= store->undo.first && position < store->undo.head) {
+            const struct undo_record *record = undo_at(&store->undo, position);
+            if (record->kind == UNDO_INSERT)
+                break;
+            if (record->kind == UNDO_IMAGE)
+                add_key(store, index, record->data, slot);
+            position = undo_position(record->undo);
+        }
+    }
+}
+
+uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
+                             bool ordered)
+{
+    struct store_index *index = mem_zalloc(sizeof(*index));
+    index->ordered = ordered;
+    index->columns_count = columns_count;
+    index->columns = mem_alloc(sizeof(*columns) * columns_count);
+    memcpy(index->columns, columns, sizeof(*columns) * columns_count);
+    index->heap = table_heap_create(store->account);
+    btree_init(&index->tree, index->heap, store->account);
+    fill(store, index);
+    pthread_rwlock_wrlock(&store->latch);
+    uint32_t number = store->indexes_count++;
+    store->indexes = mem_realloc(store->indexes, sizeof(*store->indexes) * store->indexes_count);
+    store->indexes[number] = index;
+    pthread_rwlock_unlock(&store->latch);
+    return number;
+}
+
+static void index_destroy(struct store_index *index)
+{
+    btree_release(&index->tree, false);
+    table_heap_destroy(index->heap);
+    mem_free(index->columns);
+    mem_free(index);
+}
+
+void row_store_drop_index(struct row_store *store, uint32_t number)
+{
+    CHECK(number < store->indexes_count && store->indexes[number] != NULL);
+    pthread_rwlock_wrlock(&store->latch);
+    index_destroy(store->indexes[number]);
+    store->indexes[number] = NULL; /* numbers are not used again: a reader may be in the middle of a range */
+    pthread_rwlock_unlock(&store->latch);
+}
+
+void indexes_release(struct row_store *store)
+{
+    for (uint32_t i = 0; i < store->indexes_count; i++) {
+        if (store->indexes[i] != NULL)
+            index_destroy(store->indexes[i]);
+    }
+    mem_free(store->indexes);
+}
+
+/* ---- reading ---- */
+
+/* A place to go on from: the key after which comes the next entry; empty: from `start`. */
+static struct btree_cursor resume(const struct btree *tree, const void *start, size_t start_bytes,
+                                  struct strbuf *after)
+{
+    if (after->len == 0)
+        return btree_seek(tree, start, (uint32_t)start_bytes);
+    strbuf_addc(after, '\0'); /* the least key behind it */
+    struct btree_cursor place = btree_seek(tree, after->data, (uint32_t)after->len);
+    after->len--;
+    return place;
+}
+
+static void remember(const struct btree_cursor *place, struct strbuf *after)
+{
+    uint32_t bytes;
+    const uint8_t *key = btree_key(place, &bytes);
+    strbuf_reset(after);
+    strbuf_add(after, key, bytes);
+}
+
+/* One piece of the entries that start with the key: false at the end. */
+static bool lookup_piece(struct row_store *store, uint32_t number, uint64_t snapshot,
+                         const struct strbuf *key, const struct batch *keys, uint32_t at,
+                         const uint32_t *key_columns, struct strbuf *after, struct batch *out)
+{
+    const uint8_t *rows[LATCH_ROWS];
+    int64_t counts[LATCH_ROWS];
+    uint32_t n = 0, looked = 0;
+    const struct store_index *index = store->indexes[number];
+    if (index == NULL)
+        return false;
+    struct btree_cursor place = resume(&index->tree, key->data, key->len, after);
+    for (; place.node != NULL && looked < LATCH_ROWS; btree_next(&place), looked++) {
+        uint32_t bytes;
+        const uint8_t *entry = btree_key(&place, &bytes);
+        if (bytes != key->len + 4 || memcmp(entry, key->data, key->len) != 0) {
+            place.node = NULL;
+            break;
+        }
+        counts[n] = store_version(store, store_row(store, btree_value(&place)), snapshot, &rows[n]);
+        n += counts[n] != 0 && row_layout_fields_equal(&store->layout, rows[n], index->columns, keys, at,
+                                                       key_columns, index->columns_count);
+        if (looked + 1 == LATCH_ROWS)
+            remember(&place, after);
+    }
+    row_layout_append(&store->layout, rows, counts, n, out);
+    return place.node != NULL;
+}
+
+void row_store_index_lookup(struct row_store *store, uint32_t number, uint64_t snapshot,
+                            const struct batch *keys, const uint32_t *key_columns, struct batch *out)
+{
+    struct strbuf key = STRBUF_INIT, after = STRBUF_INIT;
+    for (uint32_t i = 0; i < keys->rows; i++) {
+        strbuf_reset(&after);
+        for (bool more = true; more;) {
+            pthread_rwlock_rdlock(&store->latch);
+            CHECK(number < store->indexes_count);
+            if (store->indexes[number] != NULL && after.len == 0) {
+                strbuf_reset(&key);
+                key_of_batch(store->indexes[number], keys, i, key_columns, &key);
+            }
+            more = lookup_piece(store, number, snapshot, &key, keys, i, key_columns, &after, out);
+            pthread_rwlock_unlock(&store->latch);
+        }
+    }
+    strbuf_release(&key);
+    strbuf_release(&after);
+}
+
+/* Whether the entry's columns are at or behind `high`. */
+static bool at_end(const uint8_t *columns, size_t bytes, const struct strbuf *high)
+{
+    size_t least = bytes < high->len ? bytes : high->len;
+    int order = least > 0 ? memcmp(columns, high->data, least) : 0;
+    return order > 0 || (order == 0 && bytes >= high->len);
+}
+
+bool row_store_index_range(struct row_store *store, uint32_t number, uint64_t snapshot,
+                           const struct strbuf *low, const struct strbuf *high, struct strbuf *cursor,
+                           uint32_t max, struct batch *out)
+{
+    const uint8_t *rows[LATCH_ROWS];
+    int64_t counts[LATCH_ROWS];
+    struct strbuf scratch = STRBUF_INIT;
+    bool more = true;
+    for (uint32_t left = max; left > 0 && more;) {
+        uint32_t n = 0, looked = 0;
+        pthread_rwlock_rdlock(&store->latch);
+        CHECK(number < store->indexes_count);
+        const struct store_index *index = store->indexes[number];
+        struct btree_cursor place = {0};
+        if (index != NULL) {
+            CHECK(index->ordered);
+            place = resume(&index->tree, low != NULL ? low->data : NULL, low != NULL ? low->len : 0, cursor);
+        }
+        while (place.node != NULL && looked < 4 * LATCH_ROWS && n < LATCH_ROWS && n < left) {
+            uint32_t bytes;
+            const uint8_t *entry = btree_key(&place, &bytes);
+            if (high != NULL && at_end(entry, bytes - 4, high)) {
+                place.node = NULL;
+                break;
+            }
+            const uint8_t *row = store_row(store, btree_value(&place));
+            counts[n] = store_version(store, row, snapshot, &rows[n]);
+            uint64_t undo = undo_position(store_meta(store, row)->undo);
+            if (counts[n] != 0 && undo >= store->undo.first) {
+                /* several versions: is the visible one that of this key? */
+                strbuf_reset(&scratch);
+                key_of_row(store, index, rows[n], &scratch);
+                if (scratch.len != bytes - 4 || memcmp(strbuf_text(&scratch), entry, scratch.len) != 0)
+                    counts[n] = 0;
+            }
+            n += counts[n] != 0;
+            looked++;
+            struct btree_cursor here = place;
+            btree_next(&place);
+            if (place.node == NULL || looked == 4 * LATCH_ROWS || n == LATCH_ROWS || n == left)
+                remember(&here, cursor);
+        }
+        row_layout_append(&store->layout, rows, counts, n, out);
+        more = place.node != NULL;
+        left -= n;
+        pthread_rwlock_unlock(&store->latch);
+    }
+    strbuf_release(&scratch);
+    return more;
+}

@@ -1,0 +1,222 @@
+/* row_store_undo.c: the log of before-images: a queue of records in chunks, written at its head, dropped from
+ * its front by row_store_trim, taken back from its head by row_store_rollback_to. See row_store_internal.h
+ * for what records say.
+ *
+ * Positions count bytes and never come back to small values; a record does not cross a chunk's end. The
+ * newest record of a slot is the one that meta->undo names, and only while first <= position < head does it
+ * exist. */
+#include "storage/state/row_store_internal.h"
+
+#define CHUNK_MIN 4096u
+
+void undo_init(struct undo_log *log, uint32_t row_bytes, struct account *account)
+{
+    *log = (struct undo_log){.chunk_bytes = CHUNK_MIN, .account = account};
+    while (log->chunk_bytes < 4 * (sizeof(struct undo_record) + row_bytes))
+        log->chunk_bytes *= 2;
+    log->first = log->head = log->chunk_bytes; /* position 0 means no record */
+    log->first_chunk = 1;
+}
+
+static void charge(struct undo_log *log, int64_t bytes)
+{
+    log->bytes += bytes;
+    account_charge(log->account, bytes);
+}
+
+void undo_release(struct undo_log *log)
+{
+    for (uint32_t i = 0; i < log->chunks_count; i++)
+        mem_free(log->chunks[i]);
+    mem_free(log->chunks);
+    mem_free(log->ticks);
+    charge(log, -log->bytes);
+}
+
+/* Room for `bytes` at the head, which moves to the next chunk when this one is too short. */
+static struct undo_record *make_room(struct undo_log *log, uint32_t bytes)
+{
+    uint32_t used = (uint32_t)(log->head & (log->chunk_bytes - 1));
+    if (used + bytes > log->chunk_bytes) {
+        undo_at(log, log->head)->bytes = 0;
+        log->head += log->chunk_bytes - used;
+    }
+    if (log->head / log->chunk_bytes - log->first_chunk == log->chunks_count) {
+        if (log->chunks_count == log->chunks_capacity) {
+            log->chunks_capacity = log->chunks_capacity ? log->chunks_capacity * 2 : 4;
+            log->chunks = mem_realloc(log->chunks, sizeof(*log->chunks) * log->chunks_capacity);
+        }
+        log->chunks[log->chunks_count++] = mem_alloc(log->chunk_bytes);
+        charge(log, log->chunk_bytes);
+    }
+    return undo_at(log, log->head);
+}
+
+static void release_front(struct undo_log *log)
+{
+    uint32_t drop = 0;
+    while (drop < log->chunks_count && (log->first_chunk + drop + 1) * log->chunk_bytes <= log->first)
+        drop++;
+    if (drop == 0)
+        return;
+    for (uint32_t i = 0; i < drop; i++)
+        mem_free(log->chunks[i]);
+    charge(log, -(int64_t)drop * log->chunk_bytes);
+    log->chunks_count -= drop;
+    log->first_chunk += drop;
+    memmove(log->chunks, log->chunks + drop, sizeof(*log->chunks) * log->chunks_count);
+}
+
+void undo_push(struct row_store *store, uint32_t slot, enum undo_kind kind)
+{
+    struct undo_log *log = &store->undo;
+    uint8_t *row = store_row(store, slot);
+    struct slot_meta *meta = store_meta(store, row);
+    if (kind == UNDO_INSERT && log->first < log->head && log->last >= store->last_mark) {
+        struct undo_record *last = undo_at(log, log->last);
+        if (last->kind == UNDO_INSERT && last->slot + last->epoch == slot) {
+            last->epoch++;
+            meta->epoch = store->epoch;
+            meta->undo = log->last;
+            return;
+        }
+    }
+    uint32_t bytes = sizeof(struct undo_record);
+    if (kind == UNDO_IMAGE)
+        bytes += store->layout.row_bytes;
+    else if (kind == UNDO_STATE && store->key_count == 0)
+        bytes += sizeof(int64_t);
+    struct undo_record *record = make_room(log, bytes);
+    uint64_t previous = log->first < log->head ? log->head - log->last : 0;
+    *record = (struct undo_record){.bytes = bytes,
+                                   .previous = (uint32_t)previous,
+                                   .slot = slot,
+                                   .kind = kind,
+                                   .epoch = kind == UNDO_INSERT ? 1 : meta->epoch,
+                                   .undo = meta->undo};
+    if (kind == UNDO_IMAGE)
+        memcpy(record->data, row, store->layout.row_bytes);
+    else if (kind == UNDO_STATE && store->key_count == 0)
+        memcpy(record->data, &meta->count, sizeof(meta->count));
+    log->last = log->head;
+    log->head += bytes;
+    meta->epoch = store->epoch;
+    meta->undo = log->last | undo_state(meta->undo);
+}
+
+uint32_t undo_covers(const struct row_store *store, const struct slot_meta *meta)
+{
+    const struct undo_log *log = &store->undo;
+    uint64_t position = undo_position(meta->undo);
+    if (meta->epoch != store->epoch || position < store->last_mark || position < log->first ||
+        position >= log->head)
+        return 0;
+    return undo_at(log, position)->kind;
+}
+
+/* ---- rolling back ---- */
+
+static void take_back(struct row_store *store, const struct undo_record *record, uint64_t position)
+{
+    if (record->kind == UNDO_INSERT) {
+        for (uint64_t i = record->epoch; i-- > 0;) {
+            uint32_t slot = record->slot + (uint32_t)i;
+            const uint8_t *row = store_row(store, slot);
+            const struct slot_meta *meta = store_meta(store, row);
+            if (!(slot_header(row) & SLOT_LIVE) || undo_position(meta->undo) != position)
+                continue; /* freed within the tick; perhaps someone else's by now */
+            atomic_fetch_sub_explicit(&store->rows, slot_count(store, meta), memory_order_relaxed);
+            store_free_slot(store, slot);
+        }
+        return;
+    }
+    uint8_t *row = store_row(store, record->slot);
+    struct slot_meta *meta = store_meta(store, row);
+    CHECK(undo_position(meta->undo) == position);
+    int64_t before = slot_count(store, meta);
+    if (record->kind == UNDO_IMAGE) {
+        /* the newest version goes: keys that the image or an older one does not have go with it */
+        struct row_layout *layout = &store->layout;
+        if (store->indexes_count > 0)
+            indexes_forget(store, record->slot, row, 0);
+        row_layout_free_text(layout, row, store->heap);
+        memcpy(row, record->data, layout->row_bytes);
+    }
+    meta->epoch = record->epoch;
+    meta->undo = record->undo;
+    if (store->key_count == 0)
+        meta->count = record_count(store, record);
+    atomic_fetch_add_explicit(&store->rows, slot_count(store, meta) - before, memory_order_relaxed);
+}
+
+void row_store_rollback_to(struct row_store *store, uint64_t mark)
+{
+    struct undo_log *log = &store->undo;
+    CHECK(mark <= log->head);
+    while (log->first < log->head && log->last >= mark) {
+        pthread_rwlock_wrlock(&store->latch);
+        for (uint32_t i = 0; i < LATCH_ROWS && log->first < log->head && log->last >= mark; i++) {
+            const struct undo_record *record = undo_at(log, log->last);
+            take_back(store, record, log->last);
+            log->head = log->last;
+            if (record->previous == 0)
+                log->first = log->head; /* it was the only one */
+            else
+                log->last -= record->previous;
+            if (log->last < log->first)
+                log->first = log->head;
+        }
+        if (log->first == log->head)
+            store_shrink(store);
+        pthread_rwlock_unlock(&store->latch);
+    }
+    /* what came before the mark may be asked for again by an earlier one */
+    store->last_mark = mark < log->head ? mark : log->head;
+}
+
+/* ---- trimming ---- */
+
+static void drop(struct row_store *store, struct undo_record *record, uint64_t position)
+{
+    if (record->kind == UNDO_INSERT)
+        return;
+    if (record->kind == UNDO_IMAGE) {
+        if (store->indexes_count > 0)
+            indexes_forget(store, record->slot, record->data, position);
+        row_layout_free_text(&store->layout, record->data, store->heap);
+    }
+    const uint8_t *row = store_row(store, record->slot);
+    const struct slot_meta *meta = store_meta(store, row);
+    if ((slot_header(row) & SLOT_LIVE) && undo_position(meta->undo) == position &&
+        slot_count(store, meta) == 0)
+        store_free_slot(store, record->slot);
+}
+
+void row_store_trim(struct row_store *store, uint64_t oldest)
+{
+    struct undo_log *log = &store->undo;
+    while (log->ticks_count > 0 && log->ticks[log->ticks_first].epoch <= oldest) {
+        uint64_t end = log->head;
+        if (log->ticks_count > 1)
+            end = log->ticks[(log->ticks_first + 1) & (log->ticks_capacity - 1)].start;
+        while (log->first < end) {
+            pthread_rwlock_wrlock(&store->latch);
+            for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
+                struct undo_record *record = undo_at(log, log->first);
+                if (log->first % log->chunk_bytes != 0 && record->bytes == 0) {
+                    log->first += log->chunk_bytes - log->first % log->chunk_bytes;
+                    continue;
+                }
+                uint64_t position = log->first;
+                log->first += record->bytes;
+                drop(store, record, position);
+            }
+            release_front(log);
+            if (log->first == log->head) /* no record names a slot any more */
+                store_shrink(store);
+            pthread_rwlock_unlock(&store->latch);
+        }
+        log->ticks_first = (log->ticks_first + 1) & (log->ticks_capacity - 1);
+        log->ticks_count--;
+    }
+}

@@ -1,0 +1,536 @@
+/* test_row_store.c: row stores against the whole history of a naive model: every open epoch is read again
+ * after every tick, by scan, by key and by index; and readers on other threads beside a writer. */
+#include "storage/state/row_store.h"
+#include "tests/storage/state_rows.h"
+
+#include <pthread.h>
+
+enum { KEYS = 150, EPOCHS = 120, VALUES = 60 };
+
+/* ---- keyed: (id int8 primary key, v int4, t text), hash index on v, ordered index on (v, t) ---- */
+
+static const struct sql_type types[] = {{OID_INT8, -1}, {OID_INT4, -1}, {OID_TEXT, -1}};
+static const uint32_t key_column = 0, v_column = 1, range_columns[] = {1, 2};
+
+/* history[e][k]: the value of key k at the end of epoch e, -1 none */
+static int32_t history[EPOCHS + 1][KEYS], current[KEYS];
+
+static void append_row(struct batch *batch, struct arena *arena, int64_t k, int32_t v, int64_t weight)
+{
+    struct datum values[3] = {datum_i64(k), datum_i32(v), text_of(arena, (uint64_t)v)};
+    if (v % 10 == 9)
+        values[1] = datum_null();
+    batch_append_datums(batch, values, weight);
+}
+
+static int32_t row_value(struct arena *arena, const struct batch *batch, uint32_t row)
+{
+    struct datum text = column_get(&batch->columns[2], row), v = column_get(&batch->columns[1], row);
+    int32_t value = (int32_t)strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
+    struct datum expected = text_of(arena, (uint64_t)value);
+    EXPECT(varlen_identical(&text.var, &expected.var));
+    EXPECT_INT(v.is_null ? -1 : v.i32, value % 10 == 9 ? -1 : value);
+    return value;
+}
+
+/* Marks what was read; every row may come once. */
+static void check_rows(struct arena *arena, const struct batch *rows, const int32_t *expected, int32_t only_v)
+{
+    bool seen[KEYS] = {false};
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        int64_t k = column_get(&rows->columns[0], i).i64;
+        EXPECT(k >= 0 && k < KEYS && !seen[k]);
+        seen[k] = true;
+        EXPECT_INT(row_value(arena, rows, i), expected[k]);
+        EXPECT(only_v < 0 || expected[k] == only_v);
+    }
+    for (int32_t k = 0; k < KEYS; k++)
+        EXPECT_INT(seen[k], expected[k] >= 0 && (only_v < 0 || expected[k] == only_v));
+}
+
+static void check_epoch(struct row_store *store, uint64_t epoch, const int32_t *expected, bool indexed,
+                        struct arena *arena)
+{
+    struct batch *out = batch_create(arena, types, 3, 16);
+    uint64_t cursor = 0;
+    while (row_store_scan(store, epoch, &cursor, 37, out))
+        ;
+    EXPECT(out->weights == NULL);
+    check_rows(arena, out, expected, -1);
+    struct batch *keys = batch_create(arena, types, 1, KEYS + 10);
+    for (int64_t k = -5; k < KEYS + 5; k++)
+        batch_append_datums(keys, &(struct datum){.i64 = k}, 1);
+    batch_clear(out);
+    row_store_lookup(store, epoch, keys, &key_column, hashes_of(arena, keys, &key_column, 1), out);
+    check_rows(arena, out, expected, -1);
+    if (!indexed)
+        return;
+    for (int32_t v = 0; v < VALUES; v += 7) {
+        if (v % 10 == 9)
+            continue;
+        struct batch *one = batch_create(arena, &types[1], 1, 1);
+        batch_append_datums(one, &(struct datum){.i32 = v}, 1);
+        uint32_t zero = 0;
+        batch_clear(out);
+        row_store_index_lookup(store, 0, epoch, one, &zero, out);
+        check_rows(arena, out, expected, v);
+    }
+    /* the whole range in order, then a part */
+    struct strbuf place = STRBUF_INIT, low = STRBUF_INIT, high = STRBUF_INIT;
+    batch_clear(out);
+    while (row_store_index_range(store, 1, epoch, NULL, NULL, &place, 11, out))
+        ;
+    check_rows(arena, out, expected, -1);
+    struct sort_key order[] = {{1, false, false}, {2, false, false}};
+    struct strbuf last = STRBUF_INIT, next = STRBUF_INIT;
+    for (uint32_t i = 0; i < out->rows; i++) {
+        strbuf_reset(&next);
+        batch_encode_key(out, i, order, 2, &next);
+        EXPECT(i == 0 || memcmp(last.data, next.data, last.len < next.len ? last.len : next.len) <= 0);
+        strbuf_reset(&last);
+        strbuf_add(&last, next.data, next.len);
+    }
+    struct datum from = datum_i32(10), to = datum_i32(30);
+    type_encode_key(OID_INT4, &from, false, false, &low);
+    type_encode_key(OID_INT4, &to, false, false, &high);
+    strbuf_reset(&place);
+    batch_clear(out);
+    while (row_store_index_range(store, 1, epoch, &low, &high, &place, 1000, out))
+        ;
+    uint32_t within = 0;
+    for (uint32_t k = 0; k < KEYS; k++)
+        within += expected[k] >= 10 && expected[k] < 30 && expected[k] % 10 != 9;
+    EXPECT_INT(out->rows, within);
+    strbuf_release(&place);
+    strbuf_release(&low);
+    strbuf_release(&high);
+    strbuf_release(&last);
+    strbuf_release(&next);
+}
+
+/* One random batch: inserts, replacements, deletes (some of rows that are not there), updates as pairs. */
+static void change_some(struct row_store *store, uint64_t *seed, struct arena *arena)
+{
+    struct batch *batch = batch_create(arena, types, 3, 64);
+    uint32_t rows = (uint32_t)(next_random(seed) % 30);
+    bool touched[KEYS] = {false};
+    for (uint32_t i = 0; i < rows; i++) {
+        int32_t k = (int32_t)(next_random(seed) % KEYS), v = (int32_t)(next_random(seed) % VALUES);
+        if (touched[k])
+            continue;
+        touched[k] = true;
+        switch (next_random(seed) % 6) {
+        case 0: /* a delete that does not fit */
+            if (current[k] != v) {
+                append_row(batch, arena, k, v, -1);
+                break;
+            }
+            /* fall through */
+        case 1:
+            if (current[k] >= 0)
+                append_row(batch, arena, k, current[k], -1);
+            current[k] = -1;
+            break;
+        case 2: /* the insert stands before the delete */
+            append_row(batch, arena, k, v, 1);
+            if (current[k] >= 0)
+                append_row(batch, arena, k, current[k], -1);
+            current[k] = v;
+            break;
+        case 3:
+            if (current[k] >= 0) {
+                append_row(batch, arena, k, current[k], -1);
+                append_row(batch, arena, k, current[k], 1);
+            }
+            break;
+        default:
+            append_row(batch, arena, k, v, 1);
+            current[k] = v;
+        }
+    }
+    row_store_apply(store, batch, hashes_of(arena, batch, &key_column, 1));
+}
+
+static void check_current(struct row_store *store, struct arena *arena)
+{
+    struct batch *keys = batch_create(arena, types, 1, KEYS);
+    for (int64_t k = 0; k < KEYS; k++)
+        batch_append_datums(keys, &(struct datum){.i64 = k}, 1);
+    uint8_t found[KEYS];
+    struct batch *out = batch_create(arena, types, 3, KEYS);
+    row_store_current(store, keys, &key_column, hashes_of(arena, keys, &key_column, 1), found, NULL, out);
+    check_rows(arena, out, current, -1);
+    uint64_t rows = 0;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        EXPECT_INT(found[k], current[k] >= 0);
+        rows += found[k];
+    }
+    EXPECT_INT(row_store_rows(store), rows);
+}
+
+static void run_keyed(uint64_t seed)
+{
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct row_store *store = row_store_create(types, 3, &key_column, 1, &account);
+    memset(current, 0xff, sizeof(current));
+    memset(history, 0xff, sizeof(history));
+    uint64_t oldest = 0;
+    bool indexed = false;
+    for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        row_store_begin_tick(store, epoch);
+        for (uint64_t t = next_random(&seed) % 4; t-- > 0;) {
+            uint64_t mark = row_store_mark(store);
+            int32_t before[KEYS];
+            memcpy(before, current, sizeof(before));
+            for (uint64_t b = next_random(&seed) % 4; b-- > 0;) {
+                change_some(store, &seed, &arena);
+                check_current(store, &arena);
+            }
+            if (next_random(&seed) % 3 == 0) {
+                row_store_rollback_to(store, mark);
+                memcpy(current, before, sizeof(before));
+                check_current(store, &arena);
+            }
+        }
+        memcpy(history[epoch], current, sizeof(current));
+        if (epoch == 15) {
+            EXPECT_INT(row_store_add_index(store, &v_column, 1, false), 0);
+            EXPECT_INT(row_store_add_index(store, range_columns, 2, true), 1);
+            indexed = true;
+        }
+        if (epoch == 100) {
+            row_store_drop_index(store, 0);
+            row_store_drop_index(store, 1);
+            indexed = false;
+        }
+        if (next_random(&seed) % 3 == 0) {
+            oldest += next_random(&seed) % (epoch - oldest + 1);
+            row_store_trim(store, oldest);
+        }
+        for (uint64_t e = oldest; e <= epoch; e++)
+            check_epoch(store, e, history[e], indexed, &arena);
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        arena_reset(&arena);
+    }
+    /* all away, all trimmed */
+    row_store_begin_tick(store, EPOCHS + 1);
+    struct batch *batch = batch_create(&arena, types, 3, KEYS);
+    for (int32_t k = 0; k < KEYS; k++) {
+        if (current[k] >= 0)
+            append_row(batch, &arena, k, current[k], -1);
+    }
+    row_store_apply(store, batch, hashes_of(&arena, batch, &key_column, 1));
+    EXPECT_INT(row_store_rows(store), 0);
+    check_epoch(store, EPOCHS, history[EPOCHS], false, &arena);
+    row_store_trim(store, EPOCHS + 1);
+    struct batch *out = batch_create(&arena, types, 3, 1);
+    uint64_t cursor = 0;
+    EXPECT(!row_store_scan(store, EPOCHS + 1, &cursor, 100, out));
+    EXPECT_INT(out->rows, 0);
+    EXPECT(row_store_bytes(store) < 40000);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
+TEST(keyed_agrees_with_its_history)
+{
+    run_keyed(1);
+    run_keyed(2);
+    run_keyed(3);
+}
+
+/* ---- multiset: (v int4, t text) with counts, hash index on v ---- */
+
+static int64_t counts_at[EPOCHS + 1][VALUES], counts_now[VALUES];
+
+static void append_copies(struct batch *batch, struct arena *arena, int32_t v, int64_t weight)
+{
+    batch_append_datums(batch, (struct datum[]){datum_i32(v / 2), text_of(arena, (uint64_t)v)}, weight);
+}
+
+static void check_copies(struct arena *arena, const struct batch *rows, const int64_t *expected, int32_t only)
+{
+    int64_t seen[VALUES] = {0};
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        struct datum text = column_get(&rows->columns[1], i);
+        int32_t v = (int32_t)strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
+        EXPECT_INT(column_get(&rows->columns[0], i).i32, v / 2);
+        seen[v] += batch_weight(rows, i);
+    }
+    for (int32_t v = 0; v < VALUES; v++)
+        EXPECT_INT(seen[v], only < 0 || v / 2 == only ? expected[v] : 0);
+}
+
+TEST(multiset_agrees_with_its_history)
+{
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    const struct sql_type two[] = {{OID_INT4, -1}, {OID_TEXT, -1}};
+    uint32_t all[] = {0, 1}, zero = 0;
+    struct row_store *store = row_store_create(two, 2, NULL, 0, &account);
+    EXPECT_INT(row_store_add_index(store, &zero, 1, false), 0);
+    uint64_t seed = 11, oldest = 0;
+    for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        row_store_begin_tick(store, epoch);
+        for (uint64_t t = next_random(&seed) % 4; t-- > 0;) {
+            uint64_t mark = row_store_mark(store);
+            int64_t before[VALUES];
+            memcpy(before, counts_now, sizeof(before));
+            for (uint64_t b = next_random(&seed) % 3; b-- > 0;) {
+                struct batch *batch = batch_create(&arena, two, 2, 32);
+                for (uint64_t i = next_random(&seed) % 32; i-- > 0;) {
+                    int32_t v = (int32_t)(next_random(&seed) % VALUES);
+                    int64_t weight = (int64_t)(next_random(&seed) % 4) - (counts_now[v] > 2 ? 3 : 0);
+                    if (next_random(&seed) % 4 == 0)
+                        weight = -counts_now[v];
+                    append_copies(batch, &arena, v, weight);
+                    counts_now[v] += weight;
+                }
+                uint64_t *hashes = hashes_of(&arena, batch, all, 2);
+                row_store_apply(store, batch, hashes);
+                uint8_t found[32];
+                int64_t counts[32];
+                row_store_current(store, batch, all, hashes, found, counts, NULL);
+                for (uint32_t i = 0; i < batch->rows; i++) {
+                    struct datum text = column_get(&batch->columns[1], i);
+                    int32_t v = (int32_t)strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
+                    EXPECT_INT(counts[i], counts_now[v]);
+                    EXPECT_INT(found[i], counts_now[v] != 0);
+                }
+            }
+            if (next_random(&seed) % 3 == 0) {
+                row_store_rollback_to(store, mark);
+                memcpy(counts_now, before, sizeof(before));
+            }
+        }
+        memcpy(counts_at[epoch], counts_now, sizeof(counts_now));
+        int64_t sum = 0;
+        for (uint32_t v = 0; v < VALUES; v++)
+            sum += counts_now[v];
+        EXPECT_INT(row_store_rows(store), sum);
+        if (next_random(&seed) % 3 == 0) {
+            oldest += next_random(&seed) % (epoch - oldest + 1);
+            row_store_trim(store, oldest);
+        }
+        for (uint64_t e = oldest; e <= epoch; e++) {
+            struct batch *out = batch_create(&arena, two, 2, 16);
+            uint64_t cursor = 0;
+            while (row_store_scan(store, e, &cursor, 13, out))
+                ;
+            check_copies(&arena, out, counts_at[e], -1);
+            struct batch *one = batch_create(&arena, two, 1, 1);
+            int32_t v = (int32_t)(next_random(&seed) % VALUES) / 2;
+            batch_append_datums(one, &(struct datum){.i32 = v}, 1);
+            batch_clear(out);
+            row_store_index_lookup(store, 0, e, one, &zero, out);
+            check_copies(&arena, out, counts_at[e], v);
+        }
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        arena_reset(&arena);
+    }
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
+/* ---- small things ---- */
+
+TEST(order_and_size)
+{
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct row_store *store = row_store_create(types, 3, &key_column, 1, &account);
+    EXPECT(account.used_bytes < 2500);
+    row_store_begin_tick(store, 1);
+    enum { ROWS = 5000 };
+    struct batch *batch = batch_create(&arena, types, 3, ROWS);
+    for (int64_t i = 0; i < ROWS; i++)
+        append_row(batch, &arena, (i * 7919) % ROWS, (int32_t)i, 1);
+    uint64_t *hashes = hashes_of(&arena, batch, &key_column, 1);
+    row_store_apply(store, batch, hashes);
+    struct batch *out = batch_create(&arena, types, 3, 16);
+    uint64_t cursor = 0;
+    while (row_store_scan(store, 1, &cursor, BATCH_ROWS_MAX, out))
+        EXPECT_INT(out->rows % BATCH_ROWS_MAX, 0);
+    EXPECT_INT(out->rows, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++)
+        EXPECT(batch_rows_identical(batch, i, out, i)); /* order of insertion */
+    /* nothing is visible before, and the same rows again change and log nothing */
+    batch_clear(out);
+    cursor = 0;
+    EXPECT(!row_store_scan(store, 0, &cursor, BATCH_ROWS_MAX, out));
+    EXPECT_INT(out->rows, 0);
+    row_store_trim(store, 1);
+    row_store_begin_tick(store, 2);
+    int64_t bytes = row_store_bytes(store);
+    row_store_apply(store, batch, hashes);
+    EXPECT_INT(row_store_bytes(store), bytes);
+    /* many changes of one row in one tick cost one before-image */
+    struct batch *one = batch_create(&arena, types, 3, 1);
+    for (int32_t i = 0; i < 3000; i++) {
+        batch_clear(one);
+        append_row(one, &arena, 5, i, 1);
+        row_store_apply(store, one, hashes_of(&arena, one, &key_column, 1));
+    }
+    EXPECT(row_store_bytes(store) < bytes + 8000);
+    /* taking a whole bulk load back leaves nothing */
+    uint64_t mark = row_store_mark(store);
+    for (int64_t i = 0; i < ROWS; i++)
+        ((int64_t *)batch->columns[0].data)[i] += ROWS;
+    row_store_apply(store, batch, hashes_of(&arena, batch, &key_column, 1));
+    EXPECT_INT(row_store_rows(store), 2 * ROWS);
+    row_store_rollback_to(store, mark);
+    EXPECT_INT(row_store_rows(store), ROWS);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
+/* ---- readers on other threads ----
+ * At the end of every epoch e each key holds either nothing or a value v with v == e or older, and the number
+ * of rows and their sum are known for each epoch: a reader recomputes both. */
+
+enum { SHARED_KEYS = 400, SHARED_EPOCHS = 300 };
+
+struct shared {
+    struct snapshots *snapshots;
+    struct row_store *store;
+    int64_t sums[SHARED_EPOCHS + 1];
+    uint32_t rows[SHARED_EPOCHS + 1];
+    _Atomic bool stop;
+    _Atomic int wrong;
+};
+
+static void *reader(void *argument)
+{
+    struct shared *shared = argument;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    uint32_t rounds = 0;
+    while (!atomic_load(&shared->stop)) {
+        uint64_t epoch = snapshot_open(shared->snapshots, 0);
+        struct batch *out = batch_create(&arena, types, 3, SHARED_KEYS);
+        if (rounds++ % 2 == 0) {
+            uint64_t cursor = 0;
+            while (row_store_scan(shared->store, epoch, &cursor, 50, out))
+                ;
+        } else {
+            struct strbuf place = STRBUF_INIT;
+            while (row_store_index_range(shared->store, 0, epoch, NULL, NULL, &place, 50, out))
+                ;
+            strbuf_release(&place);
+        }
+        int64_t sum = 0;
+        for (uint32_t i = 0; i < out->rows; i++) {
+            struct datum text = column_get(&out->columns[2], i);
+            sum += strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
+        }
+        if (out->rows != shared->rows[epoch] || sum != shared->sums[epoch] ||
+            row_store_bytes(shared->store) <= 0)
+            atomic_fetch_add(&shared->wrong, 1);
+        struct batch *keys = batch_create(&arena, types, 1, 64);
+        for (int64_t k = 0; k < 64; k++)
+            batch_append_datums(keys, &(struct datum){.i64 = k * 6}, 1);
+        batch_clear(out);
+        row_store_lookup(shared->store, epoch, keys, &key_column, hashes_of(&arena, keys, &key_column, 1),
+                         out);
+        snapshot_close(shared->snapshots, epoch);
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+    return NULL;
+}
+
+TEST(readers_beside_the_writer)
+{
+    static struct shared shared;
+    static int32_t values[SHARED_KEYS];
+    shared.snapshots = snapshots_create();
+    shared.store = row_store_create(types, 3, &key_column, 1, NULL);
+    memset(values, 0xff, sizeof(values));
+    row_store_add_index(shared.store, &v_column, 1, true);
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        EXPECT_INT(pthread_create(&threads[i], NULL, reader, &shared), 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    uint64_t seed = 21;
+    for (uint64_t epoch = 1; epoch <= SHARED_EPOCHS; epoch++) {
+        row_store_begin_tick(shared.store, epoch);
+        for (int t = 0; t < 3; t++) {
+            struct batch *batch = batch_create(&arena, types, 3, 128);
+            bool refused = t == 1;
+            uint64_t mark = row_store_mark(shared.store);
+            for (uint32_t i = 0; i < 60; i++) {
+                int32_t k = (int32_t)(next_random(&seed) % (SHARED_KEYS / 4)) * 4 + t;
+                int32_t v = (int32_t)(epoch * 3) + t;
+                if (i % 3 == 0) {
+                    if (values[k] >= 0)
+                        append_row(batch, &arena, k, values[k], -1);
+                    if (!refused)
+                        values[k] = -1;
+                    for (uint32_t j = 0; j + 1 < batch->rows;
+                         j++) { /* a later delete undoes an earlier insert */
+                        if (batch->weights != NULL && column_get(&batch->columns[0], j).i64 == k &&
+                            batch->weights[j] > 0)
+                            batch->weights[j] = 0;
+                    }
+                    continue;
+                }
+                append_row(batch, &arena, k, v, 1);
+                if (!refused)
+                    values[k] = v;
+            }
+            row_store_apply(shared.store, batch, hashes_of(&arena, batch, &key_column, 1));
+            if (refused)
+                row_store_rollback_to(shared.store, mark);
+            else { /* take the store's word for the newest state: the model above is only a source of changes
+                    */
+                struct batch *keys = batch_create(&arena, types, 1, SHARED_KEYS);
+                for (int64_t k = 0; k < SHARED_KEYS; k++)
+                    batch_append_datums(keys, &(struct datum){.i64 = k}, 1);
+                uint8_t found[SHARED_KEYS];
+                struct batch *out = batch_create(&arena, types, 3, SHARED_KEYS);
+                row_store_current(shared.store, keys, &key_column, hashes_of(&arena, keys, &key_column, 1),
+                                  found, NULL, out);
+                memset(values, 0xff, sizeof(values));
+                for (uint32_t i = 0; i < out->rows; i++)
+                    values[column_get(&out->columns[0], i).i64] = row_value(&arena, out, i);
+            }
+        }
+        for (uint32_t k = 0; k < SHARED_KEYS; k++) {
+            if (values[k] < 0)
+                continue;
+            shared.rows[epoch]++;
+            shared.sums[epoch] += values[k];
+        }
+        snapshots_publish(shared.snapshots, epoch);
+        row_store_trim(shared.store, snapshots_oldest(shared.snapshots));
+        arena_reset(&arena);
+    }
+    atomic_store(&shared.stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    EXPECT_INT(shared.wrong, 0);
+    EXPECT(shared.rows[SHARED_EPOCHS] > 50);
+    row_store_destroy(shared.store);
+    snapshots_destroy(shared.snapshots);
+    arena_release(&arena);
+}
+
+int main(void)
+{
+    RUN(keyed_agrees_with_its_history);
+    RUN(multiset_agrees_with_its_history);
+    RUN(order_and_size);
+    RUN(readers_beside_the_writer);
+    return test_result();
+}
