@@ -655,6 +655,16 @@ static bool rewrite(struct rewrite *r, struct error *err)
         return rewrite_create(r, err);
     if (is_word(r, 0, "subscribe"))
         return rewrite_subscribe(r, 0, r->count, err);
+    if (is_word(r, 0, "explain")) {
+        uint32_t at = is_char(r, 1, '(') ? behind_bracket(r, 1) : 1;
+        while (is_word(r, at, "analyze") || is_word(r, at, "verbose"))
+            at++;
+        if (is_word(r, at, "materialized") && is_word(r, at + 1, "view")) {
+            overwrite(r, at, at + 1, "TABLE");
+            statement->explains_view = true;
+        }
+        return true;
+    }
     if (is_word(r, 0, "drop") || is_word(r, 0, "alter") || is_word(r, 0, "truncate")) {
         if ((is_word(r, 1, "stream") || is_word(r, 1, "source")) && is_name(r, 2)) {
             statement->word = is_word(r, 1, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;

@@ -11,6 +11,7 @@
 #define RESERVE_MIN 32 /* values between two writes */
 
 struct sequence {
+    struct sequence *next; /* in server->sequences; made under the DDL lock */
     pthread_mutex_t lock;
     struct relation *relation;
     int64_t start, increment, min, max;
@@ -63,6 +64,8 @@ void sequence_attach(struct server *server, struct catalog_object *object)
     relation_scan_end(&scan);
     snapshot_close(snapshots, snapshot);
     object->sequence = sequence;
+    sequence->next = server->sequences;
+    server->sequences = sequence;
 }
 
 /* The row on disk becomes this. */
@@ -95,18 +98,23 @@ static bool write_row(struct server *server, struct sequence *sequence, int64_t 
     return ok;
 }
 
-void sequence_close(struct server *server, struct catalog_object *object)
+void sequences_close(struct server *server)
 {
-    struct sequence *sequence = object->sequence;
     struct error err;
-    if (sequence == NULL)
-        return;
-    if (sequence->has_row && !write_row(server, sequence, sequence->last, sequence->called, &err))
-        log_write(LOG_WARNING, "sequence %s keeps a gap: %s", object->name, err.message);
-    relation_release(sequence->relation);
-    pthread_mutex_destroy(&sequence->lock);
-    mem_free(sequence);
-    object->sequence = NULL;
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
+        struct sequence *sequence = object->sequence;
+        if (sequence != NULL && sequence->has_row &&
+            !write_row(server, sequence, sequence->last, sequence->called, &err))
+            log_write(LOG_WARNING, "sequence %s keeps a gap: %s", object->name, err.message);
+    }
+    while (server->sequences != NULL) {
+        struct sequence *sequence = server->sequences;
+        server->sequences = sequence->next;
+        relation_release(sequence->relation);
+        pthread_mutex_destroy(&sequence->lock);
+        mem_free(sequence);
+    }
 }
 
 static bool step(const struct catalog_object *object, struct sequence *sequence, int64_t *value,

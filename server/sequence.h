@@ -20,8 +20,8 @@ struct sequence_value {
 void sequence_set_columns(struct catalog_object *object);
 /* Reads the state from the object's relation and gives the object its sequence. */
 void sequence_attach(struct server *server, struct catalog_object *object);
-/* Writes exact values in place of reserves, frees them all: at shutdown. */
-void sequence_close(struct server *server, struct catalog_object *object);
+/* Writes exact values in place of reserves and frees all sequences: at shutdown. */
+void sequences_close(struct server *server);
 /* The next `count` values. 2200H at the end without CYCLE. */
 MUST_CHECK
 bool sequence_next(struct server *server, const struct catalog_object *object, uint32_t count,

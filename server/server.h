@@ -12,6 +12,7 @@ struct tick_log;
 struct settings;      /* server/settings.h: the process's settings */
 struct listener;
 struct sources;       /* server/sources.h */
+struct sequence;
 struct table_locks;   /* server/table_locks.h */
 struct source_hooks;  /* server/sources.h */
 
@@ -26,6 +27,7 @@ struct server {
     struct sources *running_sources;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
+    struct sequence *sequences;  /* all that were ever made, server/sequence.h */
     pthread_mutex_t ddl;         /* one DDL statement at a time */
     _Atomic bool stopping;
 };
