@@ -6,6 +6,9 @@
  * whose row count is 0 goes. Without group columns there is one group that always has a row, on shard 0. An
  * error in a result (22003) withholds the group's row and is data until it goes away.
  *
+ * Equal group values may look different (1.0 and 1.00). Where that can be, a multiset of the groups' values
+ * as written tells which one stands for the group: the first among those that are still there.
+ *
  * ONE_SHOT needs no old outputs: finish walks the table, in order of arrival. */
 #include "executor/operators/op_aggregate.h"
 
@@ -36,6 +39,7 @@ struct aggregate {
     struct agg_feed *feeds;
     uint32_t distincts_count;
     struct agg_distinct *distincts;
+    struct agg_value_set *spellings; /* of the group columns; NULL: equal ones are identical */
     struct arena scratch;
     struct agg_buffers *buffers;
 
@@ -171,6 +175,24 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
     return true;
 }
 
+static void open_spellings(struct aggregate *agg, const struct plan *plan)
+{
+    bool exact = true;
+    for (uint32_t g = 0; g < agg->groups_count; g++)
+        exact = exact && agg_type_is_exact(agg->base.types[g]);
+    if (exact || agg->base.ctx->mode == DATAFLOW_ONE_SHOT || plan->children[0]->append_only)
+        return;
+    agg->spellings = agg_value_set_create(agg->base.ctx->plan_arena, agg->base.types, agg->groups_count,
+                                          agg->groups_count, NULL, 0, false, agg->base.ctx->account);
+    agg->spellings->count_offset = agg->payload_bytes;
+    agg->payload_bytes += sizeof(int64_t);
+    agg->value_sets[agg->value_sets_count++] = agg->spellings;
+    agg->feeds[agg->feeds_count++] = (struct agg_feed){.columns_count = agg->groups_count,
+                                                       .columns = plan->aggregate.groups,
+                                                       .filter = -1,
+                                                       .values = agg->spellings};
+}
+
 static bool aggregate_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct aggregate *agg = (struct aggregate *)op;
@@ -182,14 +204,15 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
     agg->calls = ARENA_ARRAY(arena, struct agg_call, agg->calls_count);
     agg->offsets = ARENA_ARRAY(arena, uint32_t, agg->calls_count);
     agg->call_values = ARENA_ARRAY(arena, struct agg_value_set *, agg->calls_count);
-    agg->value_sets = ARENA_ARRAY(arena, struct agg_value_set *, agg->calls_count);
-    agg->feeds = ARENA_ARRAY(arena, struct agg_feed, agg->calls_count);
+    agg->value_sets = ARENA_ARRAY(arena, struct agg_value_set *, agg->calls_count + 1);
+    agg->feeds = ARENA_ARRAY(arena, struct agg_feed, agg->calls_count + 1);
     agg->distincts = ARENA_ARRAY(arena, struct agg_distinct, agg->calls_count);
     agg->buffers = arena_alloc(arena, sizeof(struct agg_buffers));
     agg->payload_bytes = sizeof(struct agg_group);
     for (uint32_t c = 0; c < agg->calls_count; c++)
         if (!open_call(agg, plan, c, err))
             return false;
+    open_spellings(agg, plan);
 
     for (uint32_t d = 0; d < agg->distincts_count; d++) {
         struct agg_distinct *set = &agg->distincts[d];
@@ -408,7 +431,7 @@ static bool aggregate_push(struct operator* op, uint32_t port, const struct batc
     struct aggregate *agg = (struct aggregate *)op;
     struct agg_buffers *buffers = agg->buffers;
     arena_reset(&agg->scratch);
-    if (!op_account_check(op, err))
+    if (!op_check(op, err))
         return false;
     tick_begin(agg);
     if (agg->table != NULL) {
@@ -458,6 +481,50 @@ static void remove_group(struct aggregate *agg, uint32_t slot, struct agg_group 
     hashed_table_remove(agg->table, slot);
 }
 
+/* Group columns that must change their spelling: respelled[t] = row of the returned batch, UINT32_MAX: none.
+ */
+static struct batch *find_respelled(struct aggregate *agg, const struct touched_group *touched,
+                                    uint32_t count, uint32_t *respelled)
+{
+    memset(respelled, 0xFF, sizeof(uint32_t) * count);
+    if (agg->spellings == NULL)
+        return NULL;
+    struct arena *scratch = &agg->scratch;
+    struct batch *now = batch_create(scratch, agg->base.types, agg->groups_count, count);
+    struct batch *before = batch_header(scratch, agg->groups_count);
+    uint32_t *slots = arena_alloc(scratch, sizeof(uint32_t) * count);
+    uint32_t *places = arena_alloc(scratch, sizeof(uint32_t) * count);
+    struct datum *values = arena_alloc(scratch, sizeof(struct datum) * agg->groups_count);
+    uint32_t found = 0;
+    for (uint32_t t = 0; t < count; t++) {
+        const struct agg_group *group = group_of(agg, touched[t].slot);
+        if (group->rows <= 0 || !agg_value_set_first(agg->spellings, group, values))
+            continue;
+        batch_append_datums(now, values, 1);
+        slots[found] = touched[t].slot;
+        places[found++] = t;
+    }
+    before->rows = found;
+    hashed_table_gather_keys(agg->table, slots, found, before->columns, scratch);
+    for (uint32_t i = 0; i < found; i++)
+        if (!batch_rows_identical(before, i, now, i))
+            respelled[places[i]] = i;
+    return now;
+}
+
+static void respell(struct aggregate *agg, const struct touched_group *touched, uint32_t count,
+                    const uint32_t *respelled, const struct batch *spellings)
+{
+    if (spellings == NULL)
+        return;
+    uint32_t *columns = arena_alloc(&agg->scratch, sizeof(uint32_t) * agg->groups_count);
+    for (uint32_t g = 0; g < agg->groups_count; g++)
+        columns[g] = g;
+    for (uint32_t t = 0; t < count; t++)
+        if (respelled[t] != UINT32_MAX)
+            hashed_table_set_key(agg->table, touched[t].slot, spellings, respelled[t], columns);
+}
+
 static bool finish_chunk(struct aggregate *agg, const struct touched_group *touched, uint32_t count,
                          struct error *err)
 {
@@ -477,6 +544,8 @@ static bool finish_chunk(struct aggregate *agg, const struct touched_group *touc
     struct error **errors;
     struct batch *now = evaluate(agg, alive, alive_count, &errors);
 
+    uint32_t *respelled = arena_alloc(&agg->scratch, sizeof(uint32_t) * count);
+    struct batch *spellings = find_respelled(agg, touched, count, respelled);
     uint32_t *out_slots = arena_alloc(&agg->scratch, sizeof(uint32_t) * count * 2);
     uint32_t *out_rows = arena_alloc(&agg->scratch, sizeof(uint32_t) * count * 2);
     uint32_t deletes = 0, inserts = 0;
@@ -492,7 +561,8 @@ static bool finish_chunk(struct aggregate *agg, const struct touched_group *touc
             return false;
         bool has_old = touched[t].old_row != UINT32_MAX;
         bool has_new = new_row[t] != UINT32_MAX && new_error == NULL;
-        if (has_old && has_new && batch_rows_identical(agg->old, touched[t].old_row, now, new_row[t]))
+        if (has_old && has_new && respelled[t] == UINT32_MAX &&
+            batch_rows_identical(agg->old, touched[t].old_row, now, new_row[t]))
             continue;
         if (has_old) {
             out_slots[deletes] = touched[t].slot;
@@ -506,6 +576,7 @@ static bool finish_chunk(struct aggregate *agg, const struct touched_group *touc
     struct batch *out = NULL;
     if (deletes > 0)
         out = output_rows(agg, out_slots, agg->old, out_rows, deletes, -1);
+    respell(agg, touched, count, respelled, spellings);
     if (inserts > 0) {
         struct batch *added = output_rows(agg, in_slots, now, in_rows, inserts, 1);
         out = out != NULL ? op_concat(&agg->scratch, out, added) : added;
@@ -528,7 +599,7 @@ static bool finish_once(struct aggregate *agg, struct error *err)
     uint32_t cursor = 0;
     uint32_t *slots = agg->buffers->slots;
     bool at_end = false;
-    while (!at_end) {
+    while (!at_end && !op->ctx->stop) {
         uint32_t count = 0;
         if (agg->table == NULL) {
             at_end = true;
@@ -555,8 +626,7 @@ static bool finish_once(struct aggregate *agg, struct error *err)
         for (uint32_t i = 0; i < count; i++)
             if (errors[i] != NULL)
                 return op_error_weight(op, 1, errors[i], err);
-        if (!op_account_check(op, err) ||
-            !operator_emit(op, output_rows(agg, slots, results, NULL, count, 1), err))
+        if (!op_check(op, err) || !operator_emit(op, output_rows(agg, slots, results, NULL, count, 1), err))
             return false;
     }
     return true;

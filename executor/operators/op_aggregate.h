@@ -39,6 +39,8 @@ struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql
                                            uint32_t columns_count, uint32_t args_count,
                                            const struct sort_key *order, uint32_t order_count,
                                            bool by_arrival, struct account *account);
+/* Are equal values of the type always identical? Not so for 1.0 and 1.00, 0 and -0. */
+bool agg_type_is_exact(struct sql_type type);
 void agg_value_set_destroy(struct agg_value_set *set);
 /* Rows selection[0..count) of the columns; groups[i] and weights as for aggregate_row.add (weights by row
  * number). */
@@ -48,6 +50,9 @@ void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32
 /* Value of an ordered aggregate for a group; false with *call->error filled. */
 bool agg_value_set_collect(struct agg_value_set *set, struct agg_call *call, struct agg_group *group,
                            struct datum *result);
+
+/* The first value of a group; false when it has none. */
+bool agg_value_set_first(struct agg_value_set *set, const struct agg_group *group, struct datum *args);
 
 /* ---- feeds and DISTINCT (op_aggregate_feed.c) ---- */
 

@@ -6,10 +6,11 @@
  * which may be negative for a moment inside a tick. A walk seeks the group's prefix. */
 #include "executor/operators/op_aggregate.h"
 
-/* Types whose order key already tells all distinct values apart. */
-static bool order_is_identity(uint32_t oid)
+bool agg_type_is_exact(struct sql_type type)
 {
-    switch (oid) {
+    switch (type.oid) {
+    case OID_NUMERIC:
+        return type.typmod >= 0; /* the scale is fixed */
     case OID_BOOL:
     case OID_BYTEA:
     case OID_INT2:
@@ -47,7 +48,7 @@ struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql
     }
     set->needs_identity = order_count > 0 && args_count > 0;
     for (uint32_t c = 0; c < columns_count; c++)
-        set->needs_identity = set->needs_identity || !order_is_identity(types[c].oid);
+        set->needs_identity = set->needs_identity || !agg_type_is_exact(types[c]);
     return set;
 }
 
@@ -145,12 +146,26 @@ static bool value_walk_last(struct agg_values *values, struct datum *args)
     return false;
 }
 
-bool agg_value_set_collect(struct agg_value_set *set, struct agg_call *call, struct agg_group *group,
-                           struct datum *result)
+static struct value_walk walk_of(struct agg_value_set *set, const struct agg_group *group)
 {
     struct value_walk walk = {.set = set};
     for (uint32_t i = 0; i < 8; i++)
         walk.prefix[i] = (uint8_t)(group->number >> (56 - 8 * i));
+    return walk;
+}
+
+bool agg_value_set_first(struct agg_value_set *set, const struct agg_group *group, struct datum *args)
+{
+    struct value_walk walk = walk_of(set, group);
+    struct agg_values values = {.state = &walk};
+    int64_t copies;
+    return value_walk_next(&values, args, &copies);
+}
+
+bool agg_value_set_collect(struct agg_value_set *set, struct agg_call *call, struct agg_group *group,
+                           struct datum *result)
+{
+    struct value_walk walk = walk_of(set, group);
     int64_t total = *(int64_t *)((uint8_t *)group + set->count_offset);
     struct agg_values values = {.next = value_walk_next, .last = value_walk_last, .state = &walk};
     values.count = total > 0 ? (uint64_t)total : 0;

@@ -32,7 +32,7 @@ static bool arrange_push(struct operator* op, uint32_t port, const struct batch 
     struct arrange *arrange = (struct arrange *)op;
     batch_hash(change, arrange->keys, arrange->keys_count, arrange->hashes);
     arrangement_apply(arrange->state, change, arrange->hashes);
-    return op_account_check(op, err) && operator_emit(op, change, err);
+    return op_check(op, err) && operator_emit(op, change, err);
 }
 
 static void arrange_close(struct operator* op)

@@ -4,11 +4,14 @@
 #include "executor/expr_program.h"
 #include "storage/data/hash.h"
 
-bool op_account_check(const struct operator* op, struct error *err)
+bool op_check(const struct operator* op, struct error *err)
 {
-    if (op->ctx->mode != DATAFLOW_ONE_SHOT || op->ctx->account == NULL)
+    if (op->ctx->mode != DATAFLOW_ONE_SHOT)
         return true;
-    return account_check(op->ctx->account, err);
+    const struct eval_env *env = op->ctx->env;
+    if (env->cancel != NULL && atomic_load_explicit(env->cancel, memory_order_relaxed))
+        return error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
+    return op->ctx->account == NULL || account_check(op->ctx->account, err);
 }
 
 struct batch *op_gather(struct arena *arena, const struct batch *from, const uint32_t *rows, uint32_t count)

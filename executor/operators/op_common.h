@@ -7,9 +7,10 @@
 
 #include "executor/operator.h"
 
-/* 53200 for a statement above its limit. A view is judged by the engine, between ticks. */
+/* Called once per batch of a statement: 53200 above its memory limit, 57014 when it is to stop. A view is
+ * judged by the engine, between ticks. */
 MUST_CHECK
-bool op_account_check(const struct operator* op, struct error *err);
+bool op_check(const struct operator* op, struct error *err);
 
 /* Rows `rows[0..count)` of a batch, weights included; text and untouched arrays are shared. */
 struct batch *op_gather(struct arena *arena, const struct batch *from, const uint32_t *rows, uint32_t count);

@@ -135,8 +135,10 @@ static bool join_probe(struct join *join, uint32_t side, const struct batch *row
     for (;;) {
         uint32_t count = arrangement_probe_next(&join->probe, BATCH_ROWS_MAX, join->probe_rows,
                                                 join->stored_rows, join->weights);
-        if (count == 0)
+        if (count == 0 || join->base.ctx->stop)
             return true;
+        if (!op_check(&join->base, err))
+            return false;
         arena_reset(&join->piece);
         struct batch *out = batch_header(&join->piece, join->widths[0] + join->widths[1]);
         out->rows = count;
@@ -228,7 +230,7 @@ static bool join_scan_side(struct join *join, uint32_t side, bool pairs, struct 
     int64_t *weights = arena_alloc(join->base.ctx->tick_arena, sizeof(int64_t) * BATCH_ROWS_MAX);
     for (;;) {
         uint32_t count = arrangement_scan(join->sides[side], &cursor, BATCH_ROWS_MAX, stored, weights);
-        if (count == 0)
+        if (count == 0 || join->base.ctx->stop)
             return true;
         arena_reset(&join->scratch);
         struct batch *rows = batch_header(&join->scratch, join->widths[side]);

@@ -89,7 +89,7 @@ static bool over_push(struct operator* op, uint32_t port, const struct batch *ch
 {
     struct over_state *state = (struct over_state *)op;
     if (op->ctx->mode == DATAFLOW_ONE_SHOT) {
-        if (!op_account_check(op, err))
+        if (!op_check(op, err))
             return false;
         if (state->rows == NULL)
             state->rows = batch_create(&state->rows_arena, op->plan->children[0]->types, state->child_columns,
@@ -170,7 +170,7 @@ static bool finish_once(struct over_state *state, struct error *err)
         for (uint32_t i = first; i < end; i++)
             if (errors[i] != NULL)
                 return op_error_row(op, sorted, i, errors[i], err);
-        if (!op_account_check(op, err))
+        if (!op_check(op, err))
             return false;
     }
     struct batch *out = batch_header(&state->scratch, op->columns_count);

@@ -272,8 +272,7 @@ static bool project_set_push(struct operator* op, uint32_t port, const struct ba
     for (uint32_t at = 0; at < change->rows && !op->ctx->stop; at += PIECE_ROWS) {
         arena_reset(&set->scratch);
         uint32_t rows = change->rows - at < PIECE_ROWS ? change->rows - at : PIECE_ROWS;
-        if (!op_account_check(op, err) ||
-            !project_piece(set, batch_slice(&set->scratch, change, at, rows), err))
+        if (!op_check(op, err) || !project_piece(set, batch_slice(&set->scratch, change, at, rows), err))
             return false;
     }
     return true;

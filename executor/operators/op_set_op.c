@@ -62,7 +62,7 @@ static int64_t output_count(const struct plan *plan, const int64_t *counts)
 static bool set_op_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct set_op *set = (struct set_op *)op;
-    if (!op_account_check(op, err))
+    if (!op_check(op, err))
         return false;
     if (!set->in_tick) {
         set->in_tick = true;

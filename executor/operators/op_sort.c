@@ -159,7 +159,7 @@ static void sort_prune(struct sort *sort)
 static bool sort_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct sort *sort = (struct sort *)op;
-    if (!sort_ready(sort, err) || !op_account_check(op, err))
+    if (!sort_ready(sort, err) || !op_check(op, err))
         return false;
     if (sort->streams)
         return sort_stream(sort, change, err);

@@ -183,6 +183,22 @@ TEST(input_order_is_kept_when_asked)
     harness_close(&h);
 }
 
+/* Equal group values that look different: what stands for the group must still be there. */
+TEST(spelling_of_a_group)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = aggregate_plan(&h, "numeric int8", "numeric", 1);
+    add_call(&h, plan, "count", "", -1);
+    harness_open(&h, &op_aggregate_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ 1.0\n+ 1.00\n"), "+ 1.0 2\n");
+    EXPECT_TEXT(harness_tick(&h, "+ 1.00\n- 1.0\n"), "+ 1.00 2\n- 1.0 2\n");
+    EXPECT_TEXT(harness_tick(&h, "- 1.00\n"), "+ 1.00 1\n- 1.00 2\n");
+    EXPECT_TEXT(harness_tick(&h, "- 1.00\n"), "- 1.00 1\n");
+    EXPECT_INT(op_aggregate_class.state_rows(h.op), 0);
+    harness_close(&h);
+}
+
 TEST(json)
 {
     struct harness h;
@@ -317,6 +333,7 @@ int main(void)
     RUN(ordered_aggregates);
     RUN(percentiles_and_mode);
     RUN(input_order_is_kept_when_asked);
+    RUN(spelling_of_a_group);
     RUN(json);
     RUN(random_changes);
     return test_result();
