@@ -106,6 +106,10 @@ static void check_index(uint64_t distinct)
             hash_index_remove(&index, hash_31(model.hash[slot]), slot);
     }
     EXPECT_INT(index.entries, 0);
+    for (uint32_t slot = 0; slot < ARRAY_COUNT(model.hash); slot++) { /* and no search goes past its bucket */
+        struct hash_probe probe = hash_probe_start(&index, model.hash[slot]);
+        EXPECT_INT(probe.segment[probe.bucket].sent, 0);
+    }
     hash_index_release(&index);
     EXPECT_INT(account.used_bytes, 0);
 }
