@@ -403,223 +403,98 @@ static bool step_enter(struct expr_run *run, const struct step *step)
     return true;
 }
 
+/* to[rows[i]] = from[i] */
+static void scatter_values(size_t bytes, void *to, const void *from, const uint32_t *rows, uint32_t count)
+{
+    switch (bytes) {
+    case 1:
+        for (uint32_t i = 0; i < count; i++)
+            ((uint8_t *)to)[rows[i]] = ((const uint8_t *)from)[i];
+        break;
+    case 2:
+        for (uint32_t i = 0; i < count; i++)
+            ((uint16_t *)to)[rows[i]] = ((const uint16_t *)from)[i];
+        break;
+    case 4:
+        for (uint32_t i = 0; i < count; i++)
+            ((uint32_t *)to)[rows[i]] = ((const uint32_t *)from)[i];
+        break;
+    case 8:
+        for (uint32_t i = 0; i < count; i++)
+            ((uint64_t *)to)[rows[i]] = ((const uint64_t *)from)[i];
+        break;
+    default:
+        for (uint32_t i = 0; i < count; i++)
+            memcpy((uint8_t *)to + (size_t)rows[i] * 16, (const uint8_t *)from + (size_t)i * 16, 16);
+        break;
+    }
+}
+
+/* to[rows[i]] = *from */
+static void scatter_constant(size_t bytes, void *to, const void *from, const uint32_t *rows, uint32_t count)
+{
+    switch (bytes) {
+    case 1:
+        for (uint32_t i = 0; i < count; i++)
+            ((uint8_t *)to)[rows[i]] = *(const uint8_t *)from;
+        break;
+    case 4: {
+        const uint32_t value = *(const uint32_t *)from;
+        for (uint32_t i = 0; i < count; i++)
+            ((uint32_t *)to)[rows[i]] = value;
+        break;
+    }
+    case 8: {
+        const uint64_t value = *(const uint64_t *)from;
+        for (uint32_t i = 0; i < count; i++)
+            ((uint64_t *)to)[rows[i]] = value;
+        break;
+    }
+    default:
+        for (uint32_t i = 0; i < count; i++)
+            memcpy((uint8_t *)to + rows[i] * bytes, from, bytes);
+        break;
+    }
+}
+
+/* Into all rows of the scope: to[i] = from[i], or *from. */
+static void spread_values(size_t bytes, void *to, const void *from, bool is_constant, uint32_t count)
+{
+    if (!is_constant) {
+        memcpy(to, from, bytes * count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        memcpy((uint8_t *)to + i * bytes, from, bytes);
+}
+
+static void merge_values(const struct scope *scope, size_t bytes, void *to, const void *from,
+                         bool is_constant)
+{
+    if (scope->base == NULL)
+        spread_values(bytes, to, from, is_constant, scope->rows);
+    else if (is_constant)
+        scatter_constant(bytes, to, from, scope->base, scope->rows);
+    else
+        scatter_values(bytes, to, from, scope->base, scope->rows);
+}
+
 static void step_merge(struct expr_run *run, const struct step *step)
 {
+    static const uint8_t not_null = 0;
     const struct scope *scope = &run->scopes[step->level];
     const struct column *from = &run->regs[step->args[0]];
     struct column *to = &run->regs[step->dst];
-    size_t bytes = phys_bytes(to->phys);
-    bool clear = to->nulls != NULL;
-    if (from->nulls != NULL && to->nulls == NULL) {
-        to->nulls = run_nulls(run, step->dst);
-        memset(to->nulls, 0, run->scopes[0].rows);
-    }
-    uint8_t *data = to->data;
-    const uint8_t *source = from->data;
-    for (uint32_t i = 0; i < scope->rows; i++) {
-        uint32_t row = scope->base != NULL ? scope->base[i] : i, at = COLUMN_AT(from, i);
-        switch (bytes) {
-        case 1:
-            data[row] = source[at];
-            break;
-        case 4:
-            ((uint32_t *)to->data)[row] = ((const uint32_t *)from->data)[at];
-            break;
-        case 8:
-            ((uint64_t *)to->data)[row] = ((const uint64_t *)from->data)[at];
-            break;
-        case 16:
-            memcpy(data + (size_t)row * 16, source + (size_t)at * 16, 16);
-            break;
-        default:
-            memcpy(data + row * bytes, source + at * bytes, bytes);
-            break;
-        }
-    }
+    merge_values(scope, phys_bytes(to->phys), to->data, from->data, from->is_constant);
     if (from->nulls != NULL) {
-        for (uint32_t i = 0; i < scope->rows; i++)
-            to->nulls[scope->base != NULL ? scope->base[i] : i] = from->nulls[COLUMN_AT(from, i)];
-    } else if (clear) {
-        for (uint32_t i = 0; i < scope->rows; i++)
-            to->nulls[scope->base != NULL ? scope->base[i] : i] = 0;
-    }
-}
-
-/* ---- three-valued logic ---- */
-
-static inline uint8_t null_at(const struct column *column, uint32_t row)
-{
-    return column->nulls != NULL ? column->nulls[COLUMN_AT(column, row)] : 0;
-}
-
-static void step_and_or(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *a = &run->regs[step->args[0]], *b = &run->regs[step->args[1]];
-    struct column *result = run_result(run, step);
-    result->is_constant = is_constant;
-    uint8_t *out = result->data;
-    const uint8_t *x = a->data, *y = b->data;
-    bool is_and = step->kind == STEP_AND;
-    if (!is_constant && !a->is_constant && !b->is_constant) {
-        if (is_and) {
-            for (uint32_t i = 0; i < rows; i++)
-                out[i] = x[i] & y[i];
-        } else {
-            for (uint32_t i = 0; i < rows; i++)
-                out[i] = x[i] | y[i];
+        if (to->nulls == NULL) {
+            to->nulls = run_nulls(run, step->dst);
+            memset(to->nulls, 0, run->scopes[0].rows);
         }
-    } else {
-        for (uint32_t i = 0; i < rows; i++) {
-            uint8_t left = x[COLUMN_AT(a, i)], right = y[COLUMN_AT(b, i)];
-            out[i] = is_and ? left & right : left | right;
-        }
+        merge_values(scope, 1, to->nulls, from->nulls, from->is_constant);
+    } else if (to->nulls != NULL) {
+        merge_values(scope, 1, to->nulls, &not_null, true);
     }
-    if (a->nulls == NULL && b->nulls == NULL)
-        return;
-    uint8_t *nulls = result->nulls = run_nulls(run, step->dst);
-    for (uint32_t i = 0; i < rows; i++) {
-        uint8_t left_null = null_at(a, i), right_null = null_at(b, i);
-        uint8_t left = x[COLUMN_AT(a, i)], right = y[COLUMN_AT(b, i)];
-        if (is_and) /* NULL unless one side is false */
-            nulls[i] = (left_null & (right_null | right)) | (right_null & left);
-        else
-            nulls[i] = (left_null | right_null) & (uint8_t)!out[i];
-    }
-}
-
-static void step_not(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *from = &run->regs[step->args[0]];
-    struct column *result = run_result(run, step);
-    result->is_constant = is_constant;
-    result->nulls = from->nulls;
-    const uint8_t *x = from->data, *nulls = from->nulls;
-    uint8_t *out = result->data;
-    if (nulls == NULL) {
-        for (uint32_t i = 0; i < rows; i++)
-            out[i] = x[i] ^ 1;
-    } else {
-        for (uint32_t i = 0; i < rows; i++)
-            out[i] = (x[i] | nulls[i]) ^ 1;
-    }
-}
-
-static void step_is_null(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *from = &run->regs[step->args[0]];
-    struct column *result = run_result(run, step);
-    uint8_t *out = result->data;
-    result->is_constant = is_constant;
-    if (from->nulls == NULL) {
-        memset(out, step->flag, rows);
-        return;
-    }
-    for (uint32_t i = 0; i < rows; i++)
-        out[i] = from->nulls[i] ^ (uint8_t)step->flag;
-}
-
-static void step_boolean_test(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *from = &run->regs[step->args[0]];
-    struct column *result = run_result(run, step);
-    const uint8_t *x = from->data;
-    uint8_t *out = result->data;
-    result->is_constant = is_constant;
-    for (uint32_t i = 0; i < rows; i++) {
-        uint8_t is_null = from->nulls != NULL ? from->nulls[i] : 0;
-        switch ((enum boolean_test)step->index) {
-        case TEST_TRUE:
-            out[i] = x[i];
-            break;
-        case TEST_NOT_TRUE:
-            out[i] = !x[i];
-            break;
-        case TEST_FALSE:
-            out[i] = !x[i] & !is_null;
-            break;
-        case TEST_NOT_FALSE:
-            out[i] = x[i] | is_null;
-            break;
-        case TEST_UNKNOWN:
-            out[i] = is_null;
-            break;
-        case TEST_NOT_UNKNOWN:
-            out[i] = !is_null;
-            break;
-        }
-    }
-}
-
-static void step_coalesce(struct expr_run *run, const struct step *step)
-{
-    const struct column *a = &run->regs[step->args[0]], *b = &run->regs[step->args[1]];
-    if (a->nulls == NULL || (a->is_constant && !a->nulls[0])) {
-        run->regs[step->dst] = *a;
-        return;
-    }
-    if (a->is_constant) {
-        run->regs[step->dst] = *b;
-        return;
-    }
-    uint32_t rows = run->scopes[step->level].rows;
-    struct column *result = run_result(run, step);
-    size_t bytes = phys_bytes(step->phys);
-    memcpy(result->data, a->data, bytes * rows);
-    if (b->nulls != NULL)
-        result->nulls = run_nulls(run, step->dst);
-    uint8_t *out = result->data;
-    const uint8_t *other = b->data;
-    for (uint32_t i = 0; i < rows; i++) {
-        if (a->nulls[i])
-            memcpy(out + i * bytes, other + COLUMN_AT(b, i) * bytes, bytes);
-        if (b->nulls != NULL)
-            result->nulls[i] = a->nulls[i] & b->nulls[COLUMN_AT(b, i)];
-    }
-}
-
-static void step_distinct(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *a = &run->regs[step->args[0]], *b = &run->regs[step->args[1]];
-    const struct column *equal = &run->regs[step->args[2]];
-    const uint8_t *equals = equal->data;
-    struct column *result = run_result(run, step);
-    uint8_t *out = result->data, flip = step->flag;
-    result->is_constant = is_constant;
-    for (uint32_t i = 0; i < rows; i++) {
-        uint8_t left = null_at(a, i), right = null_at(b, i), same = equals[COLUMN_AT(equal, i)];
-        out[i] = ((left ^ right) | ((left | right | same) ^ 1)) ^ flip;
-    }
-}
-
-static void step_nullif(struct expr_run *run, const struct step *step)
-{
-    bool is_constant;
-    uint32_t rows = run_step_rows(run, step, &is_constant);
-    const struct column *a = &run->regs[step->args[0]], *equal = &run->regs[step->args[1]];
-    const uint8_t *equals = equal->data;
-    struct column *result = run_result(run, step);
-    size_t bytes = phys_bytes(step->phys);
-    if (a->is_constant) {
-        for (uint32_t i = 0; i < rows; i++)
-            memcpy((uint8_t *)result->data + i * bytes, a->data, bytes);
-    } else {
-        memcpy(result->data, a->data, bytes * rows);
-    }
-    result->is_constant = is_constant;
-    result->nulls = run_nulls(run, step->dst);
-    for (uint32_t i = 0; i < rows; i++)
-        result->nulls[i] = null_at(a, i) | equals[COLUMN_AT(equal, i)];
-    column_zero_nulls(result, rows);
 }
 
 /* ---- the loop ---- */

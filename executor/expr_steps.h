@@ -162,6 +162,13 @@ void run_constant_null(struct expr_run *run, const struct step *step);
 /* How many rows a step over these arguments has to compute: 1 when all are constant. */
 uint32_t run_step_rows(const struct expr_run *run, const struct step *step, bool *is_constant);
 
+void step_and_or(struct expr_run *run, const struct step *step);
+void step_not(struct expr_run *run, const struct step *step);
+void step_is_null(struct expr_run *run, const struct step *step);
+void step_boolean_test(struct expr_run *run, const struct step *step);
+void step_coalesce(struct expr_run *run, const struct step *step);
+void step_distinct(struct expr_run *run, const struct step *step);
+void step_nullif(struct expr_run *run, const struct step *step);
 void step_any(struct expr_run *run, const struct step *step);
 void step_in(struct expr_run *run, const struct step *step);
 void step_min_max(struct expr_run *run, const struct step *step);

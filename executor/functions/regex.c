@@ -6,13 +6,14 @@
 
 #include <pcre2.h>
 
-#define DFA_WORKSPACE 4096
+#define DFA_WORKSPACE 1024
 
 struct regex {
     pcre2_code *code;
     pcre2_match_data *matches;
     uint32_t captures;
-    bool longest;
+    bool search_length; /* PCRE2's own choice of alternatives would not be the longest (or shortest) match */
+    uint32_t length_flags;
     int *workspace;
 };
 
@@ -137,6 +138,9 @@ bool regex_compile(struct arena *arena, const char *pattern, size_t len, const s
         flags |= PCRE2_DOTALL;
     if (translation.options.newline_lines)
         flags |= PCRE2_MULTILINE;
+    bool search_length = translation.ambiguous && !translation.has_references;
+    if (search_length)
+        flags |= PCRE2_NO_AUTO_POSSESS; /* it would take lengths away from the DFA matcher */
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     int code;
     PCRE2_SIZE at;
@@ -150,8 +154,9 @@ bool regex_compile(struct arena *arena, const char *pattern, size_t len, const s
         return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "regular expression has more than %u parts",
                          REGEX_CAPTURES_MAX);
     regex->matches = pcre2_match_data_create(regex->captures + 1, memory);
-    regex->longest = translation.ambiguous && !translation.needs_backtracking;
-    if (regex->longest)
+    regex->search_length = search_length;
+    regex->length_flags = translation.prefers_short ? PCRE2_DFA_SHORTEST : 0;
+    if (regex->search_length)
         regex->workspace = arena_alloc(arena, sizeof(int) * DFA_WORKSPACE);
     *out = regex;
     return true;
@@ -182,12 +187,13 @@ bool regex_test(const struct regex *regex, const char *text, size_t len, bool *f
     return code > 0 || code == PCRE2_ERROR_NOMATCH || match_failed(code, err);
 }
 
-/* The longest match at the leftmost place: its end by the DFA matcher, its parts by backtracking up to that
- * end. */
-static int match_longest(const struct regex *regex, const char *text, size_t len, size_t from)
+/* The longest match at the leftmost place, or the shortest when the whole prefers that: its end by the DFA
+ * matcher, its parts by backtracking up to that end. */
+static int match_length(const struct regex *regex, const char *text, size_t len, size_t from)
 {
     int code = pcre2_dfa_match(regex->code, (PCRE2_SPTR)(text != NULL ? text : ""), len, from,
-                               PCRE2_NO_UTF_CHECK, regex->matches, NULL, regex->workspace, DFA_WORKSPACE);
+                               PCRE2_NO_UTF_CHECK | regex->length_flags, regex->matches, NULL,
+                               regex->workspace, DFA_WORKSPACE);
     if (code == PCRE2_ERROR_NOMATCH)
         return code;
     if (code < 0)
@@ -196,15 +202,19 @@ static int match_longest(const struct regex *regex, const char *text, size_t len
     size_t start = ovector[0], end = ovector[1];
     if (regex->captures == 0)
         return 1;
-    int parts = match_at(regex, text, end, start,
-                         PCRE2_ANCHORED | PCRE2_ENDANCHORED | (end < len ? (uint32_t)PCRE2_NOTEOL : 0u));
+    int parts = match_at(regex, text, len, start, PCRE2_ANCHORED);
+    if (parts > 0 && ovector[1] == end)
+        return parts;
+    parts = match_at(regex, text, end, start,
+                     PCRE2_ANCHORED | PCRE2_ENDANCHORED | (end < len ? (uint32_t)PCRE2_NOTEOL : 0u));
     return parts > 0 ? parts : match_at(regex, text, len, from, 0);
 }
 
 bool regex_search(const struct regex *regex, const char *text, size_t len, size_t from, size_t *bounds,
                   bool *found, struct error *err)
 {
-    int code = regex->longest ? match_longest(regex, text, len, from) : match_at(regex, text, len, from, 0);
+    int code =
+        regex->search_length ? match_length(regex, text, len, from) : match_at(regex, text, len, from, 0);
     *found = code > 0;
     if (code == PCRE2_ERROR_NOMATCH)
         return true;

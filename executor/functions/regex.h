@@ -2,8 +2,9 @@
  *
  * The pattern is rewritten into PCRE2's syntax (escapes such as \m \M \y \Y \Z, options at its start, bracket
  * expressions, newline modes). Like PostgreSQL, a greedy pattern matches the longest text at the leftmost
- * place, also where it has alternatives. Not reproduced: that one non-greedy quantifier makes everything
- * around it prefer short matches, and case rules of letters beyond ASCII (they fold as in Unicode). */
+ * place, also where it has alternatives, and one whose first quantifier is non-greedy the shortest. Not
+ * reproduced: case rules of letters beyond ASCII (they fold as in Unicode), the rule of length for patterns
+ * with back references, and its parts where alternatives end in a look-ahead. */
 #ifndef MILLRACE_EXECUTOR_FUNCTIONS_REGEX_H
 #define MILLRACE_EXECUTOR_FUNCTIONS_REGEX_H
 

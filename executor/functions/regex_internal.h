@@ -7,8 +7,10 @@
 struct regex_translation {
     struct regex_options options; /* in: from flags; out: with those at the pattern's start */
     struct strbuf text;           /* PCRE2's syntax; release it */
-    bool ambiguous;          /* alternatives or optional groups: a longer match may hide behind the first */
-    bool needs_backtracking; /* non-greedy, back references, look-around: no search for the longest */
+    bool ambiguous; /* alternatives, optional groups or non-greedy quantifiers: the length has to be searched
+                       for */
+    bool prefers_short;  /* the whole is non-greedy: its first quantifier with a preference is */
+    bool has_references; /* back references: no search for the length */
 };
 
 MUST_CHECK

@@ -6,14 +6,25 @@
 
 #define REPEAT_MAX 255
 
+/* What length a part of a pattern prefers (manual 9.7.3.5): a quantifier says it, a group inherits it, the
+ * first part that has a preference gives it to its branch, and alternatives are always greedy. */
+enum preference { PREFER_NOTHING, PREFER_LONG, PREFER_SHORT };
+
+struct group {
+    enum preference branch;
+    bool has_alternatives;
+};
+
 struct translator {
     const char *pattern;
     size_t len, at;
     struct regex_translation *out;
     struct error *err;
-    uint32_t groups; /* capturing ones opened so far */
+    uint32_t groups;    /* capturing ones opened so far */
+    struct group *open; /* one per level, the whole pattern first */
     uint32_t depth;
-    bool has_atom; /* a quantifier may follow */
+    enum preference group_preference; /* of the group just closed, until something follows it */
+    bool has_atom;                    /* a quantifier may follow */
     bool atom_is_group;
 };
 
@@ -34,6 +45,17 @@ static int hex_digit(char c)
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static void branch_prefers(struct translator *t, enum preference preference)
+{
+    if (t->open[t->depth].branch == PREFER_NOTHING)
+        t->open[t->depth].branch = preference;
+}
+
+static enum preference group_prefers(const struct group *group)
+{
+    return group->has_alternatives ? PREFER_LONG : group->branch;
 }
 
 static bool is_digit(char c)
@@ -125,7 +147,7 @@ static bool number_escape(struct translator *t, char first)
         number = number * 10 + (uint32_t)(t->pattern[at++] - '0');
     if (number <= t->groups) {
         t->at = at;
-        t->out->needs_backtracking = true;
+        t->out->has_references = true;
         strbuf_addf(&t->out->text, "\\g{%u}", number);
         return true;
     }
@@ -189,7 +211,6 @@ static bool translate_escape(struct translator *t)
     if (constraint != NULL) {
         strbuf_adds(out, constraint);
         t->has_atom = false;
-        t->out->needs_backtracking = t->out->needs_backtracking || c != 'A';
         return true;
     }
     if (is_letter(c) || is_digit(c))
@@ -264,7 +285,6 @@ static bool translate_bracket(struct translator *t)
         strbuf_adds(out, t->pattern[t->at + 3] == '<' ? "\\b(?=\\w)" : "\\b(?<=\\w)");
         t->at += 7;
         t->has_atom = false;
-        t->out->needs_backtracking = true;
         return true;
     }
     strbuf_addc(out, '[');
@@ -317,15 +337,17 @@ static bool translate_quantifier(struct translator *t)
     if (!t->has_atom)
         return bad(t, "quantifier operand invalid");
     t->has_atom = false;
-    bool optional = c != '+';
+    bool optional = c != '+', fixed = false;
     if (c == '{') {
         uint32_t low, high;
         if (!read_count(t, &low))
             return false;
         high = low;
         bool open = false;
+        fixed = true;
         if (t->at < t->len && t->pattern[t->at] == ',') {
             t->at++;
+            fixed = false;
             open = t->at < t->len && t->pattern[t->at] == '}';
             if (!open && !read_count(t, &high))
                 return false;
@@ -342,12 +364,17 @@ static bool translate_quantifier(struct translator *t)
     } else {
         strbuf_addc(out, c);
     }
-    t->out->ambiguous = t->out->ambiguous || (optional && t->atom_is_group);
+    enum preference preference = PREFER_LONG;
     if (t->at < t->len && t->pattern[t->at] == '?') {
         strbuf_addc(out, '?');
         t->at++;
-        t->out->needs_backtracking = true;
+        preference = PREFER_SHORT;
     }
+    if (fixed)
+        preference = t->atom_is_group ? t->group_preference : PREFER_NOTHING;
+    branch_prefers(t, preference);
+    t->group_preference = PREFER_NOTHING;
+    t->out->ambiguous = t->out->ambiguous || (optional && t->atom_is_group) || preference == PREFER_SHORT;
     return true;
 }
 
@@ -367,15 +394,14 @@ static bool translate_open(struct translator *t)
             continue;
         strbuf_adds(out, openings[i]);
         t->at += strlen(openings[i]);
-        t->depth++;
-        t->out->needs_backtracking = t->out->needs_backtracking || i > 0;
+        t->open[++t->depth] = (struct group){0};
         return true;
     }
     if (starts_with(t, "(?") || starts_with(t, "(*") || starts_with(t, "(+"))
         return bad(t, "quantifier operand invalid");
     strbuf_addc(out, '(');
     t->at++;
-    t->depth++;
+    t->open[++t->depth] = (struct group){0};
     t->groups++;
     return true;
 }
@@ -384,6 +410,10 @@ static bool translate_one(struct translator *t)
 {
     struct strbuf *out = &t->out->text;
     char c = t->pattern[t->at];
+    if (c != '*' && c != '+' && c != '?' && c != '{') {
+        branch_prefers(t, t->group_preference);
+        t->group_preference = PREFER_NOTHING;
+    }
     switch (c) {
     case '\\':
         return translate_escape(t);
@@ -394,13 +424,14 @@ static bool translate_one(struct translator *t)
     case ')':
         if (t->depth == 0)
             return bad(t, "parentheses () not balanced");
-        t->depth--;
+        t->group_preference = group_prefers(&t->open[t->depth--]);
         strbuf_addc(out, ')');
         t->at++;
         t->has_atom = t->atom_is_group = true;
         return true;
     case '|':
         t->out->ambiguous = true;
+        t->open[t->depth].has_alternatives = true;
         strbuf_addc(out, '|');
         t->at++;
         t->has_atom = false;
@@ -519,11 +550,15 @@ bool regex_translate(const char *pattern, size_t len, struct regex_translation *
         translate_literal(&t);
         return true;
     }
-    while (t.at < t.len) {
-        if (out->options.expanded && skip_expanded(&t))
-            continue;
-        if (!translate_one(&t))
-            return false;
-    }
+    /* every group takes at least its parenthesis */
+    t.open = mem_zalloc(sizeof(*t.open) * (len + 1));
+    bool ok = true;
+    while (ok && t.at < t.len)
+        ok = (out->options.expanded && skip_expanded(&t)) || translate_one(&t);
+    branch_prefers(&t, t.group_preference);
+    out->prefers_short = group_prefers(&t.open[0]) == PREFER_SHORT;
+    mem_free(t.open);
+    if (!ok)
+        return false;
     return t.depth == 0 || bad(&t, "parentheses () not balanced");
 }

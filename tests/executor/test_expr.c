@@ -598,6 +598,137 @@ TEST(rows_are_records)
     EXPECT_VALUES(node(EXPR_ROW, record, 2, column(0, int4), column(1, text)), batch, "(1,a) (,b)");
 }
 
+/* ---- property: a batch gives what its rows give one by one ---- */
+
+static uint64_t random_state = 88172645463325252ull;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 20) % limit;
+}
+
+static struct expr *random_boolean(int depth);
+
+static struct expr *random_int(int depth)
+{
+    uint32_t choice = depth <= 0 ? random_below(4) : random_below(12);
+    switch (choice) {
+    case 0:
+    case 1:
+    case 2:
+        return column(random_below(3), int4);
+    case 3:
+        return random_below(5) == 0 ? constant(int4, NULL) : number((int32_t)random_below(4));
+    case 4:
+    case 5:
+        return add(random_int(depth - 1), random_int(depth - 1));
+    case 6:
+    case 7:
+        return divide(random_int(depth - 1), random_int(depth - 1));
+    case 8:
+        return node(EXPR_CASE, int4, 5, random_boolean(depth - 1), random_int(depth - 1),
+                    random_boolean(depth - 1), random_int(depth - 1), random_int(depth - 1));
+    case 9:
+        return node(EXPR_COALESCE, int4, 3, random_int(depth - 1), random_int(depth - 1),
+                    random_int(depth - 1));
+    case 10: {
+        struct expr *expr = node(EXPR_NULLIF, int4, 2, random_int(depth - 1), random_int(depth - 1));
+        expr->function = operator_of("=", OID_INT4, OID_INT4);
+        return expr;
+    }
+    default:
+        return node(random_below(2) ? EXPR_GREATEST : EXPR_LEAST, int4, 2, random_int(depth - 1),
+                    random_int(depth - 1));
+    }
+}
+
+static struct expr *random_boolean(int depth)
+{
+    static const char *const comparisons[] = {"=", "<>", "<", "<=", ">", ">="};
+    switch (depth <= 0 ? 0 : random_below(8)) {
+    case 0:
+    case 1:
+        return compare(comparisons[random_below(6)], random_int(depth - 1), random_int(depth - 1));
+    case 2:
+    case 3:
+        return node(random_below(2) ? EXPR_AND : EXPR_OR, boolean, 3, random_boolean(depth - 1),
+                    random_boolean(depth - 1), random_boolean(depth - 1));
+    case 4:
+        return node(EXPR_NOT, boolean, 1, random_boolean(depth - 1));
+    case 5: {
+        struct expr *expr = node(EXPR_IS_NULL, boolean, 1, random_int(depth - 1));
+        expr->flag = random_below(2) != 0;
+        return expr;
+    }
+    case 6:
+        return in_list(random_below(2) != 0, random_int(depth - 1), 2,
+                       (struct expr *[]){random_int(depth - 2), random_int(depth - 2)});
+    default: {
+        struct expr *expr = node(EXPR_IS_DISTINCT, boolean, 2, random_int(depth - 1), random_int(depth - 1));
+        expr->function = operator_of("=", OID_INT4, OID_INT4);
+        return expr;
+    }
+    }
+}
+
+static void append_value(const struct column *result, uint32_t row, const struct row_errors *errors,
+                         struct strbuf *out)
+{
+    if (errors->failed != NULL && errors->failed[row])
+        strbuf_adds(out, "error");
+    else if (column_is_null(result, row))
+        strbuf_adds(out, "NULL");
+    else
+        strbuf_addf(out, "%d", ((const int32_t *)result->data)[row]);
+    strbuf_addc(out, ' ');
+}
+
+TEST(batches_equal_rows_one_by_one)
+{
+    enum { ROWS = 40, EXPRS = 3 };
+    for (int round = 0; round < 400; round++) {
+        struct arena outer = arena;
+        arena_init(&arena, NULL);
+        struct sql_type types[3] = {int4, int4, int4};
+        struct batch *batch = batch_create(&arena, types, 3, ROWS);
+        for (int i = 0; i < ROWS; i++) {
+            struct datum values[3];
+            for (int column_index = 0; column_index < 3; column_index++)
+                values[column_index] =
+                    random_below(6) == 0 ? datum_null() : datum_i32((int32_t)random_below(4));
+            batch_append_datums(batch, values, 1);
+        }
+        const struct expr *exprs[EXPRS];
+        for (int i = 0; i < EXPRS; i++)
+            exprs[i] = random_int(4);
+        struct expr_program *program;
+        struct error err;
+        struct column results[EXPRS], single[EXPRS];
+        struct row_errors errors = {.arena = &arena}, row_errors = {.arena = &arena};
+        EXPECT(expr_compile(&arena, exprs, EXPRS, &program, &err));
+        struct expr_run *run = expr_run_create(program, NULL), *row_run = expr_run_create(program, NULL);
+        struct strbuf all = STRBUF_INIT, one_by_one = STRBUF_INIT;
+        EXPECT(expr_run_eval(run, &env, batch, NULL, ROWS, results, &errors, &err));
+        for (uint32_t i = 0; i < ROWS; i++) {
+            EXPECT(expr_run_eval(row_run, &env, batch, &i, 1, single, &row_errors, &err));
+            for (int e = 0; e < EXPRS; e++) {
+                append_value(&results[e], i, &errors, &all);
+                append_value(&single[e], 0, &row_errors, &one_by_one);
+            }
+        }
+        EXPECT_TEXT(strbuf_text(&all), strbuf_text(&one_by_one));
+        strbuf_release(&all);
+        strbuf_release(&one_by_one);
+        expr_run_destroy(run);
+        expr_run_destroy(row_run);
+        arena_release(&arena);
+        arena = outer;
+    }
+}
+
 /* ---- trees ---- */
 
 TEST(printing_and_equality)
@@ -664,6 +795,7 @@ int main(void)
     RUN(casts);
     RUN(array_casts);
     RUN(rows_are_records);
+    RUN(batches_equal_rows_one_by_one);
     RUN(printing_and_equality);
     RUN(planner_kinds_are_refused);
     RUN(registry_is_consistent);
