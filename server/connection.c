@@ -99,7 +99,7 @@ bool connection_begin_statement(struct connection *connection, bool ends_transac
     if (atomic_load(&connection->terminate))
         atomic_store(&session->cancel, true);
     int64_t timeout_ms = session_settings_number(session->settings, SESSION_STATEMENT_TIMEOUT);
-    if (timeout_ms > 0 && !connection->timeout.armed)
+    if (timeout_ms > 0)
         timer_set(listener_timer(connection->listener), &connection->timeout,
                   clock_monotonic_ns() + timeout_ms * 1000000, timeout_fired, connection);
     bool was_idle = session->txn.state == TXN_IDLE;

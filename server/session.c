@@ -1,6 +1,7 @@
 /* session.c: the life of a session and the list of all of them. */
 #include "server/session.h"
 
+#include "planner/reg_names.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
 #include "server/transaction.h"
@@ -93,6 +94,7 @@ bool session_init(struct session *session, struct server *server, const char *us
     session->env.cancel = &session->cancel;
     session->info = (struct session_info){
         .user = session->user, .database = session->database, .catalog = server->catalog, .session = session};
+    reg_names_install(&session->env.io, &session->info);
     transaction_init(session);
     pthread_mutex_lock(&sessions.lock);
     session->pid = ++sessions.last_pid;

@@ -55,6 +55,7 @@ struct undo {
 struct session_settings {
     struct value *values; /* the table's rows, then custom ones */
     uint32_t count;
+    uint32_t *by_name; /* their numbers in order of names */
     struct undo *undo;
     uint32_t undo_count, undo_cap;
 };
@@ -691,6 +692,27 @@ static char *canonical_value(const struct setting *row, const char *text, int64_
     return NULL;
 }
 
+static const char *setting_name(const struct session_settings *settings, uint32_t index)
+{
+    return index < ROWS_COUNT ? setting_rows[index].name : settings->values[index].custom_name;
+}
+
+/* Puts setting number `index` in its place among the `sorted` ones before it. */
+static void sort_in(struct session_settings *settings, uint32_t index, uint32_t sorted)
+{
+    const char *name = setting_name(settings, index);
+    uint32_t at = 0, end = sorted;
+    while (at < end) {
+        uint32_t middle = (at + end) / 2;
+        if (strcasecmp(setting_name(settings, settings->by_name[middle]), name) < 0)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    memmove(settings->by_name + at + 1, settings->by_name + at, sizeof(uint32_t) * (sorted - at));
+    settings->by_name[at] = index;
+}
+
 struct session_settings *session_settings_create(void)
 {
     struct session_settings *settings = mem_zalloc(sizeof(*settings));
@@ -703,6 +725,9 @@ struct session_settings *session_settings_create(void)
         CHECK(value->text != NULL);
         value->reset = mem_strdup(value->text);
     }
+    settings->by_name = mem_zalloc(sizeof(uint32_t) * ROWS_COUNT);
+    for (uint32_t i = 0; i < ROWS_COUNT; i++)
+        sort_in(settings, i, i);
     return settings;
 }
 
@@ -719,13 +744,9 @@ void session_settings_destroy(struct session_settings *settings)
         mem_free(value->custom_name);
     }
     mem_free(settings->values);
+    mem_free(settings->by_name);
     mem_free(settings->undo);
     mem_free(settings);
-}
-
-static const char *setting_name(const struct session_settings *settings, uint32_t index)
-{
-    return index < ROWS_COUNT ? setting_rows[index].name : settings->values[index].custom_name;
 }
 
 /* Index, or count when there is none. */
@@ -816,6 +837,8 @@ static uint32_t setting_find_or_add(struct session_settings *settings, const cha
     settings->values = mem_realloc(settings->values, sizeof(*settings->values) * (settings->count + 1));
     settings->values[settings->count] =
         (struct value){.custom_name = mem_strdup(name), .reset = mem_strdup("")};
+    settings->by_name = mem_realloc(settings->by_name, sizeof(uint32_t) * (settings->count + 1));
+    sort_in(settings, settings->count, settings->count);
     return settings->count++;
 }
 
@@ -979,6 +1002,7 @@ bool session_settings_at(const struct session_settings *settings, uint32_t index
     static const char *const units[] = {NULL, "ms", "s", "min", "kB", "8kB"};
     if (index >= settings->count)
         return false;
+    index = settings->by_name[index];
     const struct setting *row = setting_row_of(index);
     *out = (struct session_setting_info){
         .name = setting_name(settings, index),

@@ -182,7 +182,7 @@ void startup_negotiate(struct wire *wire, const struct startup *startup)
     if (startup->minor == 0 && startup->unknown_count == 0)
         return;
     wire_begin(wire, 'v');
-    wire_put_u32(wire, 0); /* newest minor version of major version 3 */
+    wire_put_u32(wire, 3u << 16); /* the newest version offered, as PostgreSQL puts it */
     wire_put_u32(wire, startup->unknown_count);
     for (uint32_t i = 0; i < startup->unknown_count; i++)
         wire_put_text(wire, startup->unknown[i]);

@@ -661,6 +661,171 @@ def many_connections():
     for i, conn in enumerate(conns):
         expect(rows(conn.until("Z")), [(str(i).encode(),)])
 
+# ---- with tables ----
+
+def table(columns="a int4, b text"):
+    """A connection and the name of a fresh table."""
+    conn = Conn()
+    name = f"protocol_test_{time.time_ns()}"
+    answer = conn.query(f"create table {name} ({columns})")
+    expect(tags(answer), ["CREATE TABLE"])
+    return conn, name
+
+
+def copy_data(data):
+    return message("d", data)
+
+
+COPY_DONE = message("c")
+
+
+@test
+def copy_in():
+    conn, name = table()
+    conn.send(message("Q", cstr(f"copy {name} from stdin; select 5")))
+    expect(conn.until("G")[-1], ("G", b"\0\0\2\0\0\0\0"))
+    conn.send(copy_data(b"1\to"), copy_data(b"ne\n2\t\\N"), copy_data(b"\n3\tx\\ty"), COPY_DONE)
+    answer = conn.until("Z")
+    expect((tags(answer), status(answer)), (["COPY 3", "SELECT 1"], "I"))
+    expect(sorted(rows(conn.query(f"select a, b from {name}"))), [(b"1", b"one"), (b"2", None), (b"3", b"x\ty")])
+    conn.send(message("Q", cstr(f"copy {name} (b, a) from stdin (format csv, header match)")))
+    conn.until("G")
+    conn.send(copy_data(b'b,a\r\n"q,1",7\r\n'), COPY_DONE)
+    expect(tags(conn.until("Z")), ["COPY 1"])
+    conn.send(message("Q", cstr(f"copy {name} from stdin (format binary)")))
+    conn.until("G")
+    conn.send(copy_data(b"PGCOPY\n\xff\r\n\0" + struct.pack("!iihii", 0, 0, 2, 4, 9) + struct.pack("!i", -1)
+                        + struct.pack("!h", -1)), COPY_DONE)
+    expect(tags(conn.until("Z")), ["COPY 1"])
+    expect(rows(conn.query(f"select b from {name} where a = 9")), [(None,)])
+
+
+@test
+def copy_in_fails():
+    conn, name = table("a int4 primary key, b text")
+    for data, end, code, context in ((b"1\tx\nbad\ty\n", COPY_DONE, "22P02", f'COPY {name}, line 2, column a: "bad"'),
+                                     (b"1\n", COPY_DONE, "22P04", f'COPY {name}, line 1: "1"'),
+                                     (b"1\tx\n", message("f", cstr("no more")), "57014", None),
+                                     (b"1\tx\n1\ty\n", COPY_DONE, "23505", None)):
+        conn.send(message("Q", cstr(f"copy {name} from stdin; select 1")))
+        conn.until("G")
+        conn.send(copy_data(data), end)
+        answer = conn.until("Z")
+        found = error(answer)
+        # keys are checked at the commit, behind all statements of the string
+        expect((found["C"], len(tags(answer)), status(answer)), (code, 1 if code == "23505" else 0, "I"))
+        if context:
+            expect(found["W"], context)
+        if code == "57014":
+            expect(found["M"], "COPY from stdin failed: no more")
+    expect(len(rows(conn.query(f"select a from {name}"))), 0)
+    conn.send(message("Q", cstr(f"copy {name} from stdin")))
+    conn.until("G")
+    conn.close()
+    expect(len(rows(Conn().query(f"select a from {name}"))), 0)
+
+
+@test
+def copy_in_extended_with_sync_before_data():
+    conn, name = table()
+    conn.send(parse("", f"copy {name} from stdin"), bind("", ""), describe("P"), execute(), SYNC)
+    expect(kinds(conn.until("G")), "12nG")
+    conn.send(copy_data(b"1\tx\n"), COPY_DONE, SYNC)
+    answer = conn.until("Z")
+    expect((tags(answer), status(answer)), (["COPY 1"], "I"))
+    conn.send(parse("", f"copy {name} from stdin"), bind("", ""), execute(), SYNC)
+    conn.until("G")
+    conn.send(copy_data(b"z\tx\n"), copy_data(b"2\tx\n"), COPY_DONE, SYNC)
+    expect(error(conn.until("Z"))["C"], "22P02")
+    expect(len(rows(conn.query(f"select a from {name}"))), 1)
+
+
+@test
+def copy_in_many_rows():
+    conn, name = table()
+    conn.send(message("Q", cstr(f"copy {name} from stdin")))
+    conn.until("G")
+    for first in range(0, 50000, 1000):
+        conn.send(copy_data(b"".join(b"%d\trow %d\n" % (i, i) for i in range(first, first + 1000))))
+    conn.send(COPY_DONE)
+    expect(tags(conn.until("Z")), ["COPY 50000"])
+    answer = conn.query(f"copy {name} to stdout")
+    expect(sum(1 for kind, _ in answer if kind == "d"), 50000)
+
+
+@test
+def transaction_rolls_back_at_disconnect():
+    conn, name = table()
+    conn.query(f"begin; insert into {name} values (1, 'x')")
+    conn.close()
+    expect(len(rows(Conn().query(f"select a from {name}"))), 0)
+
+
+def subscribed(conn, count):
+    """The next `count` rows of a running SUBSCRIBE, without their epochs."""
+    out = []
+    while len(out) < count:
+        kind, body = conn.read()
+        if kind == "D":
+            out.append(rows([(kind, body)])[0][1:])
+        else:
+            assert kind in "TS", (kind, body)
+    return out
+
+
+@test
+def subscribe_streams_and_cancels():
+    writer, name = table()
+    writer.query(f"insert into {name} values (1, 'old')")
+    conn = Conn()
+    conn.send(message("Q", cstr(f"subscribe {name}")))
+    expect(subscribed(conn, 1), [(b"1", b"1", b"old")])
+    writer.query(f"insert into {name} values (2, 'new')")
+    expect(subscribed(conn, 1), [(b"1", b"2", b"new")])
+    writer.query(f"update {name} set b = 'newer' where a = 2")
+    expect(subscribed(conn, 2), [(b"-1", b"2", b"new"), (b"1", b"2", b"newer")])
+    cancel = raw()
+    cancel.sendall(struct.pack("!iiiI", 16, 80877102, conn.pid, conn.secret))
+    cancel.recv(1)
+    expect(error(conn.until("Z"))["C"], "57014")
+    expect(rows(conn.query("select 1")), [(b"1",)])
+    # a client that vanishes is noticed
+    conn.send(message("Q", cstr(f"subscribe {name} with (snapshot = false)")))
+    time.sleep(0.1)
+    conn.close()
+    writer.query(f"insert into {name} values (3, 'last')")
+
+
+@test
+def subscribe_cursor_and_portal():
+    writer, name = table()
+    writer.query(f"insert into {name} values (1, 'old')")
+    conn = Conn()
+    conn.query("begin; set local fetch_timeout = 100")
+    conn.query(f"declare c cursor for subscribe {name}")
+    expect([row[1:] for row in rows(conn.query("fetch 10 from c"))], [(b"1", b"1", b"old")])
+    expect(rows(conn.query("fetch 10 from c")), [])
+    writer.query(f"delete from {name}")
+    expect([row[1:] for row in rows(conn.query("fetch 10 from c"))], [(b"-1", b"1", b"old")])
+    conn.query("close c; commit")
+    writer.query(f"insert into {name} values (1, 'x'), (2, 'y')")
+    conn.send(parse("", f"subscribe {name}"), bind("", ""), describe("P"), execute("", 1), execute("", 1), SYNC)
+    expect(kinds(conn.until("Z")), "12TDsDsZ")
+
+
+@test
+def copy_subscribe():
+    writer, name = table()
+    writer.query(f"insert into {name} values (1, 'old')")
+    conn = Conn()
+    conn.send(message("Q", cstr(f"copy (subscribe {name} with (progress)) to stdout")))
+    conn.until("H")
+    lines = [conn.until("d")[-1][1].split(b"\t") for _ in range(2)]
+    expect(lines[0][1:], [b"1", b"1", b"old\n"])
+    expect(lines[1][1:], [b"\\N", b"\\N", b"\\N\n"])
+    conn.close()
+
+
 
 def main():
     wanted = sys.argv[2:]
