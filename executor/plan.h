@@ -1,9 +1,9 @@
 /* plan.h: the relational plan: the contract between planner and executor, read-only once made.
  *
- * A tree of nodes in an arena. Every node says the types of its output columns; expressions stand only in CALC, VALUES,
- * PROJECT_SET, SCAN lookups, JOIN residuals and limits: everything else refers to input columns by number. A view runs its plan
- * change by change, a SELECT runs the same plan once over a snapshot. Nothing in it assumes one machine: columns, not
- * pointers, and relations by OID. */
+ * A tree of nodes in an arena. Every node says the types of its output columns; expressions stand only in
+ * CALC, VALUES, PROJECT_SET, SCAN lookups, JOIN residuals and limits: everything else refers to input columns
+ * by number. A view runs its plan change by change, a SELECT runs the same plan once over a snapshot. Nothing
+ * in it assumes one machine: columns, not pointers, and relations by OID. */
 #ifndef MILLRACE_EXECUTOR_PLAN_H
 #define MILLRACE_EXECUTOR_PLAN_H
 
@@ -13,6 +13,7 @@
 struct relation;
 struct aggregate_row;
 struct query_context;
+struct eval_env;
 
 enum plan_kind {
     PLAN_SCAN,        /* rows of a table, stream or materialized view */
@@ -24,47 +25,71 @@ enum plan_kind {
     PLAN_AGGREGATE,   /* group columns, then aggregates; DISTINCT is one without aggregates */
     PLAN_JOIN,        /* equality keys and a residual */
     PLAN_UNION_ALL,   /* children with equal types */
-    PLAN_SET_OP,      /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
-    PLAN_SORT,        /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition */
+    PLAN_SET_OP, /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
+    PLAN_SORT,   /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition */
     PLAN_AT_MOST_ONE, /* 21000 when a partition holds more than one row: scalar subqueries */
     PLAN_OVER,        /* window functions: child columns, then results */
 };
 
-enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI }; /* RIGHT is LEFT with sides swapped */
+enum join_kind {
+    JOIN_INNER,
+    JOIN_LEFT,
+    JOIN_FULL,
+    JOIN_SEMI,
+    JOIN_ANTI
+}; /* RIGHT is LEFT with sides swapped */
 
 struct plan_scan {
     uint32_t relation_oid;
     struct relation *relation; /* bound; the plan's owner holds a reference */
     const char *name;          /* for EXPLAIN */
     uint32_t *columns;         /* relation columns that are output, in order */
-    /* Point lookup: rows whose lookup_columns (relation columns: the whole key, or all columns of an index) equal
-     * these row-less expressions. lookup_count 0: full scan. SELECT only. */
+    /* Point lookup: rows whose lookup_columns (relation columns: the whole key, or all columns of an index)
+     * equal these row-less expressions. lookup_count 0: full scan. SELECT only. */
     uint32_t lookup_count;
     uint32_t *lookup_columns;
     struct expr **lookup_values;
     int32_t lookup_index; /* secondary index number, -1: the primary key */
 };
 
-/* Fills `out` with all rows of a system relation (all its columns, in order). Runs on the statement's thread. */
+/* Fills `out` with all rows of a system relation (all its columns, in order). Runs on the statement's thread.
+ */
 typedef bool (*system_rows_fn)(void *ctx, const struct eval_env *env, struct batch *out, struct error *err);
 
 struct plan_aggregate_call {
     const struct aggregate_row *aggregate;
     struct sql_type type;
     uint32_t args_count;
-    uint32_t *args;      /* input columns */
-    int32_t filter;      /* boolean input column, -1 none */
+    uint32_t *args; /* input columns */
+    int32_t filter; /* boolean input column, -1 none */
     bool is_distinct;
     uint32_t order_count;
     struct sort_key *order; /* input columns; NULL: by the arguments */
-    bool keep_input_order;  /* SELECT only: input comes sorted and no ORDER BY was given; collect in arrival order */
+    bool keep_input_order;  /* SELECT only: input comes sorted and no ORDER BY was given; collect in arrival
+                               order */
 };
 
 enum frame_mode { FRAME_ROWS, FRAME_RANGE, FRAME_GROUPS };
-enum frame_bound { BOUND_UNBOUNDED_PRECEDING, BOUND_PRECEDING, BOUND_CURRENT, BOUND_FOLLOWING, BOUND_UNBOUNDED_FOLLOWING };
+enum frame_bound {
+    BOUND_UNBOUNDED_PRECEDING,
+    BOUND_PRECEDING,
+    BOUND_CURRENT,
+    BOUND_FOLLOWING,
+    BOUND_UNBOUNDED_FOLLOWING
+};
 enum over_kind {
-    OVER_AGGREGATE, OVER_ROW_NUMBER, OVER_RANK, OVER_DENSE_RANK, OVER_PERCENT_RANK, OVER_CUME_DIST, OVER_NTILE,
-    OVER_LAG, OVER_LEAD, OVER_FIRST_VALUE, OVER_LAST_VALUE, OVER_NTH_VALUE,
+    OVER_AGGREGATE,
+    OVER_ROW_NUMBER,
+    OVER_RANK,
+    OVER_DENSE_RANK,
+    OVER_PERCENT_RANK,
+    OVER_CUME_DIST,
+    OVER_NTILE,
+    OVER_LAG,
+    OVER_LEAD,
+    OVER_FIRST_VALUE,
+    OVER_LAST_VALUE,
+    OVER_NTH_VALUE,
 };
 struct plan_over_call {
     enum over_kind kind;
@@ -76,7 +101,7 @@ struct plan_over_call {
     enum frame_mode frame_mode;
     enum frame_bound frame_start, frame_end;
     int32_t frame_start_offset, frame_end_offset; /* input columns holding the offsets, -1 none */
-    uint8_t frame_exclude; /* 0 none, 1 current row, 2 group, 3 ties */
+    uint8_t frame_exclude;                        /* 0 none, 1 current row, 2 group, 3 ties */
 };
 
 struct plan {
@@ -89,10 +114,10 @@ struct plan {
     uint32_t id; /* stable operator number: preorder position, given by plan_finish */
 
     /* Properties, given by plan_finish. */
-    bool append_only;      /* the change stream holds no retraction */
-    uint32_t keys_count;   /* a set of output columns that is unique; has_key false when none is known */
+    bool append_only;    /* the change stream holds no retraction */
+    uint32_t keys_count; /* a set of output columns that is unique; has_key false when none is known */
     uint32_t *keys;
-    bool has_key;          /* keys_count 0 with has_key: at most one row */
+    bool has_key; /* keys_count 0 with has_key: at most one row */
 
     union {
         struct plan_scan scan;
@@ -110,7 +135,8 @@ struct plan {
         } values;
         struct {
             uint32_t calls_count;
-            struct expr **calls; /* EXPR_CALL of FN_SET functions over the child's row, or plain expressions (repeated) */
+            struct expr **calls; /* EXPR_CALL of FN_SET functions over the child's row, or plain expressions
+                                    (repeated) */
             bool ordinality;     /* one more int8 column */
             bool keep_empty;     /* LEFT JOIN LATERAL: a row with NULLs when there are no rows */
         } project_set;
@@ -119,7 +145,7 @@ struct plan {
             struct expr **outputs;  /* columns_count */
         } calc;
         struct {
-            uint32_t time_column;  /* timestamp, timestamptz or date */
+            uint32_t time_column;                 /* timestamp, timestamptz or date */
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
         } window;
         struct {
@@ -132,7 +158,7 @@ struct plan {
             enum join_kind kind; /* output: left columns, right columns; SEMI and ANTI: left columns only */
             uint32_t keys_count; /* 0: cross join */
             uint32_t *left_keys, *right_keys; /* child columns, types equal pairwise */
-            bool *null_safe;     /* IS NOT DISTINCT FROM; NULL: all false */
+            bool *null_safe;                  /* IS NOT DISTINCT FROM; NULL: all false */
             struct expr *residual; /* over left columns then right columns; INNER only once passes have run */
         } join;
         struct {
@@ -164,10 +190,12 @@ struct plan {
 };
 
 /* Builders. Types and counts are filled; names are NULL. */
-struct plan *plan_new(struct arena *arena, enum plan_kind kind, uint32_t columns_count, uint32_t children_count);
+struct plan *plan_new(struct arena *arena, enum plan_kind kind, uint32_t columns_count,
+                      uint32_t children_count);
 /* filter only: outputs are all child columns. */
 struct plan *plan_filter(struct arena *arena, struct plan *child, struct expr *condition);
-struct plan *plan_project(struct arena *arena, struct plan *child, struct expr **outputs, uint32_t outputs_count);
+struct plan *plan_project(struct arena *arena, struct plan *child, struct expr **outputs,
+                          uint32_t outputs_count);
 struct plan *plan_distinct(struct arena *arena, struct plan *child);
 /* Numbers the nodes and fills in the properties, bottom-up. Relations tell append-only and keys. */
 void plan_finish(struct plan *plan, struct arena *arena);

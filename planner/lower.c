@@ -1,0 +1,178 @@
+/* lower.c: what the executor's operators do not do is put together from what they do.
+ *
+ * Only inner joins have a residual. For the others, with J = the inner join with the residual as a filter:
+ *   LEFT   J  UNION ALL  the left rows that do not occur in J, with NULLs
+ *   FULL   the same for both sides
+ *   SEMI   the left rows that occur in J;  ANTI  those that do not
+ * "Occurs" is a null-safe comparison with J's left columns: the key when there is one, else all of them. Rows
+ * keep their weights because the left side itself passes the semi or anti join. */
+#include "planner/join_keys.h"
+
+static struct plan *lower_plan(struct planner_context *ctx, struct plan *plan);
+
+/* Columns of the side that tell its rows apart. */
+static uint32_t *identity_columns(struct planner_context *ctx, struct plan *side, uint32_t *count)
+{
+    plan_finish(side, ctx->arena);
+    *count = side->has_key ? side->keys_count : side->columns_count;
+    uint32_t *list = ARENA_ARRAY(ctx->arena, uint32_t, *count);
+    for (uint32_t i = 0; i < *count; i++)
+        list[i] = side->has_key ? side->keys[i] : i;
+    return list;
+}
+
+/* SEMI or ANTI join of a side with its columns in J. first: where they begin there. */
+static struct plan *occurring(struct planner_context *ctx, enum join_kind kind, struct plan *side,
+                              struct plan *matches, uint32_t first)
+{
+    uint32_t count;
+    uint32_t *columns = identity_columns(ctx, side, &count);
+    uint32_t *picked = ARENA_ARRAY(ctx->arena, uint32_t, count);
+    for (uint32_t i = 0; i < count; i++)
+        picked[i] = first + columns[i];
+    struct plan *right = plan_pick(ctx->arena, matches, picked, count);
+    struct plan *join = plan_join(ctx->arena, kind, side, right);
+    for (uint32_t i = 0; i < count; i++)
+        plan_join_key(ctx->arena, join, columns[i], i, true);
+    return join;
+}
+
+/* J: a fresh copy each time it is called. */
+static struct plan *matches(struct planner_context *ctx, const struct plan *join)
+{
+    struct plan *left = plan_clone(ctx->arena, join->children[0]),
+                *right = plan_clone(ctx->arena, join->children[1]);
+    struct plan *inner = plan_join(ctx->arena, JOIN_INNER, left, right);
+    inner->join.keys_count = join->join.keys_count;
+    inner->join.left_keys = join->join.left_keys;
+    inner->join.right_keys = join->join.right_keys;
+    inner->join.null_safe = join->join.null_safe;
+    return plan_filter(ctx->arena, inner, join->join.residual);
+}
+
+/* The rows of one side, NULLs in the place of the other's columns. */
+static struct plan *padded(struct planner_context *ctx, const struct plan *join, struct plan *rows,
+                           bool is_left)
+{
+    uint32_t l = join->children[0]->columns_count;
+    struct expr **outputs = ARENA_ARRAY(ctx->arena, struct expr *, join->columns_count);
+    for (uint32_t i = 0; i < join->columns_count; i++) {
+        bool own = (i < l) == is_left;
+        outputs[i] = own ? expr_column(ctx->arena, is_left ? i : i - l, join->types[i])
+                         : bound_null(ctx->arena, join->types[i]);
+    }
+    return plan_project(ctx->arena, rows, outputs, join->columns_count);
+}
+
+static struct plan *lower_join(struct planner_context *ctx, struct plan *plan)
+{
+    struct plan *join = join_take_keys(ctx, plan);
+    if (join->kind != PLAN_JOIN) {
+        join->children[0] = lower_plan(ctx, join->children[0]);
+        return join;
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        join->children[i] = lower_plan(ctx, join->children[i]);
+    enum join_kind kind = join->join.kind;
+    if (join->join.residual == NULL || kind == JOIN_INNER)
+        return join;
+    uint32_t l = join->children[0]->columns_count;
+    if (kind == JOIN_SEMI || kind == JOIN_ANTI)
+        return occurring(ctx, kind, plan_clone(ctx->arena, join->children[0]), matches(ctx, join), 0);
+    struct plan *all = plan_new(ctx->arena, PLAN_UNION_ALL, join->columns_count, kind == JOIN_FULL ? 3 : 2);
+    memcpy(all->types, join->types, sizeof(*all->types) * join->columns_count);
+    all->children[0] = matches(ctx, join);
+    all->children[1] = padded(
+        ctx, join,
+        occurring(ctx, JOIN_ANTI, plan_clone(ctx->arena, join->children[0]), matches(ctx, join), 0), true);
+    if (kind == JOIN_FULL)
+        all->children[2] = padded(
+            ctx, join,
+            occurring(ctx, JOIN_ANTI, plan_clone(ctx->arena, join->children[1]), matches(ctx, join), l),
+            false);
+    return all;
+}
+
+static struct plan *lower_plan(struct planner_context *ctx, struct plan *plan)
+{
+    if (plan->kind == PLAN_JOIN)
+        return lower_join(ctx, plan);
+    for (uint32_t i = 0; i < plan->children_count; i++)
+        plan->children[i] = lower_plan(ctx, plan->children[i]);
+    bool cuts = plan->kind == PLAN_SORT &&
+                (plan->sort.limit != NULL || plan->sort.offset != NULL || plan->sort.distinct_on);
+    if (plan->kind == PLAN_SORT && ctx->for_view && !cuts)
+        return plan->children[0]; /* contents of a view have no order */
+    return plan;
+}
+
+bool pass_lower(struct planner_context *ctx, struct plan **plan, struct error *err)
+{
+    *plan = lower_plan(ctx, *plan);
+    (void)err;
+    return true;
+}
+
+/* ---- what views cannot keep up to date ---- */
+
+struct check {
+    struct planner_context *ctx;
+    struct error *err;
+    bool failed;
+};
+
+static void check_expr(void *check_, const struct expr *expr, uint32_t level)
+{
+    struct check *check = check_;
+    if (check->failed || expr->function == NULL)
+        return;
+    const struct function_row *function = expr->function;
+    bool refused =
+        (function->flags & FN_VOLATILE) || ((function->flags & FN_STABLE) && !(function->flags & FN_VIEW_OK));
+    if (!refused)
+        return;
+    check->failed = true;
+    error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED, "%s%s is not supported in a materialized view",
+              function->name, function->flags & FN_OPERATOR ? "" : "()");
+    error_hint(check->err,
+               function->flags & FN_VOLATILE
+                   ? "Its value differs from call to call, so a row could not be taken back later."
+                   : "Its value changes without any change of the data; compute it when the view is read.");
+    (void)level;
+}
+
+static void check_node(void *check_, struct plan *plan)
+{
+    struct check *check = check_;
+    if (check->failed)
+        return;
+    const struct expr *counts[2] = {NULL, NULL};
+    if (plan->kind == PLAN_SORT) {
+        counts[0] = plan->sort.limit;
+        counts[1] = plan->sort.offset;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (counts[i] == NULL || expr_is_immutable(counts[i]))
+            continue;
+        check->failed = true;
+        error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED, "%s in a materialized view must be constant",
+                  i == 0 ? "LIMIT" : "OFFSET");
+        return;
+    }
+    if (plan->kind == PLAN_SYSTEM) {
+        check->failed = true;
+        error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "system relation \"%s\" cannot be used in a materialized view", plan->system.name);
+    }
+}
+
+bool pass_check_view(struct planner_context *ctx, struct plan **plan, struct error *err)
+{
+    if (!ctx->for_view)
+        return true;
+    struct check check = {ctx, err, false};
+    bound_visit_plan(*plan, check_expr, &check, 0);
+    if (!check.failed)
+        plan_walk(*plan, check_node, &check);
+    return !check.failed;
+}
