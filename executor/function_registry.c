@@ -165,10 +165,13 @@ static bool is_linked(const void *symbol)
 static void registry_fill(void)
 {
     arena_init(&registry.arena, NULL);
+#define FUNCTION_TABLE_ADD(name) add_table(name, name##_count);
+    FUNCTION_TABLES(FUNCTION_TABLE_ADD)
+#undef FUNCTION_TABLE_ADD
 #define FUNCTION_TABLE_ADD(name)                                                                             \
     if (is_linked(name) && is_linked(&name##_count))                                                         \
         add_table(name, name##_count);
-    FUNCTION_TABLES(FUNCTION_TABLE_ADD)
+    FUNCTION_TABLES_OPTIONAL(FUNCTION_TABLE_ADD)
 #undef FUNCTION_TABLE_ADD
 }
 

@@ -1,8 +1,8 @@
 /* tables.h: every table of function rows below the planner, one line each.
  *
- * The declarations are weak, so a program that links without one of the files simply has no such functions. A
- * table of its own file ends in `const struct function_row fn_x_rows[]` and `const size_t fn_x_rows_count`.
- */
+ * A file with functions ends in `const struct function_row fn_x_rows[]` and `const size_t fn_x_rows_count`.
+ * The tables of FUNCTION_TABLES_OPTIONAL are weak: a program that links without one of them simply has no
+ * such functions (a static library is then linked whole, because a weak name alone brings no file in). */
 #ifndef MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
 #define MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
 
@@ -20,18 +20,26 @@
     TABLE(cast_text_rows)                                                                                    \
     TABLE(fn_datetime_rows)                                                                                  \
     TABLE(fn_extract_rows)                                                                                   \
-    TABLE(fn_time_format_rows)                                                                               \
     TABLE(fn_math_rows)                                                                                      \
     TABLE(fn_arith_rows)                                                                                     \
+    TABLE(cast_number_rows)
+
+#define FUNCTION_TABLES_OPTIONAL(TABLE)                                                                      \
+    TABLE(fn_time_format_rows)                                                                               \
     TABLE(fn_number_format_rows)                                                                             \
-    TABLE(cast_number_rows)                                                                                  \
     TABLE(fn_array_rows)                                                                                     \
     TABLE(fn_json_rows)
 
 #define FUNCTION_TABLE_DECLARE(name)                                                                         \
-    extern const struct function_row name[] __attribute__((weak));                                           \
-    extern const size_t name##_count __attribute__((weak));
+    extern const struct function_row name[];                                                                 \
+    extern const size_t name##_count;
 FUNCTION_TABLES(FUNCTION_TABLE_DECLARE)
 #undef FUNCTION_TABLE_DECLARE
+
+#define FUNCTION_TABLE_DECLARE_WEAK(name)                                                                    \
+    extern const struct function_row name[] __attribute__((weak));                                           \
+    extern const size_t name##_count __attribute__((weak));
+FUNCTION_TABLES_OPTIONAL(FUNCTION_TABLE_DECLARE_WEAK)
+#undef FUNCTION_TABLE_DECLARE_WEAK
 
 #endif
