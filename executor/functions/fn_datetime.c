@@ -505,9 +505,6 @@ TRY_KERNEL2(local_at_interval, struct interval, int64_t, int64_t, shift_by_inter
 
 static bool trunc_instant(struct zone *zone, enum time_unit unit, int64_t x, int64_t *out, struct error *err)
 {
-    *out = x;
-    if (timestamp_infinite(x))
-        return true;
     int64_t shift = zone_offset_at(zone, x) * US_PER_SECOND, local;
     if (!timestamp_trunc_unit(unit, x + shift, &local, err))
         return false;
@@ -568,8 +565,11 @@ static void trunc_timestamp_kernel(struct fn_call *call, const struct column *ar
         out[i] = 0;
         if (column_is_null(result, i))
             continue;
-        if (!row_unit(&args[0], i, "timestamp without time zone", &unit, &known, &err) ||
-            !timestamp_trunc_unit(unit, COLUMN_I64(&args[1])[COLUMN_AT(&args[1], i)], &out[i], &err))
+        int64_t x = COLUMN_I64(&args[1])[COLUMN_AT(&args[1], i)];
+        if (timestamp_infinite(x)) /* whatever the unit */
+            out[i] = x;
+        else if (!row_unit(&args[0], i, "timestamp without time zone", &unit, &known, &err) ||
+                 !timestamp_trunc_unit(unit, x, &out[i], &err))
             fn_error_from(call, i, &err);
     }
 }
@@ -586,13 +586,18 @@ static void trunc_timestamptz_kernel(struct fn_call *call, const struct column *
         out[i] = 0;
         if (column_is_null(result, i))
             continue;
+        int64_t x = COLUMN_I64(&args[1])[COLUMN_AT(&args[1], i)];
+        if (timestamp_infinite(x)) { /* whatever the unit and the zone */
+            out[i] = x;
+            continue;
+        }
         if (call->args_count == 3 && (zone == NULL || !args[2].is_constant)) {
             struct text_arg name = text_at(&args[2], i);
             zone = zone_or_error(name.bytes, name.len, &err);
             ok = zone != NULL;
         }
         if (!ok || !row_unit(&args[0], i, "timestamp with time zone", &unit, &known, &err) ||
-            !trunc_instant(zone, unit, COLUMN_I64(&args[1])[COLUMN_AT(&args[1], i)], &out[i], &err))
+            !trunc_instant(zone, unit, x, &out[i], &err))
             fn_error_from(call, i, &err);
     }
 }
@@ -657,17 +662,16 @@ static void date_bin_kernel(struct fn_call *call, const struct column *args, str
 /* Years below zero are BC; there is no year zero. */
 static bool check_date(int32_t year, int32_t month, int32_t day, struct civil_time *out, struct error *err)
 {
-    bool is_bc = year < 0;
-    out->year = is_bc ? year + 1 : year;
+    out->year = year < 0 && year > INT32_MIN ? year + 1 : year;
     out->month = month;
     out->day = day;
     if (year == 0 || year == INT32_MIN || month < 1 || month > 12 || day < 1 || day > 31 ||
         day > days_of_month(out->year, month))
         return error_set(err, ERRCODE_DATETIME_FIELD_OVERFLOW, "date field value out of range: %d-%02d-%02d",
-                         year, month, day);
-    if (!civil_date_valid(out->year, month) || !date_valid(days_from_civil(out->year, month, day)))
-        return error_set(err, ERRCODE_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d", year, month,
-                         day);
+                         out->year, month, day);
+    if (!civil_date_valid(out->year, month))
+        return error_set(err, ERRCODE_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d", out->year,
+                         month, day);
     return true;
 }
 
@@ -707,9 +711,14 @@ static void make_date_kernel(struct fn_call *call, const struct column *args, st
         out[i] = 0;
         if (column_is_null(result, i))
             continue;
-        if (check_date(i32_at(&args[0], i), i32_at(&args[1], i), i32_at(&args[2], i), &civil, &err))
+        bool ok = check_date(i32_at(&args[0], i), i32_at(&args[1], i), i32_at(&args[2], i), &civil, &err);
+        if (ok) {
             out[i] = days_from_civil(civil.year, civil.month, civil.day);
-        else
+            ok = date_valid(out[i]) ||
+                 error_set(&err, ERRCODE_DATETIME_FIELD_OVERFLOW, "date out of range: %d-%02d-%02d",
+                           civil.year, civil.month, civil.day);
+        }
+        if (!ok)
             fn_error_from(call, i, &err);
     }
 }
