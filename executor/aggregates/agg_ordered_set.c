@@ -106,8 +106,8 @@ static bool list_next(struct agg_values *values, struct datum *args, int64_t *co
     return true;
 }
 
-static bool percentile_array(struct agg_call *call, struct agg_values *values, const struct datum *first,
-                             bool is_continuous, struct datum *result)
+static bool percentile_array(struct agg_call *call, struct agg_values *values, bool is_continuous,
+                             struct datum *result)
 {
     struct value_list list = {0};
     uint32_t cap = 0, counts_cap = 0, counts_count = 0;
@@ -149,7 +149,7 @@ static bool percentile_collect(struct agg_call *call, struct agg_values *values,
         return true;
     struct datum args[1 + CALL_ARGS_MAX];
     if (type_is_array(call->arg_types[0].oid))
-        return percentile_array(call, values, args, is_continuous, result);
+        return percentile_array(call, values, is_continuous, result);
     /* Every row carries the fraction: look at the last one, then walk from the start. */
     if (!values->last(values, args))
         return true;

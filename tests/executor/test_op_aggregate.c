@@ -171,6 +171,24 @@ TEST(percentiles_and_mode)
     harness_close(&h);
 }
 
+TEST(percentile_arrays)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = aggregate_plan(&h, "float8[] text[]", "float8[] float8 text", 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct plan_aggregate_call *call = add_call(&h, plan, i == 0 ? "percentile_cont" : "percentile_disc",
+                                                    i == 0 ? "float8[],float8" : "float8[],anyelement", 0);
+        call->order = ARENA_NEW(&h.arena, struct sort_key);
+        call->order[0] = (struct sort_key){.column = 1 + i};
+        call->order_count = 1;
+    }
+    harness_open(&h, &op_aggregate_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ {1,0,NULL,0.5} 1 a\n+ {1,0,NULL,0.5} 2 bb\n"),
+                "+ {2,1,NULL,1.5} {bb,a,NULL,a}\n");
+    harness_close(&h);
+}
+
 TEST(input_order_is_kept_when_asked)
 {
     struct harness h;
@@ -283,6 +301,38 @@ static void naive(const struct harness_bag *bag, struct strbuf *out)
         strbuf_addf(out, "%s\n", lines[i]);
 }
 
+/* More groups than a chunk of finish holds, appearing and going in one tick each. */
+TEST(many_groups)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = aggregate_plan(&h, "int4 int8 int4", "int4 int4", 1);
+    add_call(&h, plan, "count", "", -1);
+    add_call(&h, plan, "max", "int4", 1);
+    harness_open(&h, &op_aggregate_class, plan);
+    struct error err;
+    for (int step = 0; step < 4; step++) {
+        for (int32_t at = 0; at < 6000; at += 1500) {
+            struct batch *rows = batch_create(&h.text_arena, plan->children[0]->types, 2, 1500);
+            for (int32_t i = at; i < at + 1500; i++) {
+                struct datum row[2] = {datum_i32(i % 5000), datum_i32(step % 2)};
+                batch_append_datums(rows, row, step < 2 ? 1 : -1);
+            }
+            EXPECT(harness_push_batch(&h, 0, rows, &err));
+        }
+        harness_finish(&h);
+        const struct batch *all = batch_consolidate(h.total, &h.text_arena);
+        EXPECT_INT(all->rows, step < 3 ? 5000 : 0);
+        for (uint32_t i = 0; i < all->rows; i++) {
+            int32_t group = ((const int32_t *)all->columns[0].data)[i];
+            int64_t copies = (group < 1000 ? 2 : 1) * (step == 1 ? 2 : 1);
+            EXPECT_INT(((const int64_t *)all->columns[1].data)[i], copies);
+            EXPECT_INT(((const int32_t *)all->columns[2].data)[i], step == 0 ? 0 : 1);
+        }
+    }
+    harness_close(&h);
+}
+
 static void property(uint32_t seed, uint32_t ticks, uint32_t changes)
 {
     static struct harness_bag bag;
@@ -332,9 +382,11 @@ int main(void)
     RUN(distinct_and_filter);
     RUN(ordered_aggregates);
     RUN(percentiles_and_mode);
+    RUN(percentile_arrays);
     RUN(input_order_is_kept_when_asked);
     RUN(spelling_of_a_group);
     RUN(json);
+    RUN(many_groups);
     RUN(random_changes);
     return test_result();
 }

@@ -161,6 +161,47 @@ static void property(enum join_kind kind, uint32_t keys_count, uint32_t seed, ui
     strbuf_release(&expected);
 }
 
+/* More keys and more rows of one key than a batch holds. */
+TEST(large_ticks)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    harness_open(&h, &op_join_class, join_plan(&h, JOIN_FULL, 1));
+    struct sql_type types[2] = {{OID_INT4, -1}, {OID_INT4, -1}};
+    struct batch *rows = batch_create(&h.arena, types, 2, 16), *hot = batch_create(&h.arena, types, 2, 16);
+    for (int32_t i = 0; i < 5000; i++) {
+        struct datum row[2] = {datum_i32(i), datum_i32(0)}, same[2] = {datum_i32(7), datum_i32(i + 1)};
+        batch_append_datums(rows, row, 1);
+        batch_append_datums(hot, same, 1);
+    }
+    struct error err;
+    const struct {
+        uint32_t port;
+        const struct batch *rows;
+        int sign;
+        long expected; /* rows shown after it */
+    } steps[] = {
+        {0, rows, 1, 5000},  {1, rows, 1, 5000}, {1, hot, 1, 10000}, {1, rows, -1, 9999},
+        {0, rows, -1, 5000}, {0, rows, 1, 9999}, {1, hot, -1, 5000}, {0, rows, -1, 0},
+    };
+    harness_finish(&h); /* the initial tick */
+    for (uint32_t s = 0; s < ARRAY_COUNT(steps); s++) {
+        for (uint32_t at = 0; at < 5000; at += 2000) {
+            struct batch *piece = batch_create(&h.text_arena, types, 2, 2000);
+            batch_append_range(piece, steps[s].rows, at, at + 2000 < 5000 ? 2000 : 5000 - at, steps[s].sign);
+            EXPECT(harness_push_batch(&h, steps[s].port, piece, &err));
+        }
+        harness_finish(&h);
+        const struct batch *all = batch_consolidate(h.total, &h.text_arena);
+        long shown = 0;
+        for (uint32_t i = 0; i < all->rows; i++)
+            shown += (long)batch_weight(all, i);
+        EXPECT_INT(shown, steps[s].expected);
+    }
+    EXPECT_TEXT(harness_contents(&h), "");
+    harness_close(&h);
+}
+
 TEST(random_changes)
 {
     for (uint32_t kind = JOIN_INNER; kind <= JOIN_ANTI; kind++) {
@@ -177,6 +218,7 @@ int main(void)
     RUN(left_keeps_multiplicities);
     RUN(full_after_the_other_side_went);
     RUN(null_safe_keys_match);
+    RUN(large_ticks);
     RUN(random_changes);
     return test_result();
 }
