@@ -165,10 +165,20 @@ struct name_check {
     struct table_builder *b;
 };
 
+/* Is there a relation of this name, other than what the table replaces? */
+static bool exists(const struct table_builder *b, const char *name)
+{
+    const struct catalog_object *replaces = b->out->replaces;
+    for (uint32_t i = 0; replaces != NULL && i < replaces->constraints_count; i++)
+        if (strcmp(replaces->constraints[i].name, name) == 0)
+            return false;
+    return ddl_name_taken(b->ctx->catalog, b->object->schema_oid, name);
+}
+
 static bool relation_name_taken(void *ctx, const char *name)
 {
     struct table_builder *b = ((struct name_check *)ctx)->b;
-    if (strcmp(name, b->object->name) == 0 || ddl_name_taken(b->ctx->catalog, b->object->schema_oid, name))
+    if (strcmp(name, b->object->name) == 0 || exists(b, name))
         return true;
     for (uint32_t i = 0; i < b->object->constraints_count; i++)
         if (b->object->constraints[i].name != NULL && strcmp(b->object->constraints[i].name, name) == 0)
@@ -517,8 +527,7 @@ static bool bind_constraints(struct table_builder *b, struct error *err)
                                  "constraint \"%s\" for relation \"%s\" already exists", constraint->name,
                                  object->name);
         if (constraint->name != NULL && constraint->kind != CONSTRAINT_CHECK &&
-            (ddl_name_taken(b->ctx->catalog, object->schema_oid, constraint->name) ||
-             strcmp(constraint->name, object->name) == 0))
+            (exists(b, constraint->name) || strcmp(constraint->name, object->name) == 0))
             return error_set(err, ERRCODE_DUPLICATE_TABLE, "relation \"%s\" already exists",
                              constraint->name);
         if (constraint->kind == CONSTRAINT_PRIMARY_KEY && constraint->name == NULL) {
@@ -681,7 +690,7 @@ static bool build_table(struct table_builder *b, const struct statement *stateme
 bool ddl_bind_table(struct planner_context *ctx, const struct statement *statement, uint32_t oid, bool stored,
                     struct ddl_table *out, struct error *err)
 {
-    *out = (struct ddl_table){.object = catalog_object_create()};
+    *out = (struct ddl_table){.replaces = out->replaces, .object = catalog_object_create()};
     struct table_builder b = {
         .ctx = ctx, .object = out->object, .arena = &out->object->arena, .out = out, .stored = stored};
     if (!build_table(&b, statement, err)) {

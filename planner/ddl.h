@@ -20,6 +20,8 @@ struct ddl_sequence {
 };
 
 struct ddl_table {
+    const struct catalog_object
+        *replaces;                 /* set by the caller: its names count as free (ALTER TABLE); NULL: none */
     struct catalog_object *object; /* one reference, the caller's */
     uint32_t sequences_count, sequences_cap;
     struct ddl_sequence *sequences;

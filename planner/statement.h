@@ -60,6 +60,7 @@ struct statement {
     enum statement_emit emit; /* of CREATE MATERIALIZED VIEW */
     struct watermark_clause *watermark;
     struct subscribe_clause *subscribe;
+    bool explains_view;     /* EXPLAIN MATERIALIZED VIEW v: parsed as EXPLAIN TABLE v */
     const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, CREATE TABLE AS: the query's text; else NULL */
     int32_t query_location; /* its first byte in sql */
 };

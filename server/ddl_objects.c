@@ -4,7 +4,6 @@
 
 #include "planner/ddl.h"
 #include "planner/statement.h"
-#include "server/sequence.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 
@@ -57,16 +56,8 @@ bool ddl_make_relation(struct server *server, struct catalog_object *object, str
             return false;
         index->index_number = (int32_t)number;
     }
-    if (object->kind == CATALOG_SEQUENCE)
-        sequence_attach(server, object);
     return true;
 }
-
-struct path_split {
-    struct arena *arena;
-    const char **names;
-    uint32_t count, cap;
-};
 
 void ddl_recorded_env(struct arena *arena, struct catalog *catalog, const struct catalog_object *object,
                       const struct eval_env *base, struct eval_env *env, struct session_info *info)

@@ -52,8 +52,8 @@ static struct catalog_object *new_sequence(struct ddl_job *job, uint32_t schema_
     return object;
 }
 
-static bool make_sequences(struct ddl_job *job, const struct ddl_table *table, struct ddl_batch *batch,
-                           struct error *err)
+bool ddl_make_sequences(struct ddl_job *job, const struct ddl_table *table, struct ddl_batch *batch,
+                        struct error *err)
 {
     for (uint32_t i = 0; i < table->sequences_count; i++) {
         const struct ddl_sequence *wanted = &table->sequences[i];
@@ -71,6 +71,7 @@ static bool make_sequences(struct ddl_job *job, const struct ddl_table *table, s
         }
         if (!ddl_make_relation(job->server, object, batch, err))
             return false;
+        sequence_attach(job->server, object);
     }
     return true;
 }
@@ -110,7 +111,7 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
     }
     catalog_object_retain(object);
     struct ddl_batch batch = new_batch(job);
-    ok = ddl_make_relation(server, object, &batch, err) && make_sequences(job, &table, &batch, err);
+    ok = ddl_make_relation(server, object, &batch, err) && ddl_make_sequences(job, &table, &batch, err);
     ok = publish(job, &batch, ok, err) && start_source(job, object, err);
     catalog_object_release(object);
     return ok;
@@ -619,7 +620,10 @@ static bool create_sequence(struct ddl_job *job, const PgQuery__CreateSeqStmt *n
         return ok;
     }
     struct ddl_batch batch = new_batch(job);
-    return publish(job, &batch, ddl_make_relation(server, object, &batch, err), err);
+    ok = ddl_make_relation(server, object, &batch, err);
+    if (ok)
+        sequence_attach(server, object);
+    return publish(job, &batch, ok, err);
 }
 
 static bool alter_sequence(struct ddl_job *job, const PgQuery__AlterSeqStmt *node, struct error *err)

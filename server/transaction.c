@@ -252,22 +252,19 @@ static bool commit_changes(struct session *session, uint64_t *epoch, struct erro
     struct engine_txn request = {.snapshot = txn->snapshot, .changes = changes};
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         struct txn_table *table = &txn->tables[i];
-        const uint32_t *key;
         if (table->changes->rows == 0)
             continue;
         if (table->has_deletes)
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_MODIFY, COMMIT_LOCK_WAIT_MS);
-        else if (relation_key(table->relation, &key) > 0)
+        else if (!relation_is_append_only(table->relation))
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_INSERT, COMMIT_LOCK_WAIT_MS);
         changes[request.changes_count++] = (struct txn_change){table->relation, table->changes};
     }
     *epoch = 0;
     if (request.changes_count == 0)
         return true;
-    if (!txn->is_implicit) {
-        request.reads_count = txn->reads_count;
-        request.reads = txn->reads;
-    }
+    request.reads_count = txn->reads_count;
+    request.reads = txn->reads;
     if (!engine_commit(session->server->engine, &request, epoch, err))
         return false;
     session->last_epoch = *epoch;

@@ -1,0 +1,374 @@
+/* recover.c: see recover.h. Objects are bound again from their stored SQL, under the settings recorded with
+ * them. What rows depend on comes first, in OID order; views follow in rounds, since a replaced view may read
+ * newer ones. */
+#include "server/recover.h"
+
+#include "planner/ddl.h"
+#include "planner/statement.h"
+#include "server/ddl_objects.h"
+#include "server/sequence.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/disk/catalog_store.h"
+#include "storage/disk/tick_log.h"
+
+#include <string.h>
+
+struct stored {
+    struct catalog_record record;
+    bool done;
+};
+
+struct recovery {
+    struct server *server;
+    struct arena arena;
+    struct stored *items;
+    uint32_t count, cap;
+    struct eval_env env;
+    struct session_info info;
+    uint64_t ticks;
+};
+
+static bool collect(void *ctx, const struct catalog_record *record, struct error *err)
+{
+    struct recovery *recovery = ctx;
+    struct arena *arena = &recovery->arena;
+    struct stored stored = {.record = *record};
+    stored.record.name = arena_strdup(arena, record->name);
+    stored.record.kind = arena_strdup(arena, record->kind);
+    stored.record.sql = arena_strdup(arena, record->sql != NULL ? record->sql : "");
+    stored.record.settings = record->settings != NULL ? arena_strdup(arena, record->settings) : NULL;
+    ARENA_PUSH(arena, recovery->items, recovery->count, recovery->cap, stored);
+    catalog_reserve_oid(recovery->server->catalog, record->oid);
+    return true;
+}
+
+static bool is_kind(const struct stored *stored, const char *kind)
+{
+    return strcmp(stored->record.kind, kind) == 0;
+}
+
+static bool damaged(const struct stored *stored, const struct error *why, struct error *err)
+{
+    struct error copy = *why;
+    error_set(err, copy.code, "%s \"%s\" cannot be restored: %s", stored->record.kind, stored->record.name,
+              copy.message);
+    if (copy.detail[0] != '\0')
+        error_detail(err, "%s", copy.detail);
+    return error_hint(err, "Its stored definition is: %.300s", stored->record.sql);
+}
+
+static bool publish(struct recovery *recovery, struct ddl_batch *batch, struct error *err)
+{
+    struct catalog *catalog = recovery->server->catalog;
+    bool ok = true;
+    catalog_write_lock(catalog);
+    for (uint32_t i = 0; i < batch->count && ok; i++)
+        ok = catalog_add(catalog, batch->objects[i], err);
+    catalog_unlock(catalog);
+    return ok;
+}
+
+/* ---- tables, streams, sequences ---- */
+
+static bool restore_table(struct recovery *recovery, const struct stored *stored, struct error *err)
+{
+    struct server *server = recovery->server;
+    struct statement statement;
+    struct planner_context ctx;
+    struct ddl_table table = {0};
+    if (!statement_parse(&recovery->arena, stored->record.sql, &statement, err))
+        return false;
+    if (statement.node == NULL || statement.node->node_case != PG_QUERY__NODE__NODE_CREATE_STMT)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "it is not a CREATE TABLE statement");
+    catalog_read_lock(server->catalog);
+    planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
+    ctx.sql = stored->record.sql;
+    bool ok = ddl_bind_table(&ctx, &statement, stored->record.oid, true, &table, err);
+    catalog_unlock(server->catalog);
+    if (!ok)
+        return false;
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    return ddl_settings_apply(table.object, stored->record.settings, err) &&
+           ddl_make_relation(server, table.object, &batch, err) && publish(recovery, &batch, err);
+}
+
+static bool restore_sequence(struct recovery *recovery, const struct stored *stored, struct error *err)
+{
+    struct server *server = recovery->server;
+    struct statement statement;
+    struct planner_context ctx;
+    if (!statement_parse(&recovery->arena, stored->record.sql, &statement, err))
+        return false;
+    if (statement.node == NULL || statement.node->node_case != PG_QUERY__NODE__NODE_CREATE_SEQ_STMT)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "it is not a CREATE SEQUENCE statement");
+    const PgQuery__CreateSeqStmt *node = statement.node->create_seq_stmt;
+    struct catalog_object *object = catalog_object_create();
+    object->kind = CATALOG_SEQUENCE;
+    object->oid = stored->record.oid;
+    object->schema_oid = stored->record.schema_oid;
+    object->name = arena_strdup(&object->arena, stored->record.name);
+    object->sql = arena_strdup(&object->arena, stored->record.sql);
+    sequence_set_columns(object);
+    catalog_read_lock(server->catalog);
+    planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
+    bool ok = ddl_sequence_options(&ctx, node->n_options, node->options, OID_INT8, object, err);
+    catalog_unlock(server->catalog);
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    return ok && ddl_settings_apply(object, stored->record.settings, err) &&
+           ddl_make_relation(server, object, &batch, err) && publish(recovery, &batch, err);
+}
+
+/* ---- the log ---- */
+
+static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                        const struct tick_log_raw *entries, uint32_t count, struct error *err)
+{
+    struct recovery *recovery = ctx;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct txn_change *changes = ARENA_ARRAY(&arena, struct txn_change, count);
+    uint32_t changes_count = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < count && ok; i++) {
+        const struct catalog_object *object =
+            catalog_find_oid(recovery->server->catalog, entries[i].relation_oid);
+        if (object == NULL || object->relation == NULL)
+            continue; /* dropped since */
+        const struct sql_type *types;
+        uint32_t columns_count = relation_columns(object->relation, &types);
+        struct batch *rows = batch_create(&arena, types, columns_count, 16);
+        ok = tick_log_decode(&entries[i], rows, err);
+        if (!ok)
+            error_detail(err, "Tick %llu of log.db, relation \"%s\".", (unsigned long long)epoch,
+                         object->name);
+        else
+            changes[changes_count++] = (struct txn_change){object->relation, rows};
+    }
+    ok = ok && engine_replay(recovery->server->engine, epoch, clock_us, changes, changes_count, err);
+    arena_release(&arena);
+    recovery->ticks++;
+    return ok;
+}
+
+/* ---- views and indexes ---- */
+
+static struct catalog_object *view_object(const struct stored *stored, enum catalog_kind kind,
+                                          const struct statement *statement, size_t names_count,
+                                          PgQuery__Node **names)
+{
+    struct catalog_object *object = catalog_object_create();
+    object->kind = kind;
+    object->oid = stored->record.oid;
+    object->schema_oid = stored->record.schema_oid;
+    object->name = arena_strdup(&object->arena, stored->record.name);
+    object->sql = arena_strdup(&object->arena, stored->record.sql);
+    object->query_sql = arena_strdup(&object->arena, statement->query_sql);
+    object->columns_count = (uint32_t)names_count;
+    object->columns = ARENA_ARRAY(&object->arena, struct catalog_column, names_count);
+    for (size_t i = 0; i < names_count; i++)
+        object->columns[i].name = arena_strdup(&object->arena, names[i]->string->sval);
+    return object;
+}
+
+static bool restore_view(struct recovery *recovery, const struct stored *stored, struct error *err)
+{
+    struct server *server = recovery->server;
+    struct statement statement;
+    struct planner_context ctx;
+    struct eval_env env;
+    struct session_info info;
+    struct plan *plan;
+    if (!statement_parse(&recovery->arena, stored->record.sql, &statement, err))
+        return false;
+    if (statement.node == NULL || statement.query_sql == NULL)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "it is not a CREATE VIEW statement");
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    if (statement.node->node_case == PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT) {
+        const PgQuery__IntoClause *into = statement.node->create_table_as_stmt->into;
+        struct catalog_object *object =
+            view_object(stored, CATALOG_MATERIALIZED_VIEW, &statement, into->n_col_names, into->col_names);
+        catalog_read_lock(server->catalog);
+        planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
+        bool ok = ddl_options(&ctx, into->n_options, into->options, NULL, &object->arena, &object->options,
+                              &object->options_count, err);
+        catalog_unlock(server->catalog);
+        ok = ok && ddl_settings_apply(object, stored->record.settings, err);
+        if (!ok) {
+            catalog_object_release(object);
+            return false;
+        }
+        if (ddl_make_view(server, object, &recovery->env, NULL, &batch, err) &&
+            publish(recovery, &batch, err))
+            return true;
+        ddl_batch_undo(server, &batch);
+        return false;
+    }
+    const PgQuery__ViewStmt *node = statement.node->view_stmt;
+    struct catalog_object *object =
+        view_object(stored, CATALOG_VIEW, &statement, node->n_aliases, node->aliases);
+    bool ok = ddl_settings_apply(object, stored->record.settings, err);
+    catalog_read_lock(server->catalog);
+    if (ok) {
+        ddl_recorded_env(&recovery->arena, server->catalog, object, &recovery->env, &env, &info);
+        planner_init(&ctx, &recovery->arena, server->catalog, &env);
+        ctx.sql = stored->record.sql;
+        ok = planner_select(&ctx, node->query->select_stmt, &plan, err);
+    }
+    catalog_unlock(server->catalog);
+    if (ok && plan->columns_count != object->columns_count)
+        ok = error_set(err, ERRCODE_DATA_CORRUPTED, "its query has %u columns, not %u", plan->columns_count,
+                       object->columns_count);
+    if (!ok) {
+        catalog_object_release(object);
+        return false;
+    }
+    for (uint32_t i = 0; i < plan->columns_count; i++)
+        object->columns[i].type = plan->types[i];
+    object->depends_count = ctx.depends_count;
+    object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
+    ddl_batch_add(&batch, object);
+    return publish(recovery, &batch, err);
+}
+
+static bool restore_index(struct recovery *recovery, const struct stored *stored, struct error *err)
+{
+    struct server *server = recovery->server;
+    struct statement statement;
+    struct planner_context ctx;
+    struct catalog_object *table;
+    if (!statement_parse(&recovery->arena, stored->record.sql, &statement, err))
+        return false;
+    if (statement.node == NULL || statement.node->node_case != PG_QUERY__NODE__NODE_INDEX_STMT)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "it is not a CREATE INDEX statement");
+    const PgQuery__IndexStmt *node = statement.node->index_stmt;
+    struct catalog_object *index = catalog_object_create();
+    index->kind = CATALOG_INDEX;
+    index->oid = stored->record.oid;
+    index->schema_oid = stored->record.schema_oid;
+    index->name = arena_strdup(&index->arena, stored->record.name);
+    index->sql = arena_strdup(&index->arena, stored->record.sql);
+    index->index_is_unique = node->unique;
+    catalog_read_lock(server->catalog);
+    planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
+    bool ok = planner_relation(&ctx, node->relation, &table, err);
+    uint32_t cap = 0, columns_cap = 0;
+    for (size_t i = 0; ok && i < node->n_index_params; i++) {
+        const char *name = node->index_params[i]->index_elem->name;
+        uint32_t column = 0;
+        while (column < table->columns_count && strcmp(table->columns[column].name, name) != 0)
+            column++;
+        if (column == table->columns_count) {
+            ok = error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" does not exist", name);
+            break;
+        }
+        ARENA_PUSH(&index->arena, index->index_columns, index->index_columns_count, cap, column);
+        struct catalog_column shown = {.name = arena_strdup(&index->arena, name),
+                                       .type = table->columns[column].type};
+        ARENA_PUSH(&index->arena, index->columns, index->columns_count, columns_cap, shown);
+    }
+    if (ok)
+        index->index_of = table->oid;
+    catalog_unlock(server->catalog);
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    ok = ok && ddl_settings_apply(index, stored->record.settings, err);
+    if (!ok) {
+        catalog_object_release(index);
+        return false;
+    }
+    return ddl_make_index(server, index, &batch, err) && publish(recovery, &batch, err);
+}
+
+/* ---- all of it ---- */
+
+static bool restore_relations(struct recovery *recovery, struct error *err)
+{
+    struct error why;
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        struct stored *stored = &recovery->items[i];
+        if (stored->record.schema_oid != 0)
+            continue;
+        catalog_write_lock(recovery->server->catalog);
+        bool ok =
+            catalog_add_schema(recovery->server->catalog, stored->record.oid, stored->record.name, &why);
+        catalog_unlock(recovery->server->catalog);
+        if (!ok)
+            return damaged(stored, &why, err);
+        stored->done = true;
+    }
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        struct stored *stored = &recovery->items[i];
+        bool is_table = is_kind(stored, "table") || is_kind(stored, "stream");
+        if (stored->done || (!is_table && !is_kind(stored, "sequence")))
+            continue;
+        if (is_table ? !restore_table(recovery, stored, &why) : !restore_sequence(recovery, stored, &why))
+            return damaged(stored, &why, err);
+        stored->done = true;
+    }
+    return true;
+}
+
+static bool restore_views(struct recovery *recovery, struct error *err)
+{
+    struct error why;
+    for (;;) {
+        bool progress = false;
+        const struct stored *failed = NULL;
+        for (uint32_t i = 0; i < recovery->count; i++) {
+            struct stored *stored = &recovery->items[i];
+            if (stored->done)
+                continue;
+            error_init(&why);
+            bool ok =
+                is_kind(stored, "index") ? restore_index(recovery, stored, &why)
+                : is_kind(stored, "view") || is_kind(stored, "materialized view")
+                    ? restore_view(recovery, stored, &why)
+                    : error_set(&why, ERRCODE_DATA_CORRUPTED,
+                                "objects of kind \"%s\" are not known to this version", stored->record.kind);
+            if (!ok && why.code != ERRCODE_UNDEFINED_TABLE)
+                return damaged(stored, &why, err);
+            if (!ok && failed == NULL)
+                failed = stored; /* what it reads may come later */
+            stored->done = ok;
+            progress |= ok;
+        }
+        if (failed == NULL)
+            return true;
+        if (!progress)
+            return damaged(failed, &why, err);
+    }
+}
+
+bool recover_catalog(struct server *server, struct error *err)
+{
+    static const char *const path[] = {"public", NULL};
+    if (server->store == NULL)
+        return true;
+    struct recovery recovery = {.server = server};
+    int64_t start = clock_monotonic_ns();
+    arena_init(&recovery.arena, NULL);
+    recovery.env.io = io_env_default;
+    recovery.env.io.now_us = recovery.env.statement_us = clock_now_us();
+    recovery.info = (struct session_info){.user = "millrace",
+                                          .database = "millrace",
+                                          .application_name = "",
+                                          .search_path = path,
+                                          .catalog = server->catalog};
+    recovery.env.session = &recovery.info;
+    bool ok = catalog_store_read(server->store, collect, &recovery, err);
+    uint32_t next_oid = catalog_store_next_oid(server->store);
+    if (next_oid > FIRST_USER_OID)
+        catalog_reserve_oid(server->catalog, next_oid - 1);
+    ok = ok && restore_relations(&recovery, err) &&
+         (server->log == NULL || tick_log_read(server->log, 0, replay_tick, &recovery, err));
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; ok && (object = catalog_next(server->catalog, &cursor)) != NULL;)
+        if (object->kind == CATALOG_SEQUENCE)
+            sequence_attach(server, object);
+    ok = ok && restore_views(&recovery, err);
+    if (ok && (recovery.count > 0 || recovery.ticks > 0))
+        log_write(LOG_INFO, "recovered %u objects and %llu ticks in %.3f s", recovery.count,
+                  (unsigned long long)recovery.ticks, (double)(clock_monotonic_ns() - start) / 1e9);
+    arena_release(&recovery.arena);
+    return ok;
+}

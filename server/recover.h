@@ -1,0 +1,13 @@
+/* recover.h: what the data directory holds, back in memory. */
+#ifndef MILLRACE_SERVER_RECOVER_H
+#define MILLRACE_SERVER_RECOVER_H
+
+#include "server/server.h"
+
+/* Reads the catalog store, makes schemas, tables, streams and sequences, replays the log into them, then
+ * binds views, fills materialized views and makes indexes. Any failure names the object; nothing is left out
+ * silently. */
+MUST_CHECK
+bool recover_catalog(struct server *server, struct error *err);
+
+#endif

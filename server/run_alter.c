@@ -1,0 +1,569 @@
+/* run_alter.c: ALTER ... RENAME, ALTER TABLE, COMMENT ON.
+ *
+ * A change of a table's definition is made on the tree of its stored CREATE TABLE. When rows stay as they are
+ * (defaults), the catalog object is exchanged; else a new relation with a new OID is filled from the old one
+ * and takes its name: the log then never holds rows of two shapes under one OID. Views that read the table
+ * are not rewritten: while there are any, the change is refused and names them. */
+#include "server/run_ddl.h"
+
+#include "planner/parse_tree.h"
+#include "server/run_dml.h"
+#include "server/sequence.h"
+#include "server/table_locks.h"
+#include "storage/disk/catalog_store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REBUILD_TRIES 20
+
+static bool refuse_dependents(struct ddl_job *job, const struct catalog_object *object, struct error *err)
+{
+    const struct catalog_object *dependent = ddl_first_dependent(job, object->oid);
+    if (dependent == NULL)
+        return true;
+    error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST, "cannot alter %s %s because %s %s depends on it",
+              ddl_kind_word(object), object->name, ddl_kind_word(dependent), dependent->name);
+    return error_hint(err, "Drop %s %s first and create it again afterwards.", ddl_kind_word(dependent),
+                      dependent->name);
+}
+
+/* The relation named, or NULL with IF EXISTS. Needs the read lock. */
+static bool find_altered(struct ddl_job *job, const PgQuery__RangeVar *name, bool missing_ok,
+                         struct catalog_object **out, struct error *err)
+{
+    *out = NULL;
+    if (missing_ok) {
+        const char *schema = name->schemaname[0] != '\0' ? name->schemaname : NULL;
+        if (catalog_find(job->server->catalog, schema, name->relname, job->session->info.search_path) ==
+            NULL) {
+            session_notice(job->session, "NOTICE", "00000", NULL, "relation \"%s\" does not exist, skipping",
+                           name->relname);
+            return true;
+        }
+    }
+    if (!planner_relation(&job->planner, name, out, err))
+        return false;
+    return (*out)->oid >= FIRST_USER_OID ||
+           error_set(err, ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied: \"%s\" is a system catalog",
+                     (*out)->name);
+}
+
+/* ---- RENAME ---- */
+
+static bool rename_column(struct catalog_object *clone, const char *from, const char *to, struct error *err)
+{
+    struct catalog_column *column = NULL;
+    for (uint32_t i = 0; i < clone->columns_count; i++) {
+        if (strcmp(clone->columns[i].name, from) == 0)
+            column = &clone->columns[i];
+        if (strcmp(clone->columns[i].name, to) == 0)
+            return error_set(err, ERRCODE_DUPLICATE_COLUMN, "column \"%s\" of relation \"%s\" already exists",
+                             to, clone->name);
+    }
+    if (column == NULL)
+        return error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" does not exist", from);
+    bool has_expressions = clone->watermark_column != NULL;
+    for (uint32_t i = 0; i < clone->columns_count; i++)
+        has_expressions |= clone->columns[i].generated_sql != NULL;
+    for (uint32_t i = 0; i < clone->constraints_count; i++)
+        has_expressions |= clone->constraints[i].kind == CONSTRAINT_CHECK;
+    if (has_expressions)
+        return error_set(
+            err, ERRCODE_FEATURE_NOT_SUPPORTED,
+            "columns of a relation with CHECK constraints, generated columns or a watermark cannot be "
+            "renamed");
+    column->name = arena_strdup(&clone->arena, to);
+    return true;
+}
+
+bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct error *err)
+{
+    static const struct {
+        PgQuery__ObjectType type;
+        const char *tag;
+    } tags[] = {
+        {PG_QUERY__OBJECT_TYPE__OBJECT_TABLE, "ALTER TABLE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_VIEW, "ALTER VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW, "ALTER MATERIALIZED VIEW"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_INDEX, "ALTER INDEX"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN, "ALTER TABLE"},
+    };
+    struct catalog *catalog = job->server->catalog;
+    const char *tag = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(tags); i++)
+        if (tags[i].type == node->rename_type)
+            tag = tags[i].tag;
+    if (tag == NULL || node->relation == NULL)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "this form of RENAME is not supported");
+    snprintf(job->tag, 64, "%s", tag);
+    struct catalog_object *object, *clone = NULL;
+    catalog_read_lock(catalog);
+    bool ok = find_altered(job, node->relation, node->missing_ok, &object, err);
+    if (ok && object == NULL) {
+        catalog_unlock(catalog);
+        return true;
+    }
+    bool is_column = node->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
+    bool has_text = ok && (object->kind == CATALOG_TABLE || object->kind == CATALOG_STREAM);
+    ok = ok && refuse_dependents(job, object, err);
+    if (ok && (object->kind == CATALOG_SEQUENCE || (object->kind == CATALOG_INDEX && object->sql == NULL) ||
+               (is_column && !has_text)))
+        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "RENAME of this %s is not supported",
+                       is_column ? "column" : ddl_kind_word(object));
+    if (ok) {
+        clone = catalog_object_clone(object);
+        if (is_column) {
+            ok = rename_column(clone, node->subname, node->newname, err);
+        } else if (ddl_name_taken(catalog, object->schema_oid, node->newname)) {
+            ok = error_set(err, ERRCODE_DUPLICATE_TABLE, "relation \"%s\" already exists", node->newname);
+        } else {
+            clone->name = arena_strdup(&clone->arena, node->newname);
+        }
+    }
+    if (ok && has_text) {
+        clone->sql = ddl_table_sql(&clone->arena, catalog, clone);
+    } else if (ok && object->kind == CATALOG_INDEX) {
+        clone->sql = ddl_index_sql(&clone->arena, catalog, clone);
+    } else if (ok) { /* views: CREATE ... VIEW name (columns): the name stands before the first bracket */
+        const char *columns = strstr(object->sql, " (");
+        clone->sql = arena_printf(&clone->arena, "CREATE %sVIEW %s%s",
+                                  object->kind == CATALOG_MATERIALIZED_VIEW ? "MATERIALIZED " : "",
+                                  ddl_qualified(&job->arena, catalog, clone), columns != NULL ? columns : "");
+        ok = columns != NULL ||
+             error_set(err, ERRCODE_INTERNAL_ERROR, "the stored text of \"%s\" has no columns", object->name);
+    }
+    catalog_unlock(catalog);
+    ok = ok && ddl_replace(job->server, clone, err);
+    if (!ok)
+        catalog_object_release(clone);
+    return ok;
+}
+
+/* ---- ALTER TABLE ---- */
+
+/* The stored definition as a tree that can be changed. */
+struct definition {
+    struct statement statement;
+    PgQuery__CreateStmt *create;
+};
+
+static bool read_definition(struct ddl_job *job, const struct catalog_object *object, struct definition *out,
+                            struct error *err)
+{
+    if (!statement_parse(&job->arena, object->sql, &out->statement, err))
+        return false;
+    out->create = out->statement.node->create_stmt;
+    return true;
+}
+
+static PgQuery__ColumnDef *column_of(const struct definition *definition, const char *name)
+{
+    for (size_t i = 0; i < definition->create->n_table_elts; i++) {
+        PgQuery__Node *element = definition->create->table_elts[i];
+        if (element->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF &&
+            strcmp(element->column_def->colname, name) == 0)
+            return element->column_def;
+    }
+    return NULL;
+}
+
+static void add_element(struct ddl_job *job, struct definition *definition, PgQuery__Node *element,
+                        bool in_front)
+{
+    PgQuery__CreateStmt *create = definition->create;
+    PgQuery__Node **elements = ARENA_ARRAY(&job->arena, PgQuery__Node *, create->n_table_elts + 1);
+    memcpy(elements + in_front, create->table_elts, create->n_table_elts * sizeof(PgQuery__Node *));
+    elements[in_front ? 0 : create->n_table_elts] = element;
+    create->table_elts = elements;
+    create->n_table_elts++;
+}
+
+static void remove_element(struct definition *definition, size_t at)
+{
+    PgQuery__CreateStmt *create = definition->create;
+    memmove(create->table_elts + at, create->table_elts + at + 1,
+            (create->n_table_elts - at - 1) * sizeof(PgQuery__Node *));
+    create->n_table_elts--;
+}
+
+static void remove_column_constraint(PgQuery__ColumnDef *column, PgQuery__ConstrType type)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < column->n_constraints; i++)
+        if (column->constraints[i]->constraint->contype != type)
+            column->constraints[kept++] = column->constraints[i];
+    column->n_constraints = kept;
+}
+
+static void add_column_constraint(struct ddl_job *job, PgQuery__ColumnDef *column, PgQuery__ConstrType type,
+                                  PgQuery__Node *expression)
+{
+    PgQuery__Node *node = ARENA_NEW(&job->arena, PgQuery__Node);
+    pg_query__node__init(node);
+    node->node_case = PG_QUERY__NODE__NODE_CONSTRAINT;
+    node->constraint = ARENA_NEW(&job->arena, PgQuery__Constraint);
+    pg_query__constraint__init(node->constraint);
+    node->constraint->contype = type;
+    node->constraint->raw_expr = expression;
+    node->constraint->location = -1;
+    PgQuery__Node **list = ARENA_ARRAY(&job->arena, PgQuery__Node *, column->n_constraints + 1);
+    memcpy(list, column->constraints, column->n_constraints * sizeof(PgQuery__Node *));
+    list[column->n_constraints++] = node;
+    column->constraints = list;
+}
+
+static bool drop_constraint(struct ddl_job *job, struct definition *definition,
+                            const PgQuery__AlterTableCmd *cmd, const struct catalog_object *object,
+                            struct error *err)
+{
+    for (size_t i = 0; i < definition->create->n_table_elts; i++) {
+        const PgQuery__Node *element = definition->create->table_elts[i];
+        if (element->node_case == PG_QUERY__NODE__NODE_CONSTRAINT &&
+            strcmp(element->constraint->conname, cmd->name) == 0) {
+            remove_element(definition, i);
+            return true;
+        }
+    }
+    if (cmd->missing_ok) {
+        session_notice(job->session, "NOTICE", "00000", NULL,
+                       "constraint \"%s\" of relation \"%s\" does not exist, skipping", cmd->name,
+                       object->name);
+        return true;
+    }
+    return error_set(err, ERRCODE_UNDEFINED_OBJECT, "constraint \"%s\" of relation \"%s\" does not exist",
+                     cmd->name, object->name);
+}
+
+static bool drop_column(struct ddl_job *job, struct definition *definition, const PgQuery__AlterTableCmd *cmd,
+                        const struct catalog_object *object, struct error *err)
+{
+    if (column_of(definition, cmd->name) == NULL) {
+        if (cmd->missing_ok) {
+            session_notice(job->session, "NOTICE", "00000", NULL,
+                           "column \"%s\" of relation \"%s\" does not exist, skipping", cmd->name,
+                           object->name);
+            return true;
+        }
+        return error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
+                         cmd->name, object->name);
+    }
+    /* keys go with any of their columns */
+    for (size_t i = definition->create->n_table_elts; i-- > 0;) {
+        const PgQuery__Node *element = definition->create->table_elts[i];
+        bool gone = element->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF &&
+                    strcmp(element->column_def->colname, cmd->name) == 0;
+        if (element->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
+            for (size_t k = 0; k < element->constraint->n_keys; k++)
+                gone |= strcmp(node_string(element->constraint->keys[k]), cmd->name) == 0;
+        if (gone)
+            remove_element(definition, i);
+    }
+    return true;
+}
+
+/* Applies one command to the tree; *rows_stay = false when rows have to be written anew or checked. */
+static bool apply_command(struct ddl_job *job, struct definition *definition,
+                          const PgQuery__AlterTableCmd *cmd, const struct catalog_object *object,
+                          bool *rows_stay, struct error *err)
+{
+    PgQuery__ColumnDef *column = cmd->name[0] != '\0' ? column_of(definition, cmd->name) : NULL;
+    switch (cmd->subtype) {
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn: {
+        const PgQuery__ColumnDef *def = cmd->def->column_def;
+        if (column_of(definition, def->colname) != NULL) {
+            if (!cmd->missing_ok)
+                return error_set(err, ERRCODE_DUPLICATE_COLUMN,
+                                 "column \"%s\" of relation \"%s\" already exists", def->colname,
+                                 object->name);
+            session_notice(job->session, "NOTICE", "42701", NULL,
+                           "column \"%s\" of relation \"%s\" already exists, skipping", def->colname,
+                           object->name);
+            return true;
+        }
+        for (size_t i = 0; i < def->n_constraints; i++)
+            if (def->constraints[i]->constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY)
+                return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                                 "adding an identity column is not supported");
+        /* behind the last column, before the constraints */
+        size_t at = 0;
+        while (at < definition->create->n_table_elts &&
+               definition->create->table_elts[at]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
+            at++;
+        add_element(job, definition, cmd->def, true);
+        PgQuery__Node **elements = definition->create->table_elts;
+        memmove(elements, elements + 1, at * sizeof(PgQuery__Node *));
+        elements[at] = cmd->def;
+        *rows_stay = false;
+        return true;
+    }
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn:
+        *rows_stay = false;
+        return drop_column(job, definition, cmd, object, err);
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_AddConstraint:
+        *rows_stay = false;
+        add_element(job, definition, cmd->def, false);
+        return true;
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_DropConstraint:
+        *rows_stay = false;
+        return drop_constraint(job, definition, cmd, object, err);
+    default:
+        break;
+    }
+    bool of_column = cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault ||
+                     cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull ||
+                     cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_DropNotNull;
+    if (!of_column)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "this form of ALTER TABLE is not supported");
+    if (column == NULL)
+        return error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
+                         cmd->name, object->name);
+    if (cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault) {
+        remove_column_constraint(column, PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT);
+        if (node_exists(cmd->def))
+            add_column_constraint(job, column, PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT, cmd->def);
+        return true;
+    }
+    remove_column_constraint(column, PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL);
+    if (cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull) {
+        add_column_constraint(job, column, PG_QUERY__CONSTR_TYPE__CONSTR_NOTNULL, NULL);
+        *rows_stay = false; /* they are checked on the way */
+        return true;
+    }
+    for (uint32_t i = 0; i < object->constraints_count; i++)
+        for (uint32_t k = 0; object->constraints[i].kind == CONSTRAINT_PRIMARY_KEY &&
+                             k < object->constraints[i].columns_count;
+             k++)
+            if (strcmp(object->columns[object->constraints[i].columns[k]].name, cmd->name) == 0)
+                return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "column \"%s\" is in a primary key",
+                                 cmd->name);
+    return true;
+}
+
+/* Rows of the old relation as rows of the new one, in the session's transaction. */
+static bool copy_rows(struct ddl_job *job, const struct catalog_object *old, const struct dml_plan *plan,
+                      const uint32_t *from, uint32_t from_count, struct error *err)
+{
+    struct session *session = job->session;
+    struct dml_run *run = dml_run_create(session, plan, &session->env);
+    struct relation_scan scan;
+    bool ok = true;
+    relation_scan_start(&scan, old->relation, transaction_snapshot(session), &session->account);
+    transaction_read(session, old->relation);
+    for (const struct batch *rows; ok && (rows = relation_scan_next(&scan)) != NULL;) {
+        struct column *columns = mem_alloc((from_count + 1) * sizeof(*columns));
+        for (uint32_t i = 0; i < from_count; i++)
+            columns[i] = rows->columns[from[i]];
+        struct batch picked = {
+            .rows = rows->rows, .columns_count = from_count, .columns = columns, .weights = rows->weights};
+        ok = dml_run_insert(run, &picked, err);
+        mem_free(columns);
+        if (ok && session->cancel)
+            ok = error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
+    }
+    relation_scan_end(&scan);
+    dml_run_destroy(run);
+    return ok;
+}
+
+/* Copies and commits; tries again when the old relation changed meanwhile. The table's lock is held
+ * afterwards. */
+static bool fill_new(struct ddl_job *job, const struct catalog_object *old, struct catalog_object *fresh,
+                     bool *locked, struct error *err)
+{
+    struct session *session = job->session;
+    struct server *server = job->server;
+    uint32_t *to = ARENA_ARRAY(&job->arena, uint32_t, fresh->columns_count);
+    uint32_t *from = ARENA_ARRAY(&job->arena, uint32_t, fresh->columns_count), count = 0;
+    for (uint32_t i = 0; i < fresh->columns_count; i++) {
+        for (uint32_t j = 0; j < old->columns_count; j++) {
+            if (strcmp(fresh->columns[i].name, old->columns[j].name) == 0 &&
+                fresh->columns[i].generated_sql == NULL) {
+                to[count] = i;
+                from[count++] = j;
+            }
+        }
+    }
+    struct dml_plan *plan;
+    catalog_read_lock(server->catalog);
+    bool ok = bind_dml_rows(&job->planner, fresh, to, count, &plan, err);
+    catalog_unlock(server->catalog);
+    if (!ok)
+        return false;
+    for (uint32_t tries = 0;; tries++) {
+        ok = copy_rows(job, old, plan, from, count, err);
+        if (ok && !*locked)
+            *locked =
+                table_lock_take(server->locks, old->oid, TABLE_LOCK_UPSERT, 5000, &session->cancel, NULL);
+        ok = transaction_end_statement(session, !ok, err) && ok;
+        if (!transaction_begin_statement(session, false, ok ? err : NULL))
+            return false;
+        if (ok || err->code != ERRCODE_SERIALIZATION_FAILURE || tries == REBUILD_TRIES)
+            return ok;
+    }
+}
+
+/* The table under a new OID with the new definition. */
+static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_table *table,
+                    struct error *err)
+{
+    struct server *server = job->server;
+    struct catalog_object *fresh = table->object;
+    struct ddl_batch batch = {.arena = &job->arena};
+    uint32_t *drop = NULL, drop_count = 0, drop_cap = 0;
+    struct catalog_object **owned = NULL;
+    uint32_t owned_count = 0, owned_cap = 0;
+    ARENA_PUSH(&job->arena, drop, drop_count, drop_cap, old->oid);
+    catalog_read_lock(server->catalog);
+    uint32_t cursor = FIRST_USER_OID;
+    bool has_index = false;
+    for (struct catalog_object *part; (part = catalog_next(server->catalog, &cursor)) != NULL;) {
+        if (part->index_of != old->oid)
+            continue;
+        if (part->kind == CATALOG_INDEX) {
+            has_index |= part->sql != NULL;
+            ARENA_PUSH(&job->arena, drop, drop_count, drop_cap, part->oid);
+        } else if (part->kind == CATALOG_SEQUENCE) {
+            ARENA_PUSH(&job->arena, owned, owned_count, owned_cap, part);
+        }
+    }
+    catalog_unlock(server->catalog);
+    if (has_index || ddl_option(old, "connector") != NULL) {
+        catalog_object_release(fresh);
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "cannot alter \"%s\" while it has %s", old->name,
+                  has_index ? "indexes of its own" : "a connector");
+        return has_index ? error_hint(err, "Drop the indexes and create them again afterwards.") : false;
+    }
+    bool locked = false;
+    /* rows reach the log before the store knows the new OID: it must not be given again */
+    bool ok =
+        ddl_make_relation(server, fresh, &batch, err) && ddl_make_sequences(job, table, &batch, err) &&
+        (server->store == NULL ||
+         catalog_store_write(server->store, NULL, 0, NULL, 0, catalog_new_oid(server->catalog) + 1, err)) &&
+        fill_new(job, old, fresh, &locked, err) && ddl_batch_publish(server, &batch, drop, drop_count, err);
+    if (ok) {
+        ddl_unmake(server, old);
+        for (uint32_t i = 0; i < owned_count && ok; i++) {
+            struct catalog_object *clone = catalog_object_clone(owned[i]);
+            clone->index_of = fresh->oid;
+            ok = ddl_replace(server, clone, err);
+            if (!ok)
+                catalog_object_release(clone);
+        }
+    } else {
+        ddl_batch_undo(server, &batch);
+    }
+    if (locked)
+        table_lock_give(server->locks, old->oid, TABLE_LOCK_UPSERT, 0);
+    return ok;
+}
+
+bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, struct error *err)
+{
+    struct server *server = job->server;
+    struct catalog_object *old;
+    struct definition definition;
+    struct ddl_table table = {0};
+    bool rows_stay = true, owner_only = node->n_cmds > 0;
+    for (size_t i = 0; i < node->n_cmds; i++)
+        owner_only &= node->cmds[i]->alter_table_cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ChangeOwner;
+    catalog_read_lock(server->catalog);
+    bool ok = find_altered(job, node->relation, node->missing_ok, &old, err);
+    if (ok && old == NULL) {
+        catalog_unlock(server->catalog);
+        return true;
+    }
+    if (ok && !owner_only && old->kind != CATALOG_TABLE && old->kind != CATALOG_STREAM)
+        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER of a %s is not supported",
+                       ddl_kind_word(old));
+    if (ok && owner_only)
+        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "OWNER TO is not supported");
+    ok = ok && read_definition(job, old, &definition, err);
+    for (size_t i = 0; i < node->n_cmds && ok; i++)
+        ok = apply_command(job, &definition, node->cmds[i]->alter_table_cmd, old, &rows_stay, err);
+    ok = ok && (rows_stay || refuse_dependents(job, old, err));
+    if (ok) {
+        table.replaces = old;
+        job->planner.sql = NULL; /* positions of two texts are mixed in the tree */
+        ok =
+            ddl_bind_table(&job->planner, &definition.statement, rows_stay ? old->oid : 0, true, &table, err);
+        if (ok) {
+            for (uint32_t i = 0; i < table.object->columns_count; i++)
+                for (uint32_t j = 0; j < old->columns_count; j++)
+                    if (old->columns[j].comment != NULL &&
+                        strcmp(table.object->columns[i].name, old->columns[j].name) == 0)
+                        table.object->columns[i].comment =
+                            arena_strdup(&table.object->arena, old->columns[j].comment);
+            if (old->comment != NULL)
+                table.object->comment = arena_strdup(&table.object->arena, old->comment);
+        } else {
+            error_at(err, 0);
+        }
+    }
+    if (ok)
+        catalog_object_retain(old);
+    catalog_unlock(server->catalog);
+    if (!ok)
+        return false;
+    if (rows_stay) {
+        table.object->relation = old->relation;
+        relation_retain(old->relation);
+        ok = ddl_replace(server, table.object, err);
+        if (!ok)
+            catalog_object_release(table.object);
+    } else {
+        ok = rebuild(job, old, &table, err);
+    }
+    catalog_object_release(old);
+    return ok;
+}
+
+/* ---- COMMENT ---- */
+
+bool run_comment(struct ddl_job *job, const PgQuery__CommentStmt *node, struct error *err)
+{
+    struct catalog *catalog = job->server->catalog;
+    bool is_column = node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
+    bool is_relation = node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABLE ||
+                       node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW ||
+                       node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ||
+                       node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE ||
+                       node->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
+    if ((!is_column && !is_relation) || node->object->node_case != PG_QUERY__NODE__NODE_LIST)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "comments on objects of this kind are not supported");
+    size_t parts = node->object->list->n_items;
+    PgQuery__Node **items = node->object->list->items;
+    const char *schema, *name, *column = NULL;
+    if (is_column)
+        column = node_string(items[--parts]);
+    if (parts == 0 || !node_names_split(parts, items, &schema, &name))
+        return error_set(err, ERRCODE_SYNTAX_ERROR, "improper qualified name (too many dotted names)");
+    struct catalog_object *clone = NULL;
+    catalog_read_lock(catalog);
+    struct catalog_object *object = catalog_find(catalog, schema, name, job->session->info.search_path);
+    bool ok =
+        object != NULL || error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
+    if (ok && (object->oid < FIRST_USER_OID || (object->kind == CATALOG_INDEX && object->sql == NULL)))
+        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "comments on \"%s\" are not supported", name);
+    if (ok) {
+        clone = catalog_object_clone(object);
+        const char **to = &clone->comment;
+        if (is_column) {
+            to = NULL;
+            for (uint32_t i = 0; i < clone->columns_count; i++)
+                if (strcmp(clone->columns[i].name, column) == 0)
+                    to = &clone->columns[i].comment;
+        }
+        if (to == NULL)
+            ok = error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" of relation \"%s\" does not exist",
+                           column, name);
+        else
+            *to = node->comment[0] != '\0' ? arena_strdup(&clone->arena, node->comment) : NULL;
+    }
+    catalog_unlock(catalog);
+    ok = ok && ddl_replace(job->server, clone, err);
+    if (!ok)
+        catalog_object_release(clone);
+    return ok;
+}
