@@ -155,12 +155,14 @@ static bool range_target(const struct frame_walk *walk, int32_t column, uint32_t
         out->integer = integer_of(key, row) + (minus ? -step : step);
         return true;
     }
-    if ((oid == OID_FLOAT8 || oid == OID_FLOAT4) && offsets->phys == PHYS_F64) {
-        if (!(offset.f64 >= 0))
+    if (key->phys >= PHYS_F32 && key->phys <= PHYS_F64 && offsets->phys >= PHYS_F32 &&
+        offsets->phys <= PHYS_F64) {
+        double step = offsets->phys == PHYS_F64 ? offset.f64 : offset.f32;
+        double value = key->phys == PHYS_F64 ? base.f64 : base.f32;
+        if (!(step >= 0))
             return bad_size(err);
-        double value = oid == OID_FLOAT8 ? base.f64 : base.f32;
-        value = minus ? value - offset.f64 : value + offset.f64;
-        if (oid == OID_FLOAT8)
+        value = minus ? value - step : value + step;
+        if (key->phys == PHYS_F64)
             out->value.f64 = value;
         else
             out->value.f32 = (float)value;
