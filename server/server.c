@@ -1,0 +1,108 @@
+/* server.c: opening and closing: memory, catalog, store, log, engine, recovery, sources; and back in reverse.
+ */
+#include "server/server.h"
+
+#include "planner/ddl.h"
+#include "planner/fn_catalog.h"
+#include "server/ddl_objects.h"
+#include "server/recover.h"
+#include "server/sequence.h"
+#include "server/settings.h"
+#include "server/sources.h"
+#include "server/table_locks.h"
+#include "storage/base/log.h"
+#include "storage/disk/catalog_store.h"
+#include "storage/disk/tick_log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static uint32_t shards_of(const struct settings *settings)
+{
+    int64_t wanted = settings->workers;
+    if (wanted == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        wanted = cores > 1 ? cores - 1 : 1;
+    }
+    return wanted > SHARDS_MAX ? SHARDS_MAX : (uint32_t)wanted;
+}
+
+/* Engine objects go before what they read: newest first. */
+static void drop_everything(struct server *server)
+{
+    struct catalog_object **objects = NULL;
+    uint32_t count = 0, cap = 0, cursor = FIRST_USER_OID;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;)
+        if (object->relation != NULL)
+            ARENA_PUSH(&arena, objects, count, cap, object);
+    while (count > 0)
+        ddl_unmake(server, objects[--count]);
+    arena_release(&arena);
+}
+
+static bool start_sources(struct server *server, struct error *err)
+{
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
+        if (ddl_option(object, "connector") == NULL)
+            continue;
+        if (!server->sources->source_create(server, object, err)) {
+            error_detail(err, "The source of \"%s\" could not be started.", object->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool server_open(struct server *server, struct settings *settings, struct error *err)
+{
+    memset(server, 0, sizeof(*server));
+    server->settings = settings;
+    account_init(&server->account, NULL, "server", settings->memory_limit_bytes);
+    pthread_mutex_init(&server->ddl, NULL);
+    sequence_register_functions();
+    fn_catalog_register();
+    server->catalog = catalog_create();
+    server->locks = table_locks_create();
+    bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
+    if (durable &&
+        (!catalog_store_open(settings->data_dir, &server->store, err) ||
+         !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err)))
+        goto failed;
+    struct engine_options options = {.shards = shards_of(settings),
+                                     .log = server->log,
+                                     .account = &server->account,
+                                     .tick_rows_max = (uint32_t)settings->tick_rows};
+    server->engine = engine_create(&options);
+    server->running_sources = sources_create();
+    server->sources = &source_hooks_running;
+    if (recover_catalog(server, err) && start_sources(server, err))
+        return true;
+failed:
+    server_close(server);
+    return false;
+}
+
+void server_close(struct server *server)
+{
+    if (server->running_sources != NULL)
+        sources_destroy(server->running_sources);
+    if (server->engine != NULL) {
+        sequences_close(server);
+        drop_everything(server);
+    }
+    if (server->catalog != NULL)
+        catalog_destroy(server->catalog);
+    if (server->engine != NULL)
+        engine_destroy(server->engine);
+    if (server->log != NULL)
+        tick_log_close(server->log);
+    if (server->store != NULL)
+        catalog_store_close(server->store);
+    if (server->locks != NULL)
+        table_locks_destroy(server->locks);
+    pthread_mutex_destroy(&server->ddl);
+    memset(server, 0, sizeof(*server));
+}
