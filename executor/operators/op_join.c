@@ -483,8 +483,9 @@ static bool join_finish(struct operator* op, struct error *err)
         return join_finish_initial(join, err);
     const struct batch *changes[2] = {NULL, NULL};
     for (uint32_t side = 0; side < 2; side++) {
-        if (join->stash[side] != NULL)
-            changes[side] = batch_consolidate(join->stash[side], op->ctx->tick_arena);
+        const struct batch *stash = join->stash[side];
+        if (stash != NULL) /* without retractions nothing cancels */
+            changes[side] = stash->weights != NULL ? batch_consolidate(stash, op->ctx->tick_arena) : stash;
         join->stash[side] = NULL;
         if (changes[side] != NULL && changes[side]->rows == 0)
             changes[side] = NULL;
