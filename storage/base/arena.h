@@ -57,6 +57,7 @@ void *arena_alloc_slow(struct arena *arena, size_t bytes);
 /* Uninitialised memory, 16-byte aligned, never NULL. bytes may be 0. */
 static inline void *arena_alloc(struct arena *arena, size_t bytes)
 {
+    bytes += bytes == 0; /* an address of its own, in an empty arena too */
     size_t rounded = (bytes + 15) & ~(size_t)15;
     if (LIKELY((size_t)(arena->end - arena->next) >= rounded)) {
         void *result = arena->next;
