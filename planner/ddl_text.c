@@ -209,8 +209,10 @@ const char *ddl_option(const struct catalog_object *object, const char *name)
 
 static bool sequence_number(const PgQuery__DefElem *def, int64_t *out, struct error *err)
 {
-    if (node_exists(def->arg) && node_integer(def->arg, out))
+    if (node_exists(def->arg) && def->arg->node_case == PG_QUERY__NODE__NODE_INTEGER) {
+        *out = def->arg->integer->ival;
         return true;
+    }
     if (node_exists(def->arg) && def->arg->node_case == PG_QUERY__NODE__NODE_FLOAT) {
         char *end;
         *out = strtoll(def->arg->float_->fval, &end, 10);

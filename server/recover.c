@@ -71,6 +71,15 @@ static bool publish(struct recovery *recovery, struct ddl_batch *batch, struct e
 
 /* ---- tables, streams, sequences ---- */
 
+static bool make_and_publish(struct recovery *recovery, struct catalog_object *object, struct error *err)
+{
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    if (ddl_make_relation(recovery->server, object, &batch, err))
+        return publish(recovery, &batch, err);
+    ddl_batch_undo(recovery->server, &batch);
+    return false;
+}
+
 static bool restore_table(struct recovery *recovery, const struct stored *stored, struct error *err)
 {
     struct server *server = recovery->server;
@@ -88,9 +97,9 @@ static bool restore_table(struct recovery *recovery, const struct stored *stored
     catalog_unlock(server->catalog);
     if (!ok)
         return false;
-    struct ddl_batch batch = {.arena = &recovery->arena};
-    return ddl_settings_apply(table.object, stored->record.settings, err) &&
-           ddl_make_relation(server, table.object, &batch, err) && publish(recovery, &batch, err);
+    return ddl_settings_apply(table.object, stored->record.settings, err)
+               ? make_and_publish(recovery, table.object, err)
+               : (catalog_object_release(table.object), false);
 }
 
 static bool restore_sequence(struct recovery *recovery, const struct stored *stored, struct error *err)
@@ -114,9 +123,10 @@ static bool restore_sequence(struct recovery *recovery, const struct stored *sto
     planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
     bool ok = ddl_sequence_options(&ctx, node->n_options, node->options, OID_INT8, object, err);
     catalog_unlock(server->catalog);
-    struct ddl_batch batch = {.arena = &recovery->arena};
-    return ok && ddl_settings_apply(object, stored->record.settings, err) &&
-           ddl_make_relation(server, object, &batch, err) && publish(recovery, &batch, err);
+    if (ok && ddl_settings_apply(object, stored->record.settings, err))
+        return make_and_publish(recovery, object, err);
+    catalog_object_release(object);
+    return false;
 }
 
 /* ---- the log ---- */
@@ -276,7 +286,10 @@ static bool restore_index(struct recovery *recovery, const struct stored *stored
         catalog_object_release(index);
         return false;
     }
-    return ddl_make_index(server, index, &batch, err) && publish(recovery, &batch, err);
+    if (ddl_make_index(server, index, &batch, err))
+        return publish(recovery, &batch, err);
+    ddl_batch_undo(server, &batch);
+    return false;
 }
 
 /* ---- all of it ---- */
