@@ -10,8 +10,9 @@
 #include "storage/state/row_layout.h"
 #include "storage/state/row_lists.h"
 
-#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back   \
-                                           */
+#define RETURN_BYTES                                                                                         \
+    ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back                    \
+                          */
 
 struct row_meta {
     int64_t weight;
@@ -116,7 +117,7 @@ static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, con
 }
 
 /* Overlaps the misses of a group: buckets, then heads, then the first line of their lists. */
-static void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count)
+PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count)
 {
     uint32_t heads[PREFETCH_GROUP];
     for (uint32_t i = 0; i < count; i++)

@@ -69,7 +69,7 @@ static inline struct hash_bucket *hash_segment_of(const struct hash_index *index
     return (struct hash_bucket *)(index->directory[hash31 >> (31 - index->depth)] & ~(uintptr_t)63);
 }
 
-static inline void hash_index_prefetch(const struct hash_index *index, uint64_t hash)
+PREFETCHING void hash_index_prefetch(const struct hash_index *index, uint64_t hash)
 {
     uint32_t hash31 = hash_31(hash);
     __builtin_prefetch(hash_segment_of(index, hash31) + (hash31 & index->bucket_mask), 1);

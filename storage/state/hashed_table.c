@@ -90,7 +90,7 @@ static inline uint32_t find_one(const struct hashed_table *table, uint64_t hash,
     return SLOT_NONE;
 }
 
-static void prefetch_group(const struct hashed_table *table, const uint64_t *hashes, uint32_t count)
+PREFETCHING void prefetch_group(const struct hashed_table *table, const uint64_t *hashes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         hash_index_prefetch(&table->index, hashes[i]);

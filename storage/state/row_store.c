@@ -29,14 +29,7 @@ struct row_store *row_store_create(const struct sql_type *types, uint32_t column
     hash_index_init(&store->index, slot_hash, slot_prefetch, store, account);
     store->heap = table_heap_create(account);
     undo_init(&store->undo, store->layout.row_bytes, account);
-    /* a stream of readers must not keep the writer out */
-    pthread_rwlockattr_t attributes;
-    pthread_rwlockattr_init(&attributes);
-#ifdef __GLIBC__
-    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-#endif
-    pthread_rwlock_init(&store->latch, &attributes);
-    pthread_rwlockattr_destroy(&attributes);
+    latch_init(&store->latch);
     return store;
 }
 
@@ -49,7 +42,6 @@ void row_store_destroy(struct row_store *store)
     table_heap_destroy(store->heap);
     hash_index_release(&store->index);
     slot_pages_release(&store->slots);
-    pthread_rwlock_destroy(&store->latch);
     strbuf_release(&store->key_a);
     strbuf_release(&store->key_b);
     mem_free(store->pending);
@@ -67,15 +59,15 @@ uint64_t row_store_rows(const struct row_store *store)
 
 int64_t row_store_bytes(const struct row_store *store)
 {
-    pthread_rwlock_t *latch = (pthread_rwlock_t *)(uintptr_t)&store->latch;
-    pthread_rwlock_rdlock(latch);
+    struct latch *latch = (struct latch *)(uintptr_t)&store->latch;
+    latch_read(latch);
     int64_t bytes = (int64_t)sizeof(*store) + slot_pages_bytes(&store->slots) +
                     hash_index_bytes(&store->index) + table_heap_bytes(store->heap) + store->undo.bytes;
     for (uint32_t i = 0; i < store->indexes_count; i++) {
         if (store->indexes[i] != NULL)
             bytes += btree_bytes(&store->indexes[i]->tree) + table_heap_bytes(store->indexes[i]->heap);
     }
-    pthread_rwlock_unlock(latch);
+    latch_read_done(latch);
     return bytes;
 }
 
@@ -105,7 +97,7 @@ static uint32_t find_slot(const struct row_store *store, uint64_t hash, const st
     return SLOT_NONE;
 }
 
-static void prefetch_rows(const struct row_store *store, const uint64_t *hashes, uint32_t count)
+PREFETCHING void prefetch_rows(const struct row_store *store, const uint64_t *hashes, uint32_t count)
 {
     for (uint32_t first = 0; first < count; first += PREFETCH_GROUP) {
         uint32_t end = first + PREFETCH_GROUP < count ? first + PREFETCH_GROUP : count;
@@ -323,7 +315,7 @@ static void run_pass(struct row_store *store, const struct batch *change, const 
     for (uint32_t first = 0; first < change->rows; first += LATCH_ROWS) {
         uint32_t end = first + LATCH_ROWS < change->rows ? first + LATCH_ROWS : change->rows;
         prefetch_rows(store, hashes + first, end - first);
-        pthread_rwlock_wrlock(&store->latch);
+        latch_write(&store->latch);
         for (uint32_t i = first; i < end; i++) {
             if (pass == PASS_MULTISET)
                 multiset_change(store, change, i, hashes[i]);
@@ -332,7 +324,7 @@ static void run_pass(struct row_store *store, const struct batch *change, const 
             else if (pass == PASS_INSERTS && batch_weight(change, i) > 0)
                 keyed_insert(store, change, i, hashes[i]);
         }
-        pthread_rwlock_unlock(&store->latch);
+        latch_write_done(&store->latch);
     }
 }
 
@@ -351,14 +343,14 @@ void row_store_apply(struct row_store *store, const struct batch *change, const 
     run_pass(store, change, hashes, PASS_INSERTS);
     for (uint32_t first = 0; first < store->pending_count; first += LATCH_ROWS) {
         uint32_t end = first + LATCH_ROWS < store->pending_count ? first + LATCH_ROWS : store->pending_count;
-        pthread_rwlock_wrlock(&store->latch);
+        latch_write(&store->latch);
         for (uint32_t i = first; i < end; i++) {
             uint32_t slot = store->pending[i];
             const uint8_t *row = store_row(store, slot);
             if (undo_state(store_meta(store, row)->undo) == SLOT_PENDING)
                 remove_row(store, slot);
         }
-        pthread_rwlock_unlock(&store->latch);
+        latch_write_done(&store->latch);
     }
     store->pending_count = 0;
 }

@@ -144,11 +144,11 @@ uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, u
     index->heap = table_heap_create(store->account);
     btree_init(&index->tree, index->heap, store->account);
     fill(store, index);
-    pthread_rwlock_wrlock(&store->latch);
+    latch_write(&store->latch);
     uint32_t number = store->indexes_count++;
     store->indexes = mem_realloc(store->indexes, sizeof(*store->indexes) * store->indexes_count);
     store->indexes[number] = index;
-    pthread_rwlock_unlock(&store->latch);
+    latch_write_done(&store->latch);
     return number;
 }
 
@@ -163,10 +163,10 @@ static void index_destroy(struct store_index *index)
 void row_store_drop_index(struct row_store *store, uint32_t number)
 {
     CHECK(number < store->indexes_count && store->indexes[number] != NULL);
-    pthread_rwlock_wrlock(&store->latch);
+    latch_write(&store->latch);
     index_destroy(store->indexes[number]);
     store->indexes[number] = NULL; /* numbers are not used again: a reader may be in the middle of a range */
-    pthread_rwlock_unlock(&store->latch);
+    latch_write_done(&store->latch);
 }
 
 void indexes_release(struct row_store *store)
@@ -236,14 +236,14 @@ void row_store_index_lookup(struct row_store *store, uint32_t number, uint64_t s
     for (uint32_t i = 0; i < keys->rows; i++) {
         strbuf_reset(&after);
         for (bool more = true; more;) {
-            pthread_rwlock_rdlock(&store->latch);
+            latch_read(&store->latch);
             CHECK(number < store->indexes_count);
             if (store->indexes[number] != NULL && after.len == 0) {
                 strbuf_reset(&key);
                 key_of_batch(store->indexes[number], keys, i, key_columns, &key);
             }
             more = lookup_piece(store, number, snapshot, &key, keys, i, key_columns, &after, out);
-            pthread_rwlock_unlock(&store->latch);
+            latch_read_done(&store->latch);
         }
     }
     strbuf_release(&key);
@@ -268,7 +268,7 @@ bool row_store_index_range(struct row_store *store, uint32_t number, uint64_t sn
     bool more = true;
     for (uint32_t left = max; left > 0 && more;) {
         uint32_t n = 0, looked = 0;
-        pthread_rwlock_rdlock(&store->latch);
+        latch_read(&store->latch);
         CHECK(number < store->indexes_count);
         const struct store_index *index = store->indexes[number];
         struct btree_cursor place = {0};
@@ -303,7 +303,7 @@ bool row_store_index_range(struct row_store *store, uint32_t number, uint64_t sn
         row_layout_append(&store->layout, rows, counts, n, out);
         more = place.node != NULL;
         left -= n;
-        pthread_rwlock_unlock(&store->latch);
+        latch_read_done(&store->latch);
     }
     strbuf_release(&scratch);
     return more;

@@ -15,10 +15,9 @@
 
 #include "storage/state/btree.h"
 #include "storage/state/hash_index.h"
+#include "storage/state/latch.h"
 #include "storage/state/row_layout.h"
 #include "storage/state/row_store.h"
-
-#include <pthread.h>
 
 #define LATCH_ROWS 256u /* rows the writer changes, or a reader copies, while it holds the latch once */
 
@@ -83,7 +82,7 @@ struct row_store {
     struct hash_index index;
     struct table_heap *heap;
     struct account *account;
-    pthread_rwlock_t latch;
+    struct latch latch;
     uint64_t epoch;     /* of the present tick */
     uint64_t last_mark; /* records before it must not be skipped over: a mark or the tick's start */
     struct undo_log undo;

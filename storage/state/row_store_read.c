@@ -34,7 +34,7 @@ static bool scan_piece(struct row_store *store, uint64_t snapshot, uint64_t *cur
     const uint8_t *rows[LATCH_ROWS];
     int64_t counts[LATCH_ROWS];
     uint32_t n = 0;
-    pthread_rwlock_rdlock(&store->latch);
+    latch_read(&store->latch);
     uint64_t used = store->slots.used;
     uint64_t end = *cursor + SCAN_SLOTS < used ? *cursor + SCAN_SLOTS : used;
     for (; *cursor < end && n < max && n < LATCH_ROWS; (*cursor)++) {
@@ -46,7 +46,7 @@ static bool scan_piece(struct row_store *store, uint64_t snapshot, uint64_t *cur
     }
     bool more = *cursor < used;
     row_layout_append(&store->layout, rows, counts, n, out);
-    pthread_rwlock_unlock(&store->latch);
+    latch_read_done(&store->latch);
     return more;
 }
 
@@ -68,7 +68,7 @@ void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct b
     const uint8_t *rows[PREFETCH_GROUP];
     for (uint32_t first = 0; first < keys->rows; first += PREFETCH_GROUP) {
         uint32_t end = first + PREFETCH_GROUP < keys->rows ? first + PREFETCH_GROUP : keys->rows, n = 0;
-        pthread_rwlock_rdlock(&store->latch);
+        latch_read(&store->latch);
         for (uint32_t i = first; i < end; i++)
             hash_index_prefetch(&store->index, hashes[i]);
         for (uint32_t i = first; i < end; i++) {
@@ -92,6 +92,6 @@ void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct b
             }
         }
         row_layout_append(&store->layout, rows, NULL, n, out);
-        pthread_rwlock_unlock(&store->latch);
+        latch_read_done(&store->latch);
     }
 }

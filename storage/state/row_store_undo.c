@@ -154,7 +154,7 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark)
     struct undo_log *log = &store->undo;
     CHECK(mark <= log->head);
     while (log->first < log->head && log->last >= mark) {
-        pthread_rwlock_wrlock(&store->latch);
+        latch_write(&store->latch);
         for (uint32_t i = 0; i < LATCH_ROWS && log->first < log->head && log->last >= mark; i++) {
             const struct undo_record *record = undo_at(log, log->last);
             take_back(store, record, log->last);
@@ -168,7 +168,7 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark)
         }
         if (log->first == log->head)
             store_shrink(store);
-        pthread_rwlock_unlock(&store->latch);
+        latch_write_done(&store->latch);
     }
     /* what came before the mark may be asked for again by an earlier one */
     store->last_mark = mark < log->head ? mark : log->head;
@@ -200,7 +200,7 @@ void row_store_trim(struct row_store *store, uint64_t oldest)
         if (log->ticks_count > 1)
             end = log->ticks[(log->ticks_first + 1) & (log->ticks_capacity - 1)].start;
         while (log->first < end) {
-            pthread_rwlock_wrlock(&store->latch);
+            latch_write(&store->latch);
             for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
                 struct undo_record *record = undo_at(log, log->first);
                 if (log->first % log->chunk_bytes != 0 && record->bytes == 0) {
@@ -214,7 +214,7 @@ void row_store_trim(struct row_store *store, uint64_t oldest)
             release_front(log);
             if (log->first == log->head) /* no record names a slot any more */
                 store_shrink(store);
-            pthread_rwlock_unlock(&store->latch);
+            latch_write_done(&store->latch);
         }
         log->ticks_first = (log->ticks_first + 1) & (log->ticks_capacity - 1);
         log->ticks_count--;

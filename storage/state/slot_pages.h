@@ -21,6 +21,10 @@
 #define SLOT_LIVE                                                                                            \
     (UINT32_C(1) << 31) /* set in the header of every slot in use; 31 bits of hash stand beside it */
 
+/* For functions that only prefetch: the compiler takes calls of such a function for useless and drops them
+ * unless it is inlined. */
+#define PREFETCHING static inline __attribute__((always_inline))
+
 struct slot_pages {
     uintptr_t
         biased[32]; /* by the highest bit of slot + first: chunk address minus what the number already says */

@@ -332,6 +332,7 @@ static void bench_row_store(struct bench *b)
         pthread_join(thread, NULL);
         report("row store: scan beside the writer", scanner.ns, scanner.rows);
     }
+    row_store_trim(store, epoch); /* what the reader's last snapshot held */
     struct batch *out = batch_create(&b->arena, int8_types, 3, 2048);
     ns = 0;
     for (total = 0; total < 2000000; total += 1024) {
