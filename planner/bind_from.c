@@ -64,7 +64,7 @@ static bool apply_alias(struct planner_context *ctx, struct range_entry *entry, 
     entry->schema = NULL;
     entry->relation_visible = true;
     if (alias->n_colnames > entry->columns_count)
-        return BIND_FAIL(ctx, err, location, ERRCODE_INVALID_COLUMN_REFERENCE,
+        return BIND_FAIL(ctx, err, -1, ERRCODE_INVALID_COLUMN_REFERENCE,
                          "table \"%s\" has %u columns available but %zu columns specified", entry->alias,
                          entry->columns_count, alias->n_colnames);
     for (size_t i = 0; i < alias->n_colnames; i++)

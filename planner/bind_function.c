@@ -25,25 +25,26 @@ static bool is_polymorphic(uint32_t oid)
            oid == OID_ANYCOMPATIBLE || oid == OID_ANYCOMPATIBLEARRAY;
 }
 
-/* Spreads a variadic signature over the call's arguments; NULL when the counts do not fit. */
-static const uint32_t *expand_args(struct arena *arena, const struct function_signature *signature,
-                                   uint32_t count)
+/* Spreads a variadic signature over the call's arguments; false when the counts do not fit. */
+static bool expand_args(struct arena *arena, const struct function_signature *signature, uint32_t count,
+                        const uint32_t **out)
 {
+    *out = signature->args;
     if (!signature->is_variadic)
-        return signature->args_count == count ? signature->args : NULL;
+        return signature->args_count == count;
     if (count < signature->args_count)
-        return NULL;
+        return false;
     uint32_t *args = ARENA_ARRAY(arena, uint32_t, count);
     for (uint32_t i = 0; i < count; i++)
         args[i] = signature->args[i < signature->args_count ? i : signature->args_count - 1];
-    return args;
+    *out = args;
+    return true;
 }
 
 static void add_candidate(struct arena *arena, struct candidates *list, struct candidate item,
                           uint32_t args_count)
 {
-    item.args = expand_args(arena, item.signature, args_count);
-    if (item.args != NULL)
+    if (expand_args(arena, item.signature, args_count, &item.args))
         ARENA_PUSH(arena, list->items, list->count, list->cap, item);
 }
 

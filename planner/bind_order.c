@@ -4,6 +4,8 @@
  * the end. */
 #include "planner/bind.h"
 
+#include "executor/expr_program.h"
+
 /* An ORDER BY or DISTINCT ON item: output name, ordinal, or an expression over FROM. */
 static bool bind_output_reference(struct select_state *state, const PgQuery__Node *node,
                                   enum bind_place place, uint32_t *target, struct error *err)
@@ -99,7 +101,7 @@ bool bind_distinct_on(struct select_state *state, struct error *err)
         for (uint32_t k = 0; k < state->distinct_on_count && !found; k++)
             found = state->distinct_on[k] == state->sort[i].target;
         if (!found)
-            return BIND_FAIL(ctx, err, state->targets[state->sort[i].target].location,
+            return BIND_FAIL(ctx, err, node_location(select->distinct_clause[0]),
                              ERRCODE_INVALID_COLUMN_REFERENCE,
                              "SELECT DISTINCT ON expressions must match initial ORDER BY expressions");
     }
@@ -131,6 +133,12 @@ static bool bind_count(struct planner_context *ctx, struct scope *scope, const P
     if (!bind_coerce(ctx, expr, (struct sql_type){OID_INT8, -1}, COERCION_ASSIGNMENT, node_location(node),
                      out, err))
         return false;
+    struct datum value;
+    struct error ignored;
+    error_init(&ignored);
+    if (ctx->env != NULL && expr_is_immutable(*out) &&
+        expr_eval_constant(*out, ctx->env, ctx->arena, &value, &ignored))
+        *out = expr_constant(ctx->arena, (struct sql_type){OID_INT8, -1}, value);
     return true;
 }
 

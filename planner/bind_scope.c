@@ -264,10 +264,13 @@ bool bind_column_ref(struct binder *b, const PgQuery__ColumnRef *ref, struct exp
     bool whole = last->node_case == PG_QUERY__NODE__NODE_A_STAR;
     if (ref->n_fields == 1 && !whole)
         return simple_reference(b, node_string(last), ref->location, out, err);
-    if (ref->n_fields == 1 || ref->n_fields > 4)
+    if (ref->n_fields == 1)
         return BIND_FAIL(ctx, err, ref->location, ERRCODE_SYNTAX_ERROR,
-                         ref->n_fields == 1 ? "row expansion via \"*\" is not supported here"
-                                            : "improper qualified name (too many dotted names)");
+                         "row expansion via \"*\" is not supported here");
+    if (ref->n_fields > 4)
+        return BIND_FAIL(ctx, err, ref->location, ERRCODE_SYNTAX_ERROR,
+                         "improper qualified name (too many dotted names): %s",
+                         node_names_text(ctx->arena, ref->n_fields, ref->fields));
     const char *table = node_string(ref->fields[ref->n_fields - 2]);
     const char *schema = ref->n_fields >= 3 ? node_string(ref->fields[ref->n_fields - 3]) : NULL;
     uint32_t levels_up;

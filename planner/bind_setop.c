@@ -65,6 +65,16 @@ static struct plan *combine(struct planner_context *ctx, const PgQuery__SelectSt
     return plan;
 }
 
+/* Where the select list of a branch begins. */
+static int32_t branch_location(const PgQuery__SelectStmt *select)
+{
+    while (select->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
+        select = select->larg;
+    if (select->n_target_list > 0)
+        return node_location(select->target_list[0]);
+    return select->n_values_lists > 0 ? node_location(select->values_lists[0]) : -1;
+}
+
 static bool bind_branches(struct planner_context *ctx, struct scope *scope, const PgQuery__SelectStmt *select,
                           struct bound_query *out, struct error *err);
 
@@ -116,8 +126,8 @@ static bool bind_branches(struct planner_context *ctx, struct scope *scope, cons
         if (i == 0)
             out->names = branch.names;
         if (plans[i]->columns_count != plans[0]->columns_count)
-            return error_set(err, ERRCODE_SYNTAX_ERROR, "each %s query must have the same number of columns",
-                             what);
+            return BIND_FAIL(ctx, err, branch_location(list[count - 1 - i]), ERRCODE_SYNTAX_ERROR,
+                             "each %s query must have the same number of columns", what);
     }
     uint32_t columns = plans[0]->columns_count;
     struct sql_type *types = ARENA_ARRAY(ctx->arena, struct sql_type, columns);

@@ -397,26 +397,25 @@ static struct expr *compose_node(void *state_, const struct expr *expr, uint32_t
 }
 
 /* The value of the first output of a chain of projections, computed over the outer row; inputs belong to its
- * bottom. */
+ * bottom. NULL where a condition of the chain is not true: there is no row then. */
 static struct expr *compose(struct arena *arena, struct plan *const *chain, uint32_t chain_count,
                             struct expr *const *inputs)
 {
-    struct expr **current = (struct expr **)inputs;
+    struct expr **current = (struct expr **)inputs, *guard = NULL;
     for (uint32_t i = chain_count; i-- > 0;) {
         const struct plan *calc = chain[i];
         struct expr **next = ARENA_ARRAY(arena, struct expr *, calc->columns_count);
         struct composed state = {arena, current};
-        for (uint32_t c = 0; c < calc->columns_count; c++) {
+        if (calc->calc.condition != NULL)
+            guard = bound_and(arena, guard, bound_map(arena, calc->calc.condition, compose_node, &state, 0));
+        for (uint32_t c = 0; c < calc->columns_count; c++)
             next[c] = bound_map(arena, calc->calc.outputs[c], compose_node, &state, 0);
-            if (calc->calc.condition == NULL)
-                continue;
-            struct expr *parts[3] = {bound_map(arena, calc->calc.condition, compose_node, &state, 0), next[c],
-                                     bound_null(arena, next[c]->type)};
-            next[c] = bound_case(arena, next[c]->type, parts, 3);
-        }
         current = next;
     }
-    return current[0];
+    if (guard == NULL)
+        return current[0];
+    struct expr *parts[3] = {guard, current[0], bound_null(arena, current[0]->type)};
+    return bound_case(arena, current[0]->type, parts, 3);
 }
 
 /* Scalar subqueries that are projections of one row or of one global aggregate need no domain: a left join
