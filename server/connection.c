@@ -87,6 +87,7 @@ static void timeout_fired(void *ctx)
     struct connection *connection = ctx;
     atomic_store(&connection->cancel_reason, CANCEL_TIMEOUT);
     atomic_store(&connection->session.cancel, true);
+    waits_wake();
     if (connection->session.server->engine != NULL)
         engine_wake_subscribers(connection->session.server->engine);
 }
