@@ -39,6 +39,19 @@ static bool takes_type(const PgQuery__Node *node)
            (node->a_const->isnull || node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL);
 }
 
+/* A value for a column: converted by assignment rules, errors name the column. */
+static bool bind_cell(struct planner_context *ctx, const PgQuery__Node *node,
+                      const struct scope_relation *relations, uint32_t relations_count,
+                      const struct catalog_column *column, const char *what, struct expr **out,
+                      struct error *err)
+{
+    struct sql_type any = {.oid = 0, .typmod = -1};
+    if (takes_type(node))
+        return planner_expression(ctx, node, relations, relations_count, column->type, what, out, err);
+    return planner_expression(ctx, node, relations, relations_count, any, what, out, err) &&
+           planner_assign(ctx, *out, column->type, column->name, out, err);
+}
+
 static PgQuery__Node *with_type(struct planner_context *ctx, const PgQuery__Node *node, uint32_t type_oid)
 {
     PgQuery__Node *same = (PgQuery__Node *)node;
@@ -338,7 +351,7 @@ static bool bind_values_cells(struct planner_context *ctx, const PgQuery__Insert
             if (!use_default && !may_insert(ctx, node, column, node_location(item), &use_default, err))
                 return false;
             bool ok = use_default ? default_expr(ctx, target, columns[c], cell, err)
-                                  : planner_expression(ctx, item, NULL, 0, column->type, "VALUES", cell, err);
+                                  : bind_cell(ctx, item, NULL, 0, column, "VALUES", cell, err);
             if (!ok)
                 return false;
             *cell = fold(ctx, *cell);
@@ -582,8 +595,8 @@ static bool bind_on_conflict(struct planner_context *ctx, const PgQuery__InsertS
         const struct catalog_column *column = &target->columns[assignment->column];
         bool ok = is_default(assignment->value)
                       ? default_expr(ctx, target, assignment->column, &row[assignment->column], err)
-                      : planner_expression(ctx, assignment->value, relations, 2, column->type, "UPDATE",
-                                           &row[assignment->column], err);
+                      : bind_cell(ctx, assignment->value, relations, 2, column, "UPDATE",
+                                  &row[assignment->column], err);
         if (!ok)
             return false;
     }

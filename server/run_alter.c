@@ -173,7 +173,8 @@ static void add_element(struct ddl_job *job, struct definition *definition, PgQu
 {
     PgQuery__CreateStmt *create = definition->create;
     PgQuery__Node **elements = ARENA_ARRAY(&job->arena, PgQuery__Node *, create->n_table_elts + 1);
-    memcpy(elements + in_front, create->table_elts, create->n_table_elts * sizeof(PgQuery__Node *));
+    for (size_t i = 0; i < create->n_table_elts; i++)
+        elements[i + in_front] = create->table_elts[i];
     elements[in_front ? 0 : create->n_table_elts] = element;
     create->table_elts = elements;
     create->n_table_elts++;
@@ -208,7 +209,8 @@ static void add_column_constraint(struct ddl_job *job, PgQuery__ColumnDef *colum
     node->constraint->raw_expr = expression;
     node->constraint->location = -1;
     PgQuery__Node **list = ARENA_ARRAY(&job->arena, PgQuery__Node *, column->n_constraints + 1);
-    memcpy(list, column->constraints, column->n_constraints * sizeof(PgQuery__Node *));
+    for (size_t i = 0; i < column->n_constraints; i++)
+        list[i] = column->constraints[i];
     list[column->n_constraints++] = node;
     column->constraints = list;
 }
