@@ -4,50 +4,71 @@
  *   LEFT   J  UNION ALL  the left rows that do not occur in J, with NULLs
  *   FULL   the same for both sides
  *   SEMI   the left rows that occur in J;  ANTI  those that do not
- * "Occurs" is a null-safe comparison with J's left columns: the key when there is one, else all of them. Rows
- * keep their weights because the left side itself passes the semi or anti join. */
+ * "Occurs" is a null-safe comparison of the columns that decide about a match. Rows keep their weights
+ * because the side itself passes the semi or anti join. */
 #include "planner/join_keys.h"
 
 static struct plan *lower_plan(struct planner_context *ctx, struct plan *plan);
 
-/* Columns of the side that tell its rows apart. */
-static uint32_t *identity_columns(struct planner_context *ctx, struct plan *side, uint32_t *count)
+/* Columns of a side that decide whether a row of it matches: those in keys and residual. Rows that agree in
+ * them match or do not match alike. first: where the side begins in the residual's row. */
+static uint32_t *deciding_columns(struct planner_context *ctx, const struct plan *join, bool is_left,
+                                  uint32_t *count)
 {
-    plan_finish(side, ctx->arena);
-    *count = side->has_key ? side->keys_count : side->columns_count;
-    uint32_t *list = ARENA_ARRAY(ctx->arena, uint32_t, *count);
-    for (uint32_t i = 0; i < *count; i++)
-        list[i] = side->has_key ? side->keys[i] : i;
+    uint32_t l = join->children[0]->columns_count, r = join->children[1]->columns_count;
+    bool *used = ARENA_ARRAY(ctx->arena, bool, l + r);
+    bound_columns(join->join.residual, used, l + r);
+    for (uint32_t i = 0; i < join->join.keys_count; i++)
+        used[is_left ? join->join.left_keys[i] : l + join->join.right_keys[i]] = true;
+    uint32_t first = is_left ? 0 : l, width = is_left ? l : r;
+    uint32_t *list = ARENA_ARRAY(ctx->arena, uint32_t, width);
+    *count = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        if (used[first + i])
+            list[(*count)++] = i;
+    }
     return list;
 }
 
-/* SEMI or ANTI join of a side with its columns in J. first: where they begin there. */
-static struct plan *occurring(struct planner_context *ctx, enum join_kind kind, struct plan *side,
-                              struct plan *matches, uint32_t first)
+/* A plan whose rows contain those of the side: what semi and anti joins leave out does no harm where only the
+ * rows of the side itself are looked for. */
+static const struct plan *superset(const struct plan *side)
 {
-    uint32_t count;
-    uint32_t *columns = identity_columns(ctx, side, &count);
-    uint32_t *picked = ARENA_ARRAY(ctx->arena, uint32_t, count);
-    for (uint32_t i = 0; i < count; i++)
-        picked[i] = first + columns[i];
-    struct plan *right = plan_pick(ctx->arena, matches, picked, count);
-    struct plan *join = plan_join(ctx->arena, kind, side, right);
-    for (uint32_t i = 0; i < count; i++)
-        plan_join_key(ctx->arena, join, columns[i], i, true);
-    return join;
+    while (side->kind == PLAN_JOIN && (side->join.kind == JOIN_SEMI || side->join.kind == JOIN_ANTI))
+        side = side->children[0];
+    return side;
 }
 
-/* J: a fresh copy each time it is called. */
-static struct plan *matches(struct planner_context *ctx, const struct plan *join)
+/* J, from fresh copies. */
+static struct plan *matches(struct planner_context *ctx, const struct plan *join, const struct plan *left,
+                            const struct plan *right)
 {
-    struct plan *left = plan_clone(ctx->arena, join->children[0]),
-                *right = plan_clone(ctx->arena, join->children[1]);
-    struct plan *inner = plan_join(ctx->arena, JOIN_INNER, left, right);
+    struct plan *inner =
+        plan_join(ctx->arena, JOIN_INNER, plan_clone(ctx->arena, left), plan_clone(ctx->arena, right));
     inner->join.keys_count = join->join.keys_count;
     inner->join.left_keys = join->join.left_keys;
     inner->join.right_keys = join->join.right_keys;
     inner->join.null_safe = join->join.null_safe;
     return plan_filter(ctx->arena, inner, join->join.residual);
+}
+
+/* SEMI or ANTI join of a side of the join with J. */
+static struct plan *occurring(struct planner_context *ctx, enum join_kind kind, const struct plan *join,
+                              bool is_left)
+{
+    const struct plan *left = join->children[0], *right = join->children[1];
+    struct plan *found =
+        is_left ? matches(ctx, join, superset(left), right) : matches(ctx, join, left, superset(right));
+    uint32_t count, first = is_left ? 0 : left->columns_count;
+    uint32_t *columns = deciding_columns(ctx, join, is_left, &count);
+    uint32_t *picked = ARENA_ARRAY(ctx->arena, uint32_t, count);
+    for (uint32_t i = 0; i < count; i++)
+        picked[i] = first + columns[i];
+    struct plan *out = plan_join(ctx->arena, kind, plan_clone(ctx->arena, is_left ? left : right),
+                                 plan_pick(ctx->arena, found, picked, count));
+    for (uint32_t i = 0; i < count; i++)
+        plan_join_key(ctx->arena, out, columns[i], i, true);
+    return out;
 }
 
 /* The rows of one side, NULLs in the place of the other's columns. */
@@ -76,20 +97,14 @@ static struct plan *lower_join(struct planner_context *ctx, struct plan *plan)
     enum join_kind kind = join->join.kind;
     if (join->join.residual == NULL || kind == JOIN_INNER)
         return join;
-    uint32_t l = join->children[0]->columns_count;
     if (kind == JOIN_SEMI || kind == JOIN_ANTI)
-        return occurring(ctx, kind, plan_clone(ctx->arena, join->children[0]), matches(ctx, join), 0);
+        return occurring(ctx, kind, join, true);
     struct plan *all = plan_new(ctx->arena, PLAN_UNION_ALL, join->columns_count, kind == JOIN_FULL ? 3 : 2);
     memcpy(all->types, join->types, sizeof(*all->types) * join->columns_count);
-    all->children[0] = matches(ctx, join);
-    all->children[1] = padded(
-        ctx, join,
-        occurring(ctx, JOIN_ANTI, plan_clone(ctx->arena, join->children[0]), matches(ctx, join), 0), true);
+    all->children[0] = matches(ctx, join, join->children[0], join->children[1]);
+    all->children[1] = padded(ctx, join, occurring(ctx, JOIN_ANTI, join, true), true);
     if (kind == JOIN_FULL)
-        all->children[2] = padded(
-            ctx, join,
-            occurring(ctx, JOIN_ANTI, plan_clone(ctx->arena, join->children[1]), matches(ctx, join), l),
-            false);
+        all->children[2] = padded(ctx, join, occurring(ctx, JOIN_ANTI, join, false), false);
     return all;
 }
 

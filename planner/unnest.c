@@ -86,11 +86,16 @@ static uint32_t count_set(const bool *set, uint32_t count)
     return n;
 }
 
-/* Distinct values of the wanted outer columns; columns[f] says where each stands. */
-static struct plan *domain_plan(struct unnest *u, const bool *wanted, uint32_t *columns)
+/* Distinct values of the wanted outer columns; columns[f] says where each stands. Unless exact, values of
+ * outer rows that semi and anti joins leave out may be among them: they meet nothing in the end. */
+static struct plan *domain_plan(struct unnest *u, const bool *wanted, bool exact, uint32_t *columns)
 {
     struct arena *arena = u->ctx->arena;
-    struct plan *outer = plan_clone(arena, u->outer);
+    const struct plan *source = u->outer;
+    while (!exact && source->kind == PLAN_JOIN &&
+           (source->join.kind == JOIN_SEMI || source->join.kind == JOIN_ANTI))
+        source = source->children[0];
+    struct plan *outer = plan_clone(arena, source);
     /* It now stands inside the subquery: one level deeper, until the caller takes the level away. */
     plan_shift_levels(arena, outer, 1);
     uint32_t *list = ARENA_ARRAY(arena, uint32_t, width(u));
@@ -115,7 +120,7 @@ static void join_domain(struct unnest *u, struct unnested *node, const bool *wan
     if (count_set(missing, width(u)) == 0)
         return;
     uint32_t *columns = ARENA_ARRAY(arena, uint32_t, width(u));
-    struct plan *domain = domain_plan(u, missing, columns);
+    struct plan *domain = domain_plan(u, missing, false, columns);
     uint32_t base = node->plan->columns_count;
     bool one_row = node->plan->kind == PLAN_VALUES && base == 0 && node->plan->values.rows_count == 1;
     node->plan = one_row ? domain : plan_join(arena, JOIN_INNER, node->plan, domain);
@@ -278,7 +283,7 @@ static void join_domain_on(struct unnest *u, struct unnested *node, bool *wanted
         missing[f] = wanted[f] && node->columns[f] == NOT_BOUND;
     for (uint32_t i = 0; i < count; i++)
         left[i] = need_column(u, node, bindings[i].inner);
-    struct plan *domain = domain_plan(u, missing, columns);
+    struct plan *domain = domain_plan(u, missing, false, columns);
     uint32_t base = node->plan->columns_count;
     struct plan *join = plan_join(arena, JOIN_INNER, node->plan, domain);
     for (uint32_t i = 0; i < count; i++)
@@ -385,7 +390,15 @@ static bool unnest_calc(struct unnest *u, struct plan *plan, struct pulled *pull
     for (uint32_t f = 0; f < width(u); f++) {
         if (out->columns[f] == NOT_BOUND)
             continue;
-        uint32_t column = out->columns[f];
+        uint32_t column = out->columns[f], same = 0;
+        /* An output that is the column already keeps what is known about keys. */
+        while (same < plan->columns_count &&
+               !(outputs[same]->kind == EXPR_COLUMN && outputs[same]->index == column))
+            same++;
+        if (same < plan->columns_count) {
+            out->columns[f] = same;
+            continue;
+        }
         out->columns[f] = count;
         ARENA_PUSH(arena, outputs, count, cap, expr_column(arena, column, out->plan->types[column]));
     }
@@ -603,7 +616,7 @@ static bool unnest_aggregate(struct unnest *u, struct plan *plan, struct unneste
     /* A global aggregate has a row for every outer value, also where nothing was found: domain left join
      * aggregate. */
     uint32_t *columns = ARENA_ARRAY(arena, uint32_t, width(u));
-    struct plan *domain = domain_plan(u, wanted, columns);
+    struct plan *domain = domain_plan(u, wanted, true, columns);
     struct plan *join = plan_join(arena, JOIN_LEFT, domain, aggregate);
     for (uint32_t f = 0; f < width(u); f++) {
         if (wanted[f])
@@ -656,7 +669,7 @@ static bool unnest_at_most_one(struct unnest *u, struct plan *plan, struct unnes
     }
     if (substituted) {
         uint32_t *columns = ARENA_ARRAY(arena, uint32_t, width(u));
-        struct plan *domain = domain_plan(u, wanted, columns);
+        struct plan *domain = domain_plan(u, wanted, true, columns);
         struct plan *join = plan_join(arena, JOIN_SEMI, out->plan, domain);
         for (uint32_t f = 0; f < width(u); f++) {
             if (wanted[f])
