@@ -682,6 +682,10 @@ static bool check_time(int32_t hour, int32_t minute, double second, int64_t *us,
         if (*us <= US_PER_DAY)
             return true;
     }
+    const char *special = isnan(second) ? "NaN" : second > 0 ? "Infinity" : "-Infinity";
+    if (!isfinite(second))
+        return error_set(err, ERRCODE_DATETIME_FIELD_OVERFLOW, "time field value out of range: %d:%02d:%s",
+                         hour, minute, special);
     return error_set(err, ERRCODE_DATETIME_FIELD_OVERFLOW, "time field value out of range: %d:%02d:%02g",
                      hour, minute, second);
 }

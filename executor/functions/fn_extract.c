@@ -116,7 +116,7 @@ static bool clock_field(enum time_unit unit, int64_t us, struct field *out)
 }
 
 /* Fields of the infinities: those that grow without end are infinite, the others NULL. */
-static bool infinite_field(enum time_unit unit, bool is_plus, bool has_zone, bool is_date, struct field *out)
+static bool infinite_field(enum time_unit unit, bool is_plus, bool is_date, struct field *out)
 {
     switch (unit) {
     case UNIT_YEAR:
@@ -128,14 +128,9 @@ static bool infinite_field(enum time_unit unit, bool is_plus, bool has_zone, boo
     case UNIT_EPOCH:
         *out = (struct field){.kind = is_plus ? FIELD_INFINITY : FIELD_MINUS_INFINITY};
         return true;
-    case UNIT_TIMEZONE:
-    case UNIT_TIMEZONE_HOUR:
-    case UNIT_TIMEZONE_MINUTE:
-        *out = (struct field){.kind = FIELD_NULL};
-        return has_zone;
     default:
         *out = (struct field){.kind = FIELD_NULL};
-        return !is_date || unit >= UNIT_DAY;
+        return !is_date || (unit >= UNIT_DAY && unit < UNIT_TIMEZONE);
     }
 }
 
@@ -144,7 +139,7 @@ static bool timestamp_field(enum time_unit unit, int64_t instant, int64_t local,
                             struct field *out)
 {
     if (timestamp_infinite(instant))
-        return infinite_field(unit, instant == TIMESTAMP_PLUS_INFINITY, has_zone, false, out);
+        return infinite_field(unit, instant == TIMESTAMP_PLUS_INFINITY, false, out);
     int64_t days, us, east = (local - instant) / US_PER_SECOND;
     timestamp_split(local, &days, &us);
     switch (unit) {
@@ -195,7 +190,7 @@ static bool extract_date(struct zone *zone, enum time_unit unit, const struct co
 {
     int32_t x = COLUMN_I32(column)[row];
     if (date_infinite(x))
-        return infinite_field(unit, x == DATE_PLUS_INFINITY, false, true, out);
+        return infinite_field(unit, x == DATE_PLUS_INFINITY, true, out);
     if (unit == UNIT_EPOCH) {
         *out = number(((int64_t)x - UNIX_EPOCH_DAYS) * 86400, 0);
         return true;

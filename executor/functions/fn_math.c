@@ -6,6 +6,7 @@
 #include "storage/data/numeric.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #ifndef M_PI
 #define M_PI 3.14159265358979323846
@@ -18,7 +19,7 @@ KERNEL1(f64_round, double, double, rint(x))
 KERNEL1(f64_trunc, double, double, trunc(x))
 KERNEL1(f64_ceil, double, double, ceil(x))
 KERNEL1(f64_floor, double, double, floor(x))
-KERNEL1(f64_sign, double, double, x > 0 ? 1.0 : x < 0 ? -1.0 : x == 0 ? 0.0 : x)
+KERNEL1(f64_sign, double, double, x > 0 ? 1.0 : x < 0 ? -1.0 : 0.0)
 
 KERNEL1(numeric_round_kernel, struct varlen, struct varlen, numeric_round(call->arena, &x, 0))
 KERNEL1(numeric_trunc_kernel, struct varlen, struct varlen, numeric_trunc(call->arena, &x, 0))
@@ -321,8 +322,13 @@ static void set_seed(struct fn_call *call, const struct column *args, struct col
         if (column_is_null(result, i))
             continue;
         if (!(x >= -1 && x <= 1)) {
+            char text[32];
+            snprintf(text, sizeof(text), "%g", x);
             fn_error(call, i, ERRCODE_INVALID_PARAMETER_VALUE,
-                     "setseed parameter %g is out of allowed range [-1,1]", x);
+                     "setseed parameter %s is out of allowed range [-1,1]",
+                     isnan(x)   ? "NaN"
+                     : isinf(x) ? (x > 0 ? "Infinity" : "-Infinity")
+                                : text);
             continue;
         }
         session_seed.is_set = true;

@@ -11,6 +11,9 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#define FIELD_MAX    20000000
+#define ISO_YEAR_MAX 5800000
+
 struct fields {
     enum date_mode mode;
     int32_t hour, minute, second, second_of_day, millisecond, microsecond;
@@ -18,7 +21,7 @@ struct fields {
     int32_t year_digits; /* how many the picture's year has */
     int32_t zone_sign, zone_hours, zone_minutes;
     bool is_bc, is_pm, is_12_hour;
-    int32_t bc_set, pm_set; /* 0 unset, else value + 1 */
+    int32_t bc_set, pm_set; /* what was read; 0 counts as unset, as for all fields */
 };
 
 struct scanner {
@@ -260,14 +263,14 @@ static bool read_field(struct scanner *s, const struct time_picture *picture, ui
         return true;
     case TE_AM:
         if (!read_name(s, node, half_days + (node->word->with_points ? 0 : 2), 2, 0, &value) ||
-            !set_field(s, node, value + 1, &f->pm_set))
+            !set_field(s, node, value, &f->pm_set))
             return false;
         f->is_pm = value == 1;
         f->is_12_hour = true;
         return true;
     case TE_AD:
         if (!read_name(s, node, eras + (node->word->with_points ? 0 : 2), 2, 0, &value) ||
-            !set_field(s, node, value + 1, &f->bc_set))
+            !set_field(s, node, value, &f->bc_set))
             return false;
         f->is_bc = value == 1;
         return true;
@@ -473,6 +476,15 @@ static bool combine_time(const struct fields *f, const char *text, struct civil_
 static bool combine_date(struct fields *f, const char *text, struct civil_time *out, struct error *err)
 {
     bool has_year = false, has_month = false, has_day = false;
+    /* far beyond any calendar, and safe to calculate with below */
+    const int32_t numbers[] = {f->century, f->week, f->week_of_month, f->day_of_year, f->weekday};
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        if (numbers[i] > FIELD_MAX || numbers[i] < -FIELD_MAX)
+            return field_overflow(text, err);
+    }
+    if (f->julian < -FIELD_MAX || f->year == INT32_MIN ||
+        (f->mode == MODE_ISO_WEEK && (f->year > ISO_YEAR_MAX || f->year < -ISO_YEAR_MAX)))
+        return field_overflow(text, err);
     out->year = 0; /* 1 BC, when nothing says otherwise */
     out->month = out->day = 1;
     if (f->century != 0 && (f->year == 0 || f->year_digits <= 2)) {
