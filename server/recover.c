@@ -303,6 +303,7 @@ static bool restore_relations(struct recovery *recovery, struct error *err)
             continue;
         catalog_write_lock(recovery->server->catalog);
         bool ok =
+            stored->record.oid == SCHEMA_PUBLIC || /* made with the catalog */
             catalog_add_schema(recovery->server->catalog, stored->record.oid, stored->record.name, &why);
         catalog_unlock(recovery->server->catalog);
         if (!ok)

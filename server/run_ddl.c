@@ -577,7 +577,9 @@ static bool create_schema(struct ddl_job *job, const PgQuery__CreateSchemaStmt *
         session_notice(job->session, "NOTICE", "42P06", NULL, "schema \"%s\" already exists, skipping", name);
         return true;
     }
-    uint32_t oid = catalog_new_oid(server->catalog);
+    uint32_t next_oid = catalog_new_oid(server->catalog), oid = next_oid;
+    if (strcmp(name, "public") == 0) /* dropped before: it comes back as what it was */
+        oid = SCHEMA_PUBLIC;
     catalog_write_lock(server->catalog);
     bool ok = catalog_add_schema(server->catalog, oid, name, err);
     catalog_unlock(server->catalog);
@@ -587,7 +589,7 @@ static bool create_schema(struct ddl_job *job, const PgQuery__CreateSchemaStmt *
     strbuf_adds(&sql, "CREATE SCHEMA ");
     statement_quote_name(name, &sql);
     struct catalog_record record = {.oid = oid, .name = name, .kind = "schema", .sql = sql.data};
-    ok = catalog_store_write(server->store, &record, 1, NULL, 0, oid + 1, err);
+    ok = catalog_store_write(server->store, &record, 1, NULL, 0, next_oid + 1, err);
     strbuf_release(&sql);
     if (!ok) {
         catalog_write_lock(server->catalog);
