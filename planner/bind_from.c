@@ -6,9 +6,8 @@
  * joined to the rest. Items that are not LATERAL cannot see those entries, but count the level. */
 #include "planner/bind.h"
 
+#include "planner/statement.h"
 #include "storage/data/datetime.h"
-
-#include <pg_query.h>
 
 struct from_item {
     struct plan *plan;
@@ -132,38 +131,24 @@ static struct plan *scan_plan(struct planner_context *ctx, const struct catalog_
 static bool expand_view(struct planner_context *ctx, const struct catalog_object *object, struct plan **out,
                         struct error *err)
 {
+    PgQuery__ParseResult *tree;
     if (!bind_enter(ctx, err))
         return false;
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(object->query_sql);
-    bool ok = false;
-    PgQuery__ParseResult *tree = NULL;
-    if (parsed.error != NULL) {
-        error_set(err, ERRCODE_INTERNAL_ERROR, "definition of view \"%s\" cannot be read: %s", object->name,
-                  parsed.error->message);
-    } else {
-        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len,
-                                              (const uint8_t *)parsed.parse_tree.data);
-        if (tree == NULL || tree->n_stmts != 1 ||
-            tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT) {
-            error_set(err, ERRCODE_INTERNAL_ERROR, "definition of view \"%s\" is not a query", object->name);
-        } else {
-            const char *sql = ctx->sql;
-            int32_t base = ctx->position_base;
-            ctx->sql = object->query_sql;
-            ctx->position_base = 0;
-            struct bound_query query;
-            ok = bind_query(ctx, NULL, tree->stmts[0]->stmt->select_stmt, false, &query, err);
-            ctx->sql = sql;
-            ctx->position_base = base;
-            if (ok)
-                *out = query.plan;
-            else if (err != NULL)
-                err->position = 0;
-        }
-    }
-    if (tree != NULL)
-        pg_query__parse_result__free_unpacked(tree, NULL);
-    pg_query_free_protobuf_parse_result(parsed);
+    const char *sql = ctx->sql;
+    int32_t base = ctx->position_base;
+    ctx->sql = object->query_sql;
+    ctx->position_base = 0;
+    bool ok = statement_parse_plain(ctx->arena, object->query_sql, &tree, err);
+    if (ok && (tree->n_stmts != 1 || tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
+        ok = error_set(err, ERRCODE_INTERNAL_ERROR, "definition of view \"%s\" is not a query", object->name);
+    struct bound_query query;
+    ok = ok && bind_query(ctx, NULL, tree->stmts[0]->stmt->select_stmt, false, &query, err);
+    if (ok)
+        *out = query.plan;
+    else if (err != NULL)
+        err->position = 0; /* it would point into the view's text */
+    ctx->sql = sql;
+    ctx->position_base = base;
     bind_leave(ctx);
     return ok;
 }

@@ -120,7 +120,8 @@ struct plan *join_take_keys(struct planner_context *ctx, struct plan *join)
         to_right[i] = i < l ? UINT32_MAX : i - l;
     struct plan *out = arena_copy(arena, join, sizeof(*out));
     out->join.residual = NULL;
-    struct expr *residual = NULL;
+    struct expr **rest = ARENA_ARRAY(arena, struct expr *, count);
+    uint32_t rest_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct join_equality equality;
         if (join_equality_of(ctx, parts[i], l, l + r, &equality)) {
@@ -139,9 +140,10 @@ struct plan *join_take_keys(struct planner_context *ctx, struct plan *join)
         } else if (movable && sides == 1 && (kind == JOIN_INNER || kind == JOIN_SEMI)) {
             left.condition = bound_and(arena, left.condition, parts[i]);
         } else {
-            residual = bound_and(arena, residual, parts[i]);
+            rest[rest_count++] = parts[i];
         }
     }
+    struct expr *residual = bound_and_list(arena, rest, rest_count);
     struct plan *new_left = side_plan(arena, &left), *new_right = side_plan(arena, &right);
     uint32_t wide = new_left->columns_count;
     if (residual != NULL) {

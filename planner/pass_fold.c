@@ -75,7 +75,9 @@ static struct expr *factor_or(struct arena *arena, struct expr *expr)
 static struct expr *fold_condition(struct planner_context *ctx, struct expr *condition, bool *never)
 {
     uint32_t count;
-    struct expr **parts = bound_conjuncts(ctx->arena, condition, &count), *result = NULL;
+    struct expr **parts = bound_conjuncts(ctx->arena, condition, &count);
+    struct expr **kept = ARENA_ARRAY(ctx->arena, struct expr *, count);
+    uint32_t kept_count = 0;
     bool changed = false;
     *never = false;
     for (uint32_t i = 0; i < count; i++) {
@@ -83,7 +85,7 @@ static struct expr *fold_condition(struct planner_context *ctx, struct expr *con
         struct expr *part = factor_or(ctx->arena, parts[i]);
         changed = changed || part != parts[i];
         if (!decide(ctx, part, &value)) {
-            result = bound_and(ctx->arena, result, part);
+            kept[kept_count++] = part;
             continue;
         }
         changed = true;
@@ -92,7 +94,7 @@ static struct expr *fold_condition(struct planner_context *ctx, struct expr *con
             return NULL;
         }
     }
-    return changed ? result : condition;
+    return changed ? bound_and_list(ctx->arena, kept, kept_count) : condition;
 }
 
 static struct plan *fold(struct planner_context *ctx, struct plan *plan);

@@ -786,15 +786,16 @@ bool bind_apply_condition(struct planner_context *ctx, struct plan **plan, struc
     struct arena *arena = ctx->arena;
     uint32_t count;
     struct expr **parts = bound_conjuncts(arena, condition, &count);
-    struct expr *plain = NULL;
+    struct expr **plain = ARENA_ARRAY(arena, struct expr *, count);
+    uint32_t plain_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (bound_contains(parts[i], KIND_BIT(EXPR_SUBQUERY)))
             continue;
-        plain = bound_and(arena, plain, parts[i]);
+        plain[plain_count++] = parts[i];
         parts[i] = NULL;
     }
-    if (plain != NULL)
-        *plan = plan_filter(arena, *plan, plain);
+    if (plain_count > 0)
+        *plan = plan_filter(arena, *plan, bound_and_list(arena, plain, plain_count));
     for (uint32_t i = 0; i < count; i++) {
         bool done;
         if (parts[i] == NULL)
