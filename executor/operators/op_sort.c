@@ -118,14 +118,17 @@ static bool sort_stream(struct sort *sort, const struct batch *change, struct er
         rows[count] = i;
         weights[count++] = last - first;
     }
+    bool ok = true;
+    if (count > 0) {
+        struct batch *out = op_gather(&sort->scratch, change, rows, count);
+        if (change->weights != NULL)
+            out->weights = weights;
+        ok = operator_emit(&sort->base, out, err);
+    }
+    /* only now: what is emitted after it is not taken any more */
     if (sort->passed >= end && sort_ends_query(sort))
         sort->base.ctx->stop = true;
-    if (count == 0)
-        return true;
-    struct batch *out = op_gather(&sort->scratch, change, rows, count);
-    if (change->weights != NULL)
-        out->weights = weights;
-    return operator_emit(&sort->base, out, err);
+    return ok;
 }
 
 /* ---- collecting ---- */
