@@ -7,6 +7,7 @@
 #include "protocol/pgwire/startup.h"
 #include "server/listener.h"
 #include "server/session_settings.h"
+#include "server/waits.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/data/text_check.h"

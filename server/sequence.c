@@ -196,6 +196,18 @@ bool sequence_set(struct server *server, const struct catalog_object *object, in
     return ok;
 }
 
+bool sequence_last_value(const struct catalog_object *object, int64_t *value)
+{
+    struct sequence *sequence = object->sequence;
+    if (sequence == NULL)
+        return false;
+    pthread_mutex_lock(&sequence->lock);
+    bool called = sequence->called;
+    *value = sequence->last;
+    pthread_mutex_unlock(&sequence->lock);
+    return called;
+}
+
 bool sequence_restart_owned(struct server *server, uint32_t table_oid, struct error *err)
 {
     bool ok = true;

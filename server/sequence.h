@@ -29,6 +29,8 @@ bool sequence_next(struct server *server, const struct catalog_object *object, u
 MUST_CHECK
 bool sequence_set(struct server *server, const struct catalog_object *object, int64_t value, bool is_called,
                   struct error *err);
+/* The last value handed out; false when there was none yet. For pg_sequences. */
+bool sequence_last_value(const struct catalog_object *object, int64_t *value);
 /* TRUNCATE ... RESTART IDENTITY */
 MUST_CHECK
 bool sequence_restart_owned(struct server *server, uint32_t table_oid, struct error *err);

@@ -3,13 +3,14 @@
 #include "server/server.h"
 
 #include "planner/ddl.h"
-#include "planner/fn_catalog.h"
 #include "server/ddl_objects.h"
 #include "server/recover.h"
 #include "server/sequence.h"
 #include "server/settings.h"
 #include "server/sources.h"
+#include "server/system_views.h"
 #include "server/table_locks.h"
+#include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 #include "storage/disk/tick_log.h"
@@ -60,11 +61,13 @@ bool server_open(struct server *server, struct settings *settings, struct error 
 {
     memset(server, 0, sizeof(*server));
     server->settings = settings;
+    server->start_us = clock_now_us();
     account_init(&server->account, NULL, "server", settings->memory_limit_bytes);
     pthread_mutex_init(&server->ddl, NULL);
     sequence_register_functions();
-    fn_catalog_register();
+    system_functions_register();
     server->catalog = catalog_create();
+    system_views_register(server);
     server->locks = table_locks_create();
     bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
     if (durable &&

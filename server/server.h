@@ -27,6 +27,7 @@ struct server {
     struct sources *running_sources;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
+    int64_t start_us;            /* clock when it was opened */
     struct sequence *sequences;  /* all that were ever made, server/sequence.h */
     pthread_mutex_t ddl;         /* one DDL statement at a time */
     _Atomic bool stopping;

@@ -5,6 +5,7 @@
 #include "server/session_settings.h"
 #include "server/settings.h"
 #include "server/transaction.h"
+#include "server/waits.h"
 #include "storage/base/clock.h"
 
 #include <stdio.h>
@@ -39,9 +40,12 @@ static void path_release(struct session_path *path)
 static void path_add(void *ctx, const char *name)
 {
     struct session_path *path = ctx;
-    if (strcmp(name, "$user") == 0)
+    bool is_user = strcmp(name, "$user") == 0;
+    if (is_user)
         name = path->session->user;
-    if (catalog_find_schema(path->session->server->catalog, name) == NULL)
+    const struct catalog_schema *schema = catalog_find_schema(path->session->server->catalog, name);
+    /* a user by the name of millrace does not live in the schema of system views */
+    if (schema == NULL || (is_user && schema->is_system))
         return;
     const char *copy = arena_strdup(&path->arena, name);
     ARENA_PUSH(&path->arena, path->names, path->count, path->cap, copy);
@@ -119,6 +123,7 @@ void session_release(struct session *session)
         session->next->prev = session->prev;
     pthread_mutex_unlock(&sessions.lock);
     transaction_release(session);
+    advisory_unlock_all(session, false);
     session_settings_destroy(session->settings);
     path_release(session->path);
 }
@@ -148,6 +153,14 @@ void session_set_activity(struct session *session, const char *sql)
     pthread_mutex_lock(&sessions.lock);
     session->current_sql = sql;
     session->state_change_us = clock_now_us();
+    if (sql != NULL) {
+        snprintf(session->shown.query, sizeof(session->shown.query), "%s", sql);
+        session->shown.query_start_us = session->state_change_us;
+    }
+    snprintf(session->shown.application_name, sizeof(session->shown.application_name), "%s",
+             session_settings_text(session->settings, SESSION_APPLICATION_NAME));
+    session->shown.txn_state = session->txn.state;
+    session->shown.txn_start_us = session->txn.start_us;
     pthread_mutex_unlock(&sessions.lock);
 }
 
@@ -197,6 +210,8 @@ bool session_cancel(struct server *server, int32_t pid, const uint32_t *secret)
         }
     }
     pthread_mutex_unlock(&sessions.lock);
+    if (found)
+        waits_wake();
     if (found && server->engine != NULL)
         engine_wake_subscribers(server->engine);
     return found;
@@ -215,6 +230,8 @@ bool session_terminate(struct server *server, int32_t pid)
         }
     }
     pthread_mutex_unlock(&sessions.lock);
+    if (found)
+        waits_wake();
     if (found && server->engine != NULL)
         engine_wake_subscribers(server->engine);
     return found;

@@ -66,7 +66,14 @@ struct session {
     void *connection;         /* protocol side */
     void (*terminate)(struct session *session); /* ends the connection; called under the list's lock; NULL: none */
     struct session_path *path; /* session.c: the search path's names */
-    const char *current_sql;  /* for pg_stat_activity; NULL idle */
+    const char *current_sql;  /* NULL idle */
+    /* For pg_stat_activity, which other threads read under session_list_lock. */
+    struct {
+        char application_name[64];
+        char query[1024]; /* the last one, cut */
+        enum txn_state txn_state;
+        int64_t txn_start_us, query_start_us;
+    } shown;
     int64_t statement_start_us, state_change_us, backend_start_us;
     struct session *next, *prev; /* list of all sessions, under session_list_lock */
 };

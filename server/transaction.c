@@ -6,6 +6,7 @@
 
 #include "server/sequence.h"
 #include "server/table_locks.h"
+#include "server/waits.h"
 #include "storage/state/snapshot.h"
 
 #include <string.h>
@@ -49,6 +50,7 @@ static void finish(struct session *session, uint64_t epoch)
 {
     struct transaction *txn = &session->txn;
     give_locks(session, epoch);
+    advisory_unlock_all(session, true);
     if (txn->snapshot != 0)
         snapshot_close(engine_snapshots(session->server->engine), txn->snapshot);
     for (uint32_t i = 0; i < txn->tables_count; i++) {

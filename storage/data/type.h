@@ -21,6 +21,7 @@
 #define OID_REGPROC     24u
 #define OID_TEXT        25u
 #define OID_OID         26u
+#define OID_XID         28u
 #define OID_OIDVECTOR   30u
 #define OID_JSON        114u
 #define OID_FLOAT4      700u
@@ -34,6 +35,7 @@
 #define OID_TIMESTAMPTZ 1184u
 #define OID_INTERVAL    1186u
 #define OID_NUMERIC     1700u
+#define OID_REGPROCEDURE 2202u
 #define OID_REGCLASS    2205u
 #define OID_REGTYPE     2206u
 #define OID_RECORD      2249u
@@ -44,6 +46,7 @@
 #define OID_UUID        2950u
 #define OID_JSONB       3802u
 #define OID_REGNAMESPACE 4089u
+#define OID_REGROLE     4096u
 #define OID_BOOL_ARRAY  1000u
 #define OID_INT4_ARRAY  1007u
 #define OID_TEXT_ARRAY  1009u

@@ -172,11 +172,14 @@ bool type_input(uint32_t oid, int32_t typmod, const char *text, size_t len, cons
     case OID_FLOAT8:
         return float8_parse(text, len, &out->f64, err);
     case OID_OID:
+    case OID_XID:
         return oid_input(text, len, &out->i64, err);
     case OID_REGPROC:
     case OID_REGCLASS:
     case OID_REGTYPE:
     case OID_REGNAMESPACE:
+    case OID_REGPROCEDURE:
+    case OID_REGROLE:
         return reg_value_input(oid, text, len, env, out, err);
     case OID_DATE:
         return date_input(text, len, env, &out->i32, err);
@@ -209,6 +212,7 @@ void type_output(uint32_t oid, const struct datum *value, const struct io_env *e
         return;
     case OID_INT8:
     case OID_OID:
+    case OID_XID:
         integer_output(value->i64, out);
         return;
     case OID_FLOAT4:
@@ -221,6 +225,8 @@ void type_output(uint32_t oid, const struct datum *value, const struct io_env *e
     case OID_REGCLASS:
     case OID_REGTYPE:
     case OID_REGNAMESPACE:
+    case OID_REGPROCEDURE:
+    case OID_REGROLE:
         reg_value_output(oid, value->i64, env, out);
         return;
     case OID_DATE:

@@ -1,0 +1,253 @@
+/* sysview_millrace.c: our own views: what relations hold, what operators do, where the engine stands. */
+#include "planner/routines.h"
+#include "server/session.h"
+#include "server/session_settings.h"
+#include "server/settings.h"
+#include "server/sources.h"
+#include "server/sysview.h"
+#include "storage/disk/tick_log.h"
+
+static bool is_maintained(const struct catalog_object *object)
+{
+    return object->relation != NULL && object->kind != CATALOG_SEQUENCE;
+}
+
+static bool rows_relations(struct sys_rows *rows, struct error *err)
+{
+    static const char *const kinds[] = {[CATALOG_TABLE] = "table",
+                                        [CATALOG_STREAM] = "stream",
+                                        [CATALOG_VIEW] = "view",
+                                        [CATALOG_MATERIALIZED_VIEW] = "materialized view"};
+    for (uint32_t i = 0; i < rows->objects_count; i++) {
+        const struct catalog_object *object = rows->objects[i];
+        if (!is_maintained(object))
+            continue;
+        struct relation_stats stats;
+        relation_stats(object->relation, &stats);
+        sys_int(rows, "oid", object->oid);
+        sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+        sys_text(rows, "name", object->name);
+        sys_text(rows, "kind", kinds[object->kind]);
+        sys_int(rows, "rows", (int64_t)stats.rows);
+        sys_int(rows, "bytes", stats.bytes);
+        sys_int(rows, "last_epoch", (int64_t)stats.last_epoch);
+        if (object->kind == CATALOG_MATERIALIZED_VIEW) {
+            sys_int(rows, "state_bytes", stats.state_bytes);
+            sys_int(rows, "rows_in", (int64_t)stats.rows_in);
+            sys_int(rows, "rows_out", (int64_t)stats.rows_out);
+            sys_int(rows, "errors", (int64_t)stats.errors);
+            sys_real(rows, "busy_ms", (double)stats.busy_ns / 1e6);
+        }
+        sys_end(rows);
+    }
+    return true;
+}
+
+struct view_walk {
+    struct sys_rows *rows;
+    const char *schema, *name;
+};
+
+static bool add_operator(void *ctx, const struct operator_stats *stats)
+{
+    const struct view_walk *walk = ctx;
+    struct sys_rows *rows = walk->rows;
+    sys_text(rows, "schema", walk->schema);
+    sys_text(rows, "view", walk->name);
+    sys_int(rows, "id", stats->id);
+    sys_int(rows, "depth", stats->depth);
+    sys_text(rows, "name", arena_strdup(rows->arena, stats->name));
+    sys_int(rows, "rows_in", (int64_t)stats->rows_in);
+    sys_int(rows, "rows_out", (int64_t)stats->rows_out);
+    sys_int(rows, "batches", (int64_t)stats->batches);
+    sys_int(rows, "state_rows", (int64_t)stats->state_rows);
+    sys_int(rows, "state_bytes", stats->state_bytes);
+    sys_real(rows, "busy_ms", (double)stats->busy_ns / 1e6);
+    sys_end(rows);
+    return true;
+}
+
+static bool add_view_error(void *ctx, const char *sqlstate, const char *message, const char *row,
+                           const char *op_name, int64_t weight)
+{
+    const struct view_walk *walk = ctx;
+    struct sys_rows *rows = walk->rows;
+    sys_text(rows, "schema", walk->schema);
+    sys_text(rows, "view", walk->name);
+    sys_text(rows, "sqlstate", sqlstate);
+    sys_text(rows, "message", message);
+    sys_text(rows, "row", row);
+    sys_text(rows, "operator", op_name);
+    sys_int(rows, "count", weight);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_operators(struct sys_rows *rows, struct error *err)
+{
+    for (uint32_t i = 0; i < rows->objects_count; i++) {
+        const struct catalog_object *object = rows->objects[i];
+        if (object->kind != CATALOG_MATERIALIZED_VIEW || object->relation == NULL)
+            continue;
+        struct view_walk walk = {rows, sys_schema_name(rows, object->schema_oid), object->name};
+        relation_operators(object->relation, add_operator, &walk);
+    }
+    return true;
+}
+
+static bool rows_view_errors(struct sys_rows *rows, struct error *err)
+{
+    for (uint32_t i = 0; i < rows->objects_count; i++) {
+        const struct catalog_object *object = rows->objects[i];
+        if (object->kind != CATALOG_MATERIALIZED_VIEW || object->relation == NULL)
+            continue;
+        struct view_walk walk = {rows, sys_schema_name(rows, object->schema_oid), object->name};
+        relation_errors(object->relation, add_view_error, &walk);
+    }
+    return true;
+}
+
+static bool rows_engine(struct sys_rows *rows, struct error *err)
+{
+    struct engine_stats stats;
+    engine_stats(rows->server->engine, &stats);
+    sys_int(rows, "epoch_visible", (int64_t)stats.epoch_visible);
+    sys_int(rows, "epoch_computed", (int64_t)stats.epoch_computed);
+    sys_int(rows, "epoch_durable", (int64_t)stats.epoch_durable);
+    sys_int(rows, "ticks", (int64_t)stats.ticks);
+    sys_int(rows, "transactions", (int64_t)stats.transactions);
+    sys_int(rows, "rows_in", (int64_t)stats.rows_in);
+    sys_int(rows, "rows_processed", (int64_t)stats.rows_processed);
+    sys_real(rows, "busy_ms", (double)stats.busy_ns / 1e6);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_log(struct sys_rows *rows, struct error *err)
+{
+    if (rows->server->log == NULL)
+        return true;
+    struct tick_log_stats stats;
+    tick_log_stats(rows->server->log, &stats);
+    sys_int(rows, "ticks", (int64_t)stats.ticks);
+    sys_int(rows, "commits", (int64_t)stats.commits);
+    sys_int(rows, "bytes", (int64_t)stats.bytes);
+    sys_real(rows, "sync_ms", (double)stats.sync_ns / 1e6);
+    sys_end(rows);
+    return true;
+}
+
+static bool add_source(void *ctx, const struct source_status *status)
+{
+    struct sys_rows *rows = ctx;
+    const struct catalog_object *object = sys_object(rows, status->relation_oid);
+    if (object == NULL)
+        return true;
+    sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+    sys_text(rows, "relation", object->name);
+    sys_text(rows, "connector", status->connector);
+    sys_text(rows, "state", status->state);
+    sys_int(rows, "rows", (int64_t)status->rows);
+    sys_text(rows, "error", status->error);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_sources(struct sys_rows *rows, struct error *err)
+{
+    if (rows->server->running_sources != NULL)
+        sources_for_each(rows->server->running_sources, add_source, rows);
+    return true;
+}
+
+/* The process's settings, then the session's. */
+static bool rows_settings(struct sys_rows *rows, struct error *err)
+{
+    size_t count;
+    const struct setting_row *table = settings_rows(&count);
+    const struct settings *settings = rows->server->settings;
+    for (size_t i = 0; settings != NULL && i < count; i++) {
+        const void *value = (const char *)settings + table[i].offset;
+        sys_text(rows, "name", table[i].name);
+        if (table[i].type == SETTING_TEXT)
+            sys_text(rows, "value", *(const char *const *)value);
+        else
+            sys_textf(rows, "value", "%lld", (long long)*(const int64_t *)value);
+        sys_text(rows, "scope", "server");
+        sys_text(rows, "default_value", table[i].default_text);
+        sys_text(rows, "help", table[i].help);
+        sys_end(rows);
+    }
+    const struct session *session = rows->info->session;
+    struct session_setting_info info;
+    for (uint32_t i = 0; session != NULL && session_settings_at(session->settings, i, &info); i++) {
+        sys_text(rows, "name", info.name);
+        sys_text(rows, "value", info.value);
+        sys_text(rows, "scope", "session");
+        sys_text(rows, "default_value", info.boot);
+        sys_text(rows, "help", info.help);
+        sys_end(rows);
+    }
+    return true;
+}
+
+static bool rows_functions(struct sys_rows *rows, struct error *err)
+{
+    static const char *const kinds[] = {[ROUTINE_FUNCTION] = "function",
+                                        [ROUTINE_OPERATOR] = "operator",
+                                        [ROUTINE_AGGREGATE] = "aggregate",
+                                        [ROUTINE_WINDOW] = "window function"};
+    struct strbuf text = STRBUF_INIT;
+    const struct routine *routine;
+    for (size_t i = 0; (routine = routine_at(i)) != NULL; i++) {
+        if (routine->kind == ROUTINE_IO ||
+            (routine->function != NULL && routine->function->flags & FN_HIDDEN))
+            continue;
+        sys_text(rows, "name", routine->name);
+        strbuf_reset(&text);
+        routine_arguments(routine, &text);
+        sys_text(rows, "arguments", arena_strndup(rows->arena, strbuf_text(&text), text.len));
+        strbuf_reset(&text);
+        routine_result(routine, &text);
+        sys_text(rows, "result", arena_strndup(rows->arena, strbuf_text(&text), text.len));
+        sys_text(rows, "kind", kinds[routine->kind]);
+        sys_text(rows, "help", routine->help);
+        sys_end(rows);
+    }
+    strbuf_release(&text);
+    return true;
+}
+
+#define VIEW(name, columns, rows, help)                                                                      \
+    {                                                                                                        \
+        SCHEMA_MILLRACE, 'v', name, columns, rows, help                                                      \
+    }
+
+const struct system_view_row sysview_millrace_rows[] = {
+    VIEW("relations",
+         "oid oid, schema name, name name, kind text, rows int8, bytes int8, state_bytes int8, last_epoch "
+         "int8, "
+         "rows_in int8, rows_out int8, errors int8, busy_ms float8",
+         rows_relations, "rows, memory and work of tables, streams and materialized views"),
+    VIEW("operators",
+         "schema name, view name, id int4, depth int4, name text, rows_in int8, rows_out int8, batches int8, "
+         "state_rows int8, state_bytes int8, busy_ms float8",
+         rows_operators, "work and state of each operator of each materialized view"),
+    VIEW("view_errors",
+         "schema name, view name, sqlstate text, message text, row text, operator text, count int8",
+         rows_view_errors, "rows that a materialized view could not compute"),
+    VIEW("engine",
+         "epoch_visible int8, epoch_computed int8, epoch_durable int8, ticks int8, transactions int8, "
+         "rows_in int8, "
+         "rows_processed int8, busy_ms float8",
+         rows_engine, "where the engine stands"),
+    VIEW("log", "ticks int8, commits int8, bytes int8, sync_ms float8", rows_log,
+         "what the tick log has written"),
+    VIEW("sources", "schema name, relation name, connector text, state text, rows int8, error text",
+         rows_sources, "connectors that feed relations"),
+    VIEW("settings", "name text, value text, scope text, default_value text, help text", rows_settings,
+         "settings of the server and of this session"),
+    VIEW("functions", "name text, arguments text, result text, kind text, help text", rows_functions,
+         "functions, aggregates and operators"),
+};
+const size_t sysview_millrace_rows_count = ARRAY_COUNT(sysview_millrace_rows);
