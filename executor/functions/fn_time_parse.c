@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "executor/functions/time_kernel.h"
 #include "executor/functions/time_picture.h"
+#include "storage/data/datetime_io.h"
 #include "storage/data/datetime_parse.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ struct fields {
     enum date_mode mode;
     int32_t hour, minute, second, second_of_day, millisecond, microsecond;
     int32_t weekday, day, day_of_year, month, year, century, julian, week, week_of_month;
-    int32_t year_digits; /* how many the picture's year has */
+    int32_t year_digits;     /* how many the picture's year has */
+    int32_t fraction_digits; /* of FF1..FF6: the result is rounded to them; 0 none */
     int32_t zone_sign, zone_hours, zone_minutes;
     bool is_bc, is_pm, is_12_hour;
     int32_t bc_set, pm_set; /* what was read; 0 counts as unset, as for all fields */
@@ -290,6 +292,8 @@ static bool read_field(struct scanner *s, const struct time_picture *picture, ui
     case TE_MILLISECOND:
         return read_fraction(s, picture, index, 3, &f->millisecond);
     case TE_FRACTION:
+        f->fraction_digits = node->word->digits;
+        return read_fraction(s, picture, index, node->word->digits, &f->microsecond);
     case TE_MICROSECOND:
         return read_fraction(s, picture, index, node->word->digits, &f->microsecond);
     case TE_SECOND_OF_DAY:
@@ -620,6 +624,8 @@ void text_to_timestamptz_kernel(struct fn_call *call, const struct column *args,
         } else if (ok) {
             ok = zone_from_local(zone, local, &out[i], &err);
         }
+        if (ok && fields.fraction_digits != 0)
+            ok = timestamp_round(out[i], fields.fraction_digits, &out[i], &err);
         if (!ok)
             fn_error_from(call, i, &err);
     }

@@ -1,6 +1,7 @@
 /* datetime.h: dates, times, timestamps, intervals and time zones (PostgreSQL manual 8.5, 9.9, appendix B).
  *
- * Units: microseconds and days since 2000-01-01, as on the wire. Zones come from ICU; offsets are cached per thread. */
+ * Units: microseconds and days since 2000-01-01, as on the wire. Zones come from the system's zone files or ICU
+ * (timezone.h); offsets are cached per thread. */
 #ifndef MILLRACE_DATA_DATETIME_H
 #define MILLRACE_DATA_DATETIME_H
 

@@ -1,12 +1,13 @@
-/* timezone.c: zones on ICU's calendar API, cached per thread as spans of constant offset.
+/* timezone.c: zones, cached per thread as spans of constant offset.
  *
- * ICU tells the offset at an instant and the transitions around it; each answer is kept as a span [from, to),
- * spans sorted by time, the last one used tried first. A column of near-by timestamps thus costs two
- * comparisons per row. */
+ * Rules come from the system's zone files (tzif.c), from ICU where there are none. Either tells the offset at
+ * an instant and the transitions around it; each answer is kept as a span [from, to), spans sorted by time,
+ * the last one used tried first. A column of near-by timestamps thus costs two comparisons per row. */
 #include "storage/data/timezone.h"
 
 #include "storage/base/arena.h"
 #include "storage/data/datetime.h"
+#include "storage/data/tzif.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,13 +24,15 @@
 struct span {
     int64_t from, to; /* microseconds; INT64_MIN and INT64_MAX when open */
     int32_t offset;
+    const char *abbreviation; /* NULL: ask ICU */
 };
 
 struct zone {
     char name[ZONE_NAME_MAX]; /* as asked for */
     enum zone_lookup how;
     char id[ZONE_NAME_MAX]; /* canonical spelling; empty for a fixed zone */
-    UCalendar *calendar;    /* NULL for a fixed zone */
+    struct tz_rules *rules; /* one of the two, neither for a fixed zone */
+    UCalendar *calendar;
     int32_t fixed_offset;
     uint32_t spans_count, spans_cap, last_span;
     struct span *spans;
@@ -108,6 +111,7 @@ static void zone_destroy(struct zone *zone)
         return;
     if (zone->calendar != NULL)
         ucal_close(zone->calendar);
+    tz_rules_free(zone->rules);
     mem_free(zone->spans);
     mem_free(zone);
 }
@@ -262,10 +266,19 @@ static struct zone *zone_create(const char *name, enum zone_lookup how)
         timezone_abbreviation(name, strlen(name), &zone->fixed_offset, &is_dst))
         return zone;
     const char *plain = strncasecmp(name, "posix/", 6) == 0 ? name + 6 : name;
-    if (find_id(plain, zone->id) && open_calendar(zone))
+    zone->rules = tz_rules_load(plain);
+    if (zone->rules == NULL && find_id(plain, zone->id)) {
+        zone->rules = tz_rules_load(zone->id);
+        if (zone->rules == NULL && open_calendar(zone))
+            return zone;
+    }
+    if (zone->rules != NULL)
         return zone;
     zone->id[0] = '\0';
     if (parse_posix(name, &zone->fixed_offset))
+        return zone;
+    zone->rules = tz_rules_from_posix(name);
+    if (zone->rules != NULL)
         return zone;
     if (how == ZONE_NAME_FIRST && timezone_abbreviation(name, strlen(name), &zone->fixed_offset, &is_dst))
         return zone;
@@ -305,7 +318,7 @@ struct zone *zone_find(const char *name, size_t len, enum zone_lookup how)
 
 bool zone_is_fixed(const struct zone *zone)
 {
-    return zone->calendar == NULL;
+    return zone->calendar == NULL && zone->rules == NULL;
 }
 
 /* ---- spans ---- */
@@ -327,9 +340,26 @@ static int64_t from_icu(UDate date)
     return ((int64_t)date - EPOCH_UNIX_MS) * 1000;
 }
 
-/* Asks ICU for the span around an instant. */
+/* Unix seconds to microseconds since 2000, as far as they go. */
+static int64_t from_unix(int64_t seconds)
+{
+    int64_t us;
+    if (__builtin_mul_overflow(seconds - EPOCH_UNIX_MS / 1000, US_PER_SECOND, &us) || seconds == INT64_MIN)
+        return seconds < 0 ? INT64_MIN : INT64_MAX;
+    return us;
+}
+
+/* Asks the rules for the span around an instant. */
 static struct span span_query(struct zone *zone, int64_t us)
 {
+    if (zone->rules != NULL) {
+        int64_t seconds = us / US_PER_SECOND - (us % US_PER_SECOND < 0) + EPOCH_UNIX_MS / 1000;
+        struct tz_span found = tz_rules_at(zone->rules, seconds);
+        return (struct span){.from = found.from == INT64_MIN ? INT64_MIN : from_unix(found.from),
+                             .to = from_unix(found.to),
+                             .offset = found.east,
+                             .abbreviation = found.abbreviation};
+    }
     struct span span = {.from = INT64_MIN, .to = INT64_MAX};
     UErrorCode status = U_ZERO_ERROR;
     ucal_setMillis(zone->calendar, to_icu(us), &status);
@@ -380,12 +410,12 @@ static const struct span *span_at(struct zone *zone, int64_t us)
 
 int32_t zone_offset_at(struct zone *zone, int64_t instant_us)
 {
-    return zone->calendar == NULL ? zone->fixed_offset : span_at(zone, instant_us)->offset;
+    return zone_is_fixed(zone) ? zone->fixed_offset : span_at(zone, instant_us)->offset;
 }
 
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us)
 {
-    if (zone->calendar == NULL)
+    if (zone_is_fixed(zone))
         return zone->fixed_offset;
     /* the first transition later than a day before the local time read as UTC: offsets stay below a day */
     int64_t day_before = local_us < INT64_MIN + US_PER_DAY ? INT64_MIN : local_us - US_PER_DAY;
@@ -408,6 +438,10 @@ int32_t zone_offset_of_local(struct zone *zone, int64_t local_us)
 void zone_abbreviation_at(struct zone *zone, int64_t instant_us, struct strbuf *out)
 {
     int32_t offset = zone_offset_at(zone, instant_us);
+    if (zone->rules != NULL) {
+        strbuf_adds(out, span_at(zone, instant_us)->abbreviation);
+        return;
+    }
     if (zone->calendar == NULL) {
         int32_t seconds;
         bool is_dst;

@@ -1,8 +1,8 @@
 /* timezone.h: time zones by name, and their offsets, fast for columns of near-by instants.
  *
  * A zone is an IANA name (any case), a fixed offset in PostgreSQL's POSIX form ("UTC-3", "<+02>-02", "+02": the number
- * counts west of Greenwich) or one of PostgreSQL's default abbreviations. Rules come from ICU. Zones are cached per
- * thread: a struct zone may be used by the thread that found it until that thread finds ZONES_CACHED others. */
+ * counts west of Greenwich) or one of PostgreSQL's default abbreviations. Zones are cached per thread: a struct
+ * zone may be used by the thread that found it until that thread finds ZONES_CACHED others. */
 #ifndef MILLRACE_DATA_TIMEZONE_H
 #define MILLRACE_DATA_TIMEZONE_H
 

@@ -722,6 +722,55 @@ TEST(zones_are_found_as_postgresql_finds_them)
     EXPECT_INT(zone_offset_at(fixed, 646876800LL * US_PER_SECOND), 3600);
 }
 
+/* Rules that go on behind the last transition of a file, and those of POSIX strings. */
+TEST(posix_rules)
+{
+    static const struct {
+        const char *name;
+        int64_t unix_seconds;
+        int32_t east;
+        const char *abbreviation;
+    } known[] = {
+        {"PST8PDT,M3.2.0,M11.1.0", 1615715999, -28800, "PST"}, /* 2021-03-14 01:59:59 */
+        {"PST8PDT,M3.2.0,M11.1.0", 1615716000, -25200, "PDT"},
+        {"PST8PDT,M3.2.0,M11.1.0", 1636275599, -25200, "PDT"}, /* 2021-11-07 01:59:59 */
+        {"PST8PDT,M3.2.0,M11.1.0", 1636275600, -28800, "PST"},
+        {"NZST-12NZDT,M9.5.0,M4.1.0/3", 1609459200, 46800, "NZDT"}, /* summer over the new year */
+        {"<-02>2<-01>,M3.5.0/-1,M10.5.0/0", 1700000000, -7200, "-02"},
+        {"ABC0DEF,J60/0,J300/0", 1709164799, 0, "ABC"}, /* day 60 is 1 March, also in 2024 */
+        {"ABC0DEF,J60/0,J300/0", 1709251200, 3600, "DEF"},
+        {"ABC0DEF,59/0,300/0", 1709164800, 3600, "DEF"}, /* counted from 0 it is 29 February */
+        {"Europe/Berlin", 4118407200, 7200, "CEST"},     /* 2100-07-04 */
+        {"Europe/Berlin", -3000000000, 3208, "LMT"},
+        {"Europe/Dublin", 1705233600, 0, "GMT"}, /* negative summer time in the file */
+        {"Europe/Dublin", 1720951200, 3600, "IST"},
+        {"America/Mexico_City", 1720951200, -21600, "CST"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        struct zone *zone = zone_find(known[i].name, strlen(known[i].name), ZONE_NAME_FIRST);
+        struct strbuf name = STRBUF_INIT;
+        EXPECT(zone != NULL);
+        if (zone == NULL)
+            continue;
+        int64_t moment = (known[i].unix_seconds - 946684800) * US_PER_SECOND;
+        if (zone_offset_at(zone, moment) != known[i].east)
+            fprintf(stderr, "%s at %lld\n", known[i].name, (long long)known[i].unix_seconds);
+        EXPECT_INT(zone_offset_at(zone, moment), known[i].east);
+        zone_abbreviation_at(zone, moment, &name);
+        EXPECT_TEXT(strbuf_text(&name), known[i].abbreviation);
+        strbuf_release(&name);
+    }
+    static const char *const bad[] = {"PST8PDT,M13.1.0,M1.1.0",
+                                      "PST8PDT,M3.2.0",
+                                      "PST8PDT,M3.2.0,M11.1.0x",
+                                      "../etc/passwd",
+                                      "zone.tab",
+                                      "PST8<PDT",
+                                      "/usr/share/zoneinfo/Europe/Berlin"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        EXPECT(!timezone_exists(bad[i]));
+}
+
 static void *use_zones(void *arg)
 {
     struct error err;
@@ -819,6 +868,7 @@ int main(void)
     RUN(calendar_round_trips);
     RUN(text_round_trips);
     RUN(zones_are_found_as_postgresql_finds_them);
+    RUN(posix_rules);
     RUN(threads_have_their_own_zones);
     RUN(offsets_do_not_depend_on_the_cache);
     RUN(intervals_compare_by_span);
