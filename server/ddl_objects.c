@@ -215,6 +215,12 @@ const char *ddl_settings_json(struct arena *arena, const struct catalog_object *
         cJSON_AddStringToObject(root, "comment", object->comment);
     if (object->kind == CATALOG_SEQUENCE && object->index_of != 0)
         cJSON_AddNumberToObject(root, "owned_by", object->index_of);
+    if (object->kind == CATALOG_INDEX) { /* names in its SQL may be out of date after a RENAME */
+        cJSON_AddNumberToObject(root, "index_of", object->index_of);
+        cJSON *numbers = cJSON_AddArrayToObject(root, "index_columns");
+        for (uint32_t i = 0; i < object->index_columns_count; i++)
+            cJSON_AddItemToArray(numbers, cJSON_CreateNumber(object->index_columns[i]));
+    }
     cJSON *columns = NULL;
     for (uint32_t i = 0; i < object->columns_count; i++) {
         if (object->columns[i].comment == NULL)
@@ -252,6 +258,14 @@ bool ddl_settings_apply(struct catalog_object *object, const char *json, struct 
     const cJSON *owner = cJSON_GetObjectItemCaseSensitive(root, "owned_by");
     if (cJSON_IsNumber(owner))
         object->index_of = (uint32_t)owner->valuedouble;
+    const cJSON *index_of = cJSON_GetObjectItemCaseSensitive(root, "index_of");
+    if (cJSON_IsNumber(index_of))
+        object->index_of = (uint32_t)index_of->valuedouble;
+    const cJSON *number, *numbers = cJSON_GetObjectItemCaseSensitive(root, "index_columns");
+    uint32_t numbers_cap = 0;
+    cJSON_ArrayForEach(number, numbers)
+        ARENA_PUSH(&object->arena, object->index_columns, object->index_columns_count, numbers_cap,
+                   (uint32_t)number->valuedouble);
     const cJSON *columns = cJSON_GetObjectItemCaseSensitive(root, "columns");
     for (uint32_t i = 0; columns != NULL && i < object->columns_count; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(columns, object->columns[i].name);

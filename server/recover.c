@@ -245,8 +245,6 @@ static bool restore_index(struct recovery *recovery, const struct stored *stored
 {
     struct server *server = recovery->server;
     struct statement statement;
-    struct planner_context ctx;
-    struct catalog_object *table;
     if (!statement_parse(&recovery->arena, stored->record.sql, &statement, err))
         return false;
     if (statement.node == NULL || statement.node->node_case != PG_QUERY__NODE__NODE_INDEX_STMT)
@@ -259,29 +257,25 @@ static bool restore_index(struct recovery *recovery, const struct stored *stored
     index->name = arena_strdup(&index->arena, stored->record.name);
     index->sql = arena_strdup(&index->arena, stored->record.sql);
     index->index_is_unique = node->unique;
+    bool ok = ddl_settings_apply(index, stored->record.settings, err);
     catalog_read_lock(server->catalog);
-    planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
-    bool ok = planner_relation(&ctx, node->relation, &table, err);
-    uint32_t cap = 0, columns_cap = 0;
-    for (size_t i = 0; ok && i < node->n_index_params; i++) {
-        const char *name = node->index_params[i]->index_elem->name;
-        uint32_t column = 0;
-        while (column < table->columns_count && strcmp(table->columns[column].name, name) != 0)
-            column++;
-        if (column == table->columns_count) {
-            ok = error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" does not exist", name);
+    const struct catalog_object *table = ok ? catalog_find_oid(server->catalog, index->index_of) : NULL;
+    if (ok && table == NULL)
+        ok = error_set(err, ERRCODE_UNDEFINED_TABLE, "its relation, OID %u, does not exist", index->index_of);
+    uint32_t cap = 0;
+    for (uint32_t i = 0; ok && i < index->index_columns_count; i++) {
+        if (index->index_columns[i] >= table->columns_count) {
+            ok = error_set(err, ERRCODE_DATA_CORRUPTED, "\"%s\" has no column %u", table->name,
+                           index->index_columns[i] + 1);
             break;
         }
-        ARENA_PUSH(&index->arena, index->index_columns, index->index_columns_count, cap, column);
-        struct catalog_column shown = {.name = arena_strdup(&index->arena, name),
-                                       .type = table->columns[column].type};
-        ARENA_PUSH(&index->arena, index->columns, index->columns_count, columns_cap, shown);
+        const struct catalog_column *column = &table->columns[index->index_columns[i]];
+        struct catalog_column shown = {.name = arena_strdup(&index->arena, column->name),
+                                       .type = column->type};
+        ARENA_PUSH(&index->arena, index->columns, index->columns_count, cap, shown);
     }
-    if (ok)
-        index->index_of = table->oid;
     catalog_unlock(server->catalog);
     struct ddl_batch batch = {.arena = &recovery->arena};
-    ok = ok && ddl_settings_apply(index, stored->record.settings, err);
     if (!ok) {
         catalog_object_release(index);
         return false;

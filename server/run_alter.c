@@ -77,6 +77,37 @@ static bool rename_column(struct catalog_object *clone, const char *from, const 
     return true;
 }
 
+/* The indexes of a relation say its name and its columns' names. What the store needs of them are numbers, so
+ * that this may fail halfway. */
+static bool rename_in_indexes(struct ddl_job *job, uint32_t oid, struct error *err)
+{
+    struct catalog *catalog = job->server->catalog;
+    uint32_t count;
+    catalog_read_lock(catalog);
+    uint32_t *oids = catalog_dependents(catalog, oid, &job->arena, &count);
+    catalog_unlock(catalog);
+    for (uint32_t i = 0; i < count; i++) {
+        struct catalog_object *clone = NULL;
+        catalog_read_lock(catalog);
+        const struct catalog_object *index = catalog_find_oid(catalog, oids[i]);
+        const struct catalog_object *table = catalog_find_oid(catalog, oid);
+        if (index->kind == CATALOG_INDEX) {
+            clone = catalog_object_clone(index);
+            for (uint32_t c = 0; c < clone->columns_count; c++)
+                clone->columns[c].name =
+                    arena_strdup(&clone->arena, table->columns[clone->index_columns[c]].name);
+            if (index->sql != NULL)
+                clone->sql = ddl_index_sql(&clone->arena, catalog, clone);
+        }
+        catalog_unlock(catalog);
+        if (clone != NULL && !ddl_replace(job->server, clone, err)) {
+            catalog_object_release(clone);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct error *err)
 {
     static const struct {
@@ -134,10 +165,11 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
              error_set(err, ERRCODE_INTERNAL_ERROR, "the stored text of \"%s\" has no columns", object->name);
     }
     catalog_unlock(catalog);
-    ok = ok && ddl_replace(job->server, clone, err);
-    if (!ok)
+    if (!ok || !ddl_replace(job->server, clone, err)) {
         catalog_object_release(clone);
-    return ok;
+        return false;
+    }
+    return rename_in_indexes(job, clone->oid, err);
 }
 
 /* ---- ALTER TABLE ---- */

@@ -338,6 +338,35 @@ static bool drop_schema(struct ddl_job *job, const PgQuery__DropStmt *node, cons
 
 /* ---- the statement ---- */
 
+/* Functions, types and the like: there are none of the user's, so IF EXISTS is all that can succeed. */
+static bool drop_unknown(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *err)
+{
+    static const struct {
+        PgQuery__ObjectType type;
+        const char *word;
+        const char *tag;
+    } rows[] = {
+        {PG_QUERY__OBJECT_TYPE__OBJECT_FUNCTION, "function", "DROP FUNCTION"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_TYPE, "type", "DROP TYPE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_DOMAIN, "domain", "DROP DOMAIN"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER, "trigger", "DROP TRIGGER"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION, "extension", "DROP EXTENSION"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_AGGREGATE, "aggregate", "DROP AGGREGATE"},
+        {PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE, "procedure", "DROP PROCEDURE"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (rows[i].type != node->remove_type)
+            continue;
+        snprintf(job->tag, 64, "%s", rows[i].tag);
+        if (!node->missing_ok)
+            return error_set(err, ERRCODE_UNDEFINED_OBJECT, "there is no %s that could be dropped",
+                             rows[i].word);
+        session_notice(job->session, "NOTICE", "00000", NULL, "%s does not exist, skipping", rows[i].word);
+        return true;
+    }
+    return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "objects of this kind do not exist here");
+}
+
 bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *err)
 {
     const struct drop_kind *kind = NULL;
@@ -352,7 +381,7 @@ bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *
         return true;
     }
     if (kind == NULL)
-        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "objects of this kind do not exist here");
+        return drop_unknown(job, node, err);
     enum statement_word spelled = job->prepared->statement->word;
     snprintf(job->tag, 64, "%s",
              spelled == STATEMENT_WORD_STREAM   ? "DROP STREAM"
