@@ -522,7 +522,8 @@ bool numeric_lcm(struct arena *arena, const struct varlen *a, const struct varle
 bool numeric_factorial(struct arena *arena, int64_t n, struct varlen *out, struct error *err)
 {
     if (n < 0)
-        return error_set(err, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "factorial of a negative number is undefined");
+        return error_set(err, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+                         "factorial of a negative number is undefined");
     if (n > FACTORIAL_MAX)
         return numeric_overflow(err);
     mpz_t result;

@@ -10,6 +10,7 @@
 #include "storage/data/tzif.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unicode/ucal.h>
@@ -257,7 +258,7 @@ static bool open_calendar(struct zone *zone)
 static struct zone *zone_create(const char *name, enum zone_lookup how)
 {
     struct zone *zone = mem_zalloc(sizeof(*zone));
-    strncpy(zone->name, name, sizeof(zone->name) - 1);
+    snprintf(zone->name, sizeof(zone->name), "%s", name);
     zone->how = how;
     bool is_dst;
     if (strcasecmp(name, "utc") == 0 || strcasecmp(name, "gmt") == 0 || strcasecmp(name, "etc/utc") == 0)
