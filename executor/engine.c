@@ -91,7 +91,7 @@ void engine_acknowledge(struct pending_tick *tick)
         const struct error *error = txn->error.code != ERRCODE_NONE        ? &txn->error
                                     : tick->log_error.code != ERRCODE_NONE ? &tick->log_error
                                                                            : NULL;
-        txn->done(txn->done_ctx, tick->epoch, error);
+        txn->done(txn->done_ctx, error == NULL ? tick->epoch : 0, error);
         mem_free(txn);
         txn = next;
     }

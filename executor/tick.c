@@ -461,13 +461,13 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
     atomic_fetch_add(&engine->stat_rows_processed, rows_processed);
 }
 
-/* Before-images that no snapshot can want any more. */
+/* Before-images and epoch marks that no snapshot can want any more. */
 static void trim(struct engine *engine)
 {
     uint64_t oldest = snapshots_oldest(engine->snapshots);
     for (uint32_t i = 0; i < engine->touched_count; i++) {
         struct relation *relation = engine->touched[i];
-        if (relation->append_only || relation->wants_trim)
+        if (relation->wants_trim)
             continue;
         if (engine->trims_count == engine->trims_cap) {
             engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
@@ -478,8 +478,12 @@ static void trim(struct engine *engine)
     }
     for (uint32_t i = 0; i < engine->trims_count;) {
         struct relation *relation = engine->trims[i];
-        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
-            row_store_trim(relation->stores[shard], oldest);
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+            if (relation->append_only)
+                segments_trim(relation->segments[shard], oldest);
+            else
+                row_store_trim(relation->stores[shard], oldest);
+        }
         if (atomic_load(&relation->last_epoch) <= oldest && !relation->touched) {
             relation->wants_trim = false;
             engine->trims[i] = engine->trims[--engine->trims_count];
