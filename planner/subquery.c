@@ -68,10 +68,18 @@ static bool bind_quantified(struct binder *b, const PgQuery__SubLink *link, stru
     subquery->negated_equality = is_inequality;
     struct expr **right = ARENA_ARRAY(ctx->arena, struct expr *, count);
     for (uint32_t i = 0; i < count; i++) {
-        struct expr *call;
-        if (!bind_operator(ctx, op, left[i], expr_column(ctx->arena, i, plan->types[i]), link->location,
-                           &call, err))
+        struct expr *call, *column = expr_column(ctx->arena, i, plan->types[i]);
+        if (!bind_operator(ctx, op, left[i], column, link->location, &call, err))
             return false;
+        if ((is_equality || is_inequality) && call->args[0]->type.oid != call->args[1]->type.oid) {
+            /* int8 = int4 and the like: keys of a join are of one type. */
+            struct expr *both[2] = {call->args[0], call->args[1]};
+            struct sql_type common;
+            if (!bind_common_type(ctx, both, NULL, 2, "IN", &common, err) ||
+                !bind_coerce_all(ctx, both, NULL, 2, common, "IN", err) ||
+                !bind_operator(ctx, op, both[0], both[1], link->location, &call, err))
+                return false;
+        }
         if (call->type.oid != OID_BOOL)
             return BIND_FAIL(ctx, err, link->location, ERRCODE_DATATYPE_MISMATCH,
                              "row comparison operator must yield type boolean, not type %s",
@@ -396,10 +404,10 @@ static struct expr *compose_node(void *state_, const struct expr *expr, uint32_t
     return NULL;
 }
 
-/* The value of the first output of a chain of projections, computed over the outer row; inputs belong to its
- * bottom. NULL where a condition of the chain is not true: there is no row then. */
-static struct expr *compose(struct arena *arena, struct plan *const *chain, uint32_t chain_count,
-                            struct expr *const *inputs)
+/* The values of the first outputs of a chain of projections, computed over the outer row; inputs belong to
+ * its bottom. NULL where a condition of the chain is not true: there is no row then. */
+static void compose(struct arena *arena, struct plan *const *chain, uint32_t chain_count,
+                    struct expr *const *inputs, struct expr **values, uint32_t values_count)
 {
     struct expr **current = (struct expr **)inputs, *guard = NULL;
     for (uint32_t i = chain_count; i-- > 0;) {
@@ -412,16 +420,19 @@ static struct expr *compose(struct arena *arena, struct plan *const *chain, uint
             next[c] = bound_map(arena, calc->calc.outputs[c], compose_node, &state, 0);
         current = next;
     }
-    if (guard == NULL)
-        return current[0];
-    struct expr *parts[3] = {guard, current[0], bound_null(arena, current[0]->type)};
-    return bound_case(arena, current[0]->type, parts, 3);
+    for (uint32_t i = 0; i < values_count; i++) {
+        values[i] = current[i];
+        if (guard == NULL)
+            continue;
+        struct expr *parts[3] = {guard, current[i], bound_null(arena, current[i]->type)};
+        values[i] = bound_case(arena, current[i]->type, parts, 3);
+    }
 }
 
 /* Scalar subqueries that are projections of one row or of one global aggregate need no domain: a left join
  * with the grouped aggregate, and the projections over its result. */
-static bool attach_simple_scalar(struct attach *a, struct plan *subquery, struct expr **value, bool *done,
-                                 struct error *err)
+static bool attach_simple_scalar(struct attach *a, struct plan *subquery, struct expr **values,
+                                 uint32_t values_count, bool *done, struct error *err)
 {
     struct arena *arena = a->ctx->arena;
     struct plan **chain = NULL, *bottom = subquery;
@@ -432,7 +443,7 @@ static bool attach_simple_scalar(struct attach *a, struct plan *subquery, struct
         bottom = bottom->children[0];
     }
     if (is_one_row(bottom) && chain_count > 0) {
-        *value = compose(arena, chain, chain_count, NULL);
+        compose(arena, chain, chain_count, NULL, values, values_count);
         *done = true;
         return true;
     }
@@ -488,17 +499,21 @@ static bool attach_simple_scalar(struct attach *a, struct plan *subquery, struct
         memcpy(join->types + base, aggregate->types, sizeof(*join->types) * (groups + calls));
         a->plan = join;
     }
-    *value = compose(arena, chain, chain_count, inputs);
+    compose(arena, chain, chain_count, inputs, values, values_count);
     *done = true;
     return true;
 }
 
-static bool attach_scalar(struct attach *a, struct plan *subquery, struct expr **value, struct error *err)
+/* The first columns of a subquery that gives one row or none. */
+static bool attach_scalar(struct attach *a, struct plan *subquery, struct expr **values,
+                          uint32_t values_count, struct error *err)
 {
     struct arena *arena = a->ctx->arena;
     bool done;
-    if (!attach_simple_scalar(a, subquery, value, &done, err) || done)
-        return !a->failed && done;
+    if (!attach_simple_scalar(a, subquery, values, values_count, &done, err))
+        return false;
+    if (done)
+        return true;
     uint32_t base = a->plan->columns_count;
     if (!gives_one_row(subquery))
         subquery = at_most_one(a->ctx, subquery);
@@ -511,7 +526,8 @@ static bool attach_scalar(struct attach *a, struct plan *subquery, struct expr *
     }
     if (!join_unnested(a->ctx, a->plan, subquery, JOIN_LEFT, NULL, 0, false, &a->plan, &inner, err))
         return false;
-    *value = expr_column(arena, base, a->plan->types[base]);
+    for (uint32_t i = 0; i < values_count; i++)
+        values[i] = expr_column(arena, base + i, a->plan->types[base + i]);
     return true;
 }
 
@@ -548,7 +564,7 @@ static bool attach_exists(struct attach *a, struct plan *subquery, struct expr *
     if (!plan_outer_columns(inside, 1, NULL, 0)) {
         int32_t none = -1;
         struct expr *count;
-        if (!attach_scalar(a, count_plan(a->ctx, inside, &none, 1), &count, err))
+        if (!attach_scalar(a, count_plan(a->ctx, inside, &none, 1), &count, 1, err))
             return false;
         *value = is_positive(arena, count);
         return true;
@@ -584,20 +600,17 @@ static bool attach_equal_any(struct attach *a, struct expr *x, const struct boun
                              struct expr **value, struct error *err)
 {
     struct arena *arena = a->ctx->arena;
-    struct expr *counts_value[2];
-    for (int i = 0; i < 2; i++) {
-        struct plan *inside = plan_clone(arena, subquery->plan);
-        if (i == 1)
-            inside = plan_filter(arena, inside,
-                                 bound_is_null(arena, expr_column(arena, 0, inside->types[0]), false));
-        int32_t none = -1;
-        if (!attach_scalar(a, count_plan(a->ctx, inside, &none, 1), &counts_value[i], err))
-            return false;
-    }
+    struct expr *counts[2];
+    const int32_t filters[2] = {-1, 0};
+    struct plan *inside = plan_clone(arena, subquery->plan);
+    struct expr *is_null = bound_is_null(arena, expr_column(arena, 0, inside->types[0]), false);
+    inside = count_plan(a->ctx, plan_project(arena, inside, &is_null, 1), filters, 2);
+    if (!attach_scalar(a, inside, counts, 2, err))
+        return false;
     uint32_t column;
     left_columns(a->ctx, &a->plan, &x, 1, &column);
     /* Distinct values with a mark; outer columns ride along. */
-    struct plan *inside = plan_clone(arena, subquery->plan);
+    inside = plan_clone(arena, subquery->plan);
     struct unnest u;
     struct unnested inner;
     unnest_init(&u, a->ctx, a->plan, inside);
@@ -622,9 +635,9 @@ static bool attach_equal_any(struct attach *a, struct expr *x, const struct boun
         plan_join_key(arena, join, columns[i], i, !inner.strict[columns[i]]);
     a->plan = join;
     struct expr *matched = bound_is_null(arena, expr_column(arena, base + n, bool_type), true);
-    struct expr *empty = bound_compare(arena, "=", counts_value[0], bound_int8(arena, 0));
+    struct expr *empty = bound_compare(arena, "=", counts[0], bound_int8(arena, 0));
     struct expr *unknown[2] = {bound_is_null(arena, expr_column(arena, column, x->type), false),
-                               is_positive(arena, counts_value[1])};
+                               is_positive(arena, counts[1])};
     struct expr *either = expr_new(arena, EXPR_OR, bool_type);
     either->args = arena_copy(arena, unknown, sizeof(unknown));
     either->args_count = 2;
@@ -661,11 +674,9 @@ static bool attach_counted(struct attach *a, const struct expr *node, const stru
     struct expr *outputs[2] = {is_any ? test : bound_not(arena, test), bound_is_null(arena, test, false)};
     inside = plan_project(arena, inside, outputs, 2);
     struct expr *counts[2];
-    for (int32_t i = 0; i < 2; i++) {
-        struct plan *copy = i == 0 ? plan_clone(arena, inside) : inside;
-        if (!attach_scalar(a, count_plan(a->ctx, copy, &i, 1), &counts[i], err))
-            return false;
-    }
+    const int32_t filters[2] = {0, 1};
+    if (!attach_scalar(a, count_plan(a->ctx, inside, filters, 2), counts, 2, err))
+        return false;
     struct expr *parts[5] = {is_positive(arena, counts[0]), bound_boolean(arena, is_any),
                              is_positive(arena, counts[1]), bound_null(arena, bool_type),
                              bound_boolean(arena, !is_any)};
@@ -682,7 +693,7 @@ static bool attach_value(struct attach *a, struct expr *node, struct expr **valu
         return attach_exists(a, plan_clone(arena, subquery->plan), value, err);
     case SUBQUERY_SCALAR:
     case SUBQUERY_ARRAY:
-        return attach_scalar(a, plan_clone(arena, subquery->plan), value, err);
+        return attach_scalar(a, plan_clone(arena, subquery->plan), value, 1, err);
     case SUBQUERY_ANY:
         if (subquery->is_equality && node->args_count == 1)
             return attach_equal_any(a, node->args[0], subquery, value, err);

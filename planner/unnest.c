@@ -86,18 +86,42 @@ static uint32_t count_set(const bool *set, uint32_t count)
     return n;
 }
 
-/* Distinct values of the wanted outer columns; columns[f] says where each stands. Unless exact, values of
- * outer rows that semi and anti joins leave out may be among them: they meet nothing in the end. */
+/* Exactly one row, whatever the data are? */
+static bool gives_one_row(const struct plan *plan)
+{
+    while (plan->kind == PLAN_CALC && plan->calc.condition == NULL)
+        plan = plan->children[0];
+    return plan->kind == PLAN_AGGREGATE && plan->aggregate.groups_count == 0 &&
+           plan->aggregate.calls_count > 0;
+}
+
+/* One step towards a smaller plan with the same values of the listed columns; NULL when there is none. Unless
+ * exact, values of rows that semi and anti joins leave out may be among them. */
+static const struct plan *smaller_source(const struct plan *plan, bool exact, uint32_t *list, uint32_t count)
+{
+    bool of_left = true, plain = true;
+    if (plan->kind == PLAN_CALC && plan->calc.condition == NULL) {
+        for (uint32_t i = 0; i < count; i++)
+            plain = plain && plan->calc.outputs[list[i]]->kind == EXPR_COLUMN;
+        for (uint32_t i = 0; plain && i < count; i++)
+            list[i] = plan->calc.outputs[list[i]]->index;
+        return plain ? plan->children[0] : NULL;
+    }
+    if (plan->kind != PLAN_JOIN)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++)
+        of_left = of_left && list[i] < plan->children[0]->columns_count;
+    bool keeps_left = plan->join.kind == JOIN_LEFT ||
+                      ((plan->join.kind == JOIN_SEMI || plan->join.kind == JOIN_ANTI) && !exact) ||
+                      (plan->join.kind == JOIN_INNER && plan->join.keys_count == 0 &&
+                       plan->join.residual == NULL && gives_one_row(plan->children[1]));
+    return of_left && keeps_left ? plan->children[0] : NULL;
+}
+
+/* Distinct values of the wanted outer columns; columns[f] says where each stands. */
 static struct plan *domain_plan(struct unnest *u, const bool *wanted, bool exact, uint32_t *columns)
 {
     struct arena *arena = u->ctx->arena;
-    const struct plan *source = u->outer;
-    while (!exact && source->kind == PLAN_JOIN &&
-           (source->join.kind == JOIN_SEMI || source->join.kind == JOIN_ANTI))
-        source = source->children[0];
-    struct plan *outer = plan_clone(arena, source);
-    /* It now stands inside the subquery: one level deeper, until the caller takes the level away. */
-    plan_shift_levels(arena, outer, 1);
     uint32_t *list = ARENA_ARRAY(arena, uint32_t, width(u));
     uint32_t count = 0;
     for (uint32_t f = 0; f < width(u); f++) {
@@ -107,6 +131,12 @@ static struct plan *domain_plan(struct unnest *u, const bool *wanted, bool exact
         columns[f] = count;
         list[count++] = f;
     }
+    const struct plan *source = u->outer, *next = source;
+    while ((next = smaller_source(source, exact, list, count)) != NULL)
+        source = next;
+    struct plan *outer = plan_clone(arena, source);
+    /* It now stands inside the subquery: one level deeper, until the caller takes the level away. */
+    plan_shift_levels(arena, outer, 1);
     return plan_distinct(arena, plan_pick(arena, outer, list, count));
 }
 
