@@ -127,6 +127,28 @@ static struct plan *scan_plan(struct planner_context *ctx, const struct catalog_
     return plan;
 }
 
+/* Names in a view mean what they meant at its CREATE: its search path (names separated by newlines) in place
+ * of the session's. */
+static const struct eval_env *view_env(struct planner_context *ctx, const struct catalog_object *object)
+{
+    if (object->search_path == NULL || ctx->env == NULL || ctx->env->session == NULL)
+        return ctx->env;
+    const char **names = NULL, *end = NULL;
+    uint32_t count = 0, cap = 0;
+    for (const char *at = object->search_path; *at != '\0';) {
+        size_t len = strcspn(at, "\n");
+        const char *name = arena_strndup(ctx->arena, at, len);
+        ARENA_PUSH(ctx->arena, names, count, cap, name);
+        at += len + (at[len] != '\0');
+    }
+    ARENA_PUSH(ctx->arena, names, count, cap, end);
+    struct session_info *session = arena_copy(ctx->arena, ctx->env->session, sizeof(*session));
+    session->search_path = names;
+    struct eval_env *env = arena_copy(ctx->arena, ctx->env, sizeof(*env));
+    env->session = session;
+    return env;
+}
+
 /* A view's query, bound from its stored text in a scope of its own. */
 static bool expand_view(struct planner_context *ctx, const struct catalog_object *object, struct plan **out,
                         struct error *err)
@@ -136,8 +158,10 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
         return false;
     const char *sql = ctx->sql;
     int32_t base = ctx->position_base;
+    const struct eval_env *env = ctx->env;
     ctx->sql = object->query_sql;
     ctx->position_base = 0;
+    ctx->env = view_env(ctx, object);
     bool ok = statement_parse_plain(ctx->arena, object->query_sql, &tree, err);
     if (ok && (tree->n_stmts != 1 || tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
         ok = error_set(err, ERRCODE_INTERNAL_ERROR, "definition of view \"%s\" is not a query", object->name);
@@ -149,6 +173,7 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
         err->position = 0; /* it would point into the view's text */
     ctx->sql = sql;
     ctx->position_base = base;
+    ctx->env = env;
     bind_leave(ctx);
     return ok;
 }
