@@ -22,13 +22,15 @@
     TABLE(fn_extract_rows)                                                                                   \
     TABLE(fn_math_rows)                                                                                      \
     TABLE(fn_arith_rows)                                                                                     \
-    TABLE(cast_number_rows)
+    TABLE(cast_number_rows)                                                                                  \
+    TABLE(fn_array_rows)                                                                                     \
+    TABLE(fn_json_rows)                                                                                      \
+    TABLE(fn_json_build_rows)                                                                                \
+    TABLE(fn_json_edit_rows)
 
 #define FUNCTION_TABLES_OPTIONAL(TABLE)                                                                      \
     TABLE(fn_time_format_rows)                                                                               \
-    TABLE(fn_number_format_rows)                                                                             \
-    TABLE(fn_array_rows)                                                                                     \
-    TABLE(fn_json_rows)
+    TABLE(fn_number_format_rows)
 
 #define FUNCTION_TABLE_DECLARE(name)                                                                         \
     extern const struct function_row name[];                                                                 \

@@ -2,8 +2,8 @@
  *
  * Each case is evaluated as constants (folding), as columns of a batch with a row of NULLs in the middle, and
  * as a mixture of both; all must agree. A result is its text form, "NULL", or "ERROR: <sqlstate>: <message>";
- * rows of a set are joined by "|". The expected texts come from PostgreSQL 15 (database encoding UTF8,
- * collation C). */
+ * rows of a set are joined by "|", their columns by ",". "cast int4" is the cast to int4. The expected texts
+ * come from PostgreSQL 15 (database encoding UTF8, collation C). */
 #ifndef MILLRACE_TESTS_FN_CASE_H
 #define MILLRACE_TESTS_FN_CASE_H
 
@@ -11,7 +11,9 @@
 #include "executor/function.h"
 #include "tests/test.h"
 
-#define FN_CASE_ARGS_MAX 8
+#define FN_CASE_ARGS_MAX           8
+#define FN_CASE_ANYCOMPATIBLE      5077u
+#define FN_CASE_ANYCOMPATIBLEARRAY 5078u
 
 struct fn_case {
     const char *name;                   /* function, operator or "cast" */
@@ -45,6 +47,8 @@ static inline const struct function_row *fn_case_row(const struct fn_case *c, co
     *given = colon != NULL ? colon + 2 : c->types;
     snprintf(declared, sizeof(declared), "%.*s",
              (int)(colon != NULL ? (size_t)(colon - c->types) : strlen(c->types)), c->types);
+    if (strncmp(c->name, "cast ", 5) == 0)
+        return function_find_cast(type_find_name(declared)->oid, type_find_name(c->name + 5)->oid);
     return fn_case_find(c->name, declared);
 }
 
@@ -74,10 +78,25 @@ static inline void fn_case_value(uint32_t type, const struct datum *value, struc
         type_output(type, value, &io_env_default, out);
 }
 
+static inline bool fn_case_is_array_like(uint32_t oid)
+{
+    return oid == OID_ANYARRAY || oid == FN_CASE_ANYCOMPATIBLEARRAY || type_is_array(oid);
+}
+
+/* Polymorphic results follow the first argument, or for arrays the first argument that is one. */
 static inline uint32_t fn_case_result_type(const struct function_row *row, const uint32_t *types)
 {
-    uint32_t result = function_signature(row)->result;
-    return result == OID_ANYELEMENT || result == OID_ANYARRAY ? types[0] : result;
+    const struct function_signature *signature = function_signature(row);
+    uint32_t result = signature->result;
+    if (result == OID_ANYELEMENT || result == FN_CASE_ANYCOMPATIBLE)
+        return fn_case_is_array_like(signature->args[0]) ? type_find(types[0])->element_oid : types[0];
+    if (result != OID_ANYARRAY && result != FN_CASE_ANYCOMPATIBLEARRAY)
+        return result;
+    for (uint32_t i = 0; i < signature->args_count; i++) {
+        if (signature->args[i] == result)
+            return types[i];
+    }
+    return type_find(types[0])->array_oid;
 }
 
 /* Sets: the rows for one input row. */
@@ -100,17 +119,25 @@ static inline void fn_case_set(const struct function_row *row, const uint32_t *t
                            .errors = &errors,
                            .state = &state,
                            .state_arena = arena};
-    struct srf_output output = {.out = batch_create(arena, &result, 1, 4), .arena = arena};
+    const struct function_signature *signature = function_signature(row);
+    struct sql_type results[FN_CASE_ARGS_MAX] = {result};
+    uint32_t results_count = signature->columns_count > 0 ? signature->columns_count : 1;
+    for (uint32_t i = 0; i < signature->columns_count; i++)
+        results[i] = (struct sql_type){.oid = signature->column_types[i], .typmod = -1};
+    struct srf_output output = {.out = batch_create(arena, results, results_count, 4), .arena = arena};
     row->set(&call, columns, &output);
     if (errors.count > 0) {
         fn_case_error(errors.items[0].error, out);
         return;
     }
     for (uint32_t i = 0; i < output.count; i++) {
-        struct datum value = column_get(&output.out->columns[0], i);
         if (i > 0)
             strbuf_addc(out, '|');
-        fn_case_value(result.oid, &value, out);
+        for (uint32_t column = 0; column < results_count; column++) {
+            struct datum value = column_get(&output.out->columns[column], i);
+            strbuf_adds(out, column > 0 ? "," : "");
+            fn_case_value(results[column].oid, &value, out);
+        }
     }
 }
 
