@@ -1,7 +1,10 @@
 /* main.c: the process: settings, server, listener, signals. */
 #include "server/listener.h"
+#include "server/metrics.h"
+#include "server/reference.h"
 #include "server/server.h"
 #include "server/settings.h"
+#include "server/system_views.h"
 #include "storage/base/log.h"
 
 #include <signal.h>
@@ -51,13 +54,12 @@ int main(int argc, char **argv)
     struct error err;
     error_init(&err);
     struct settings settings;
-    bool help, version;
-    if (!settings_load(&settings, argc, argv, &help, &version, &err) ||
-        !set_log_level(settings.log_level, &err)) {
+    struct settings_request request;
+    if (!settings_load(&settings, argc, argv, &request, &err) || !set_log_level(settings.log_level, &err)) {
         settings_release(&settings);
         return fail(&err);
     }
-    if (help) {
+    if (request.help) {
         struct strbuf text = STRBUF_INIT;
         settings_help(&text);
         fputs(strbuf_text(&text), stdout);
@@ -65,10 +67,15 @@ int main(int argc, char **argv)
         settings_release(&settings);
         return 0;
     }
-    if (version) {
+    if (request.version) {
         puts("millrace " MILLRACE_VERSION);
         settings_release(&settings);
         return 0;
+    }
+    if (request.reference_dir != NULL) {
+        settings_release(&settings);
+        system_functions_register();
+        return reference_write(request.reference_dir, &err) ? 0 : fail(&err);
     }
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
@@ -80,6 +87,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
 
     int result = 0;
+    struct http_server *http = NULL;
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         settings_release(&settings);
@@ -93,6 +101,11 @@ int main(int argc, char **argv)
         result = fail(&err);
         goto no_listener;
     }
+    if (settings.http_port != 0 && !http_server_start(settings.listen, (int)settings.http_port, metrics_answer,
+                                                      server, &http, &err)) {
+        result = fail(&err);
+        goto no_listener;
+    }
     listener_run(server->listener);
     printf("millrace: accepting connections on %s:%d\n", settings.listen, listener_port(server->listener));
     fflush(stdout);
@@ -103,6 +116,8 @@ int main(int argc, char **argv)
     log_write(LOG_INFO, "stopping on signal %d", signal_number);
     atomic_store(&server->stopping, true);
     listener_stop(server->listener);
+    if (http != NULL)
+        http_server_stop(http);
 no_listener:
     listener_close(server->listener);
     server->listener = NULL;

@@ -15,7 +15,7 @@ static const struct setting_row setting_rows[] = {
     {"listen", SETTING_TEXT, FIELD(listen), "127.0.0.1", 0, 0, "address to accept connections on"},
     {"port", SETTING_INTEGER, FIELD(port), "5477", 0, 65535,
      "port of the PostgreSQL protocol; 0 takes a free one"},
-    {"http-port", SETTING_INTEGER, FIELD(http_port), "0", 0, 65535, "port of the HTTP interface; 0 is none"},
+    {"http-port", SETTING_INTEGER, FIELD(http_port), "5478", 0, 65535, "port of /health and /metrics; 0 is none"},
     {"workers", SETTING_INTEGER, FIELD(workers), "0", 0, 64,
      "worker threads of the engine; 0 is cores - 1, at least 1"},
     {"tick-rows", SETTING_INTEGER, FIELD(tick_rows), "0", 0, 1 << 20,
@@ -95,32 +95,34 @@ static const struct setting_row *settings_find(const char *name, size_t len)
     return NULL;
 }
 
+void settings_environment_name(const struct setting_row *row, struct strbuf *out)
+{
+    strbuf_adds(out, "MILLRACE_");
+    for (const char *c = row->name; *c != '\0'; c++)
+        strbuf_addc(out, *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
+}
+
 static bool settings_from_environment(struct settings *settings, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
-        char name[64];
-        snprintf(name, sizeof(name), "MILLRACE_%s", setting_rows[i].name);
-        for (char *c = name; *c != '\0'; c++) {
-            if (*c == '-')
-                *c = '_';
-            else if (*c >= 'a' && *c <= 'z')
-                *c = (char)(*c - 'a' + 'A');
-        }
-        const char *value = getenv(name);
+        struct strbuf name = STRBUF_INIT;
+        settings_environment_name(&setting_rows[i], &name);
+        const char *value = getenv(strbuf_text(&name));
+        strbuf_release(&name);
         if (value != NULL && !settings_store(settings, &setting_rows[i], value, err))
             return false;
     }
     return true;
 }
 
-bool settings_load(struct settings *settings, int argc, char **argv, bool *help, bool *version,
+bool settings_load(struct settings *settings, int argc, char **argv, struct settings_request *request,
                    struct error *err)
 {
     memset(settings, 0, sizeof(*settings));
     struct arena *arena = mem_zalloc(sizeof(*arena));
     arena_init(arena, NULL);
     settings->owned = arena;
-    *help = *version = false;
+    *request = (struct settings_request){0};
     for (size_t i = 0; i < ARRAY_COUNT(setting_rows); i++) {
         if (!settings_store(settings, &setting_rows[i], setting_rows[i].default_text, err))
             return false;
@@ -130,11 +132,15 @@ bool settings_load(struct settings *settings, int argc, char **argv, bool *help,
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-            *help = true;
+            request->help = true;
             return true;
         }
         if (strcmp(arg, "--version") == 0) {
-            *version = true;
+            request->version = true;
+            return true;
+        }
+        if (strcmp(arg, "--reference") == 0 && i + 1 < argc) {
+            request->reference_dir = argv[i + 1];
             return true;
         }
         if (strncmp(arg, "--", 2) != 0)
@@ -170,6 +176,7 @@ void settings_help(struct strbuf *out)
         const struct setting_row *row = &setting_rows[i];
         strbuf_addf(out, "  --%-20s %s (default: %s)\n", row->name, row->help, row->default_text);
     }
-    strbuf_adds(out, "  --help                 this list\n  --version              the version\n\n"
+    strbuf_adds(out, "  --help                 this list\n  --version              the version\n"
+                     "  --reference DIR        write the reference pages into a directory\n\n"
                      "Each option can be given in the environment as well: MILLRACE_TICK_ROWS=1.\n");
 }
