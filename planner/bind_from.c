@@ -524,7 +524,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
         const PgQuery__List *item = node->functions[f]->list;
         if (item->n_items > 1 && node_exists(item->items[1]))
             return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "column definition lists are not supported");
-        struct expr *call;
+        struct expr *call = NULL;
         const char **names;
         struct sql_type *types;
         uint32_t columns;
@@ -773,7 +773,7 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
     PgQuery__JoinType type = node->jointype;
     bool left_nullable = type == PG_QUERY__JOIN_TYPE__JOIN_RIGHT || type == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool right_nullable = type == PG_QUERY__JOIN_TYPE__JOIN_LEFT || type == PG_QUERY__JOIN_TYPE__JOIN_FULL;
-    struct merged_column *merged;
+    struct merged_column *merged = NULL;
     uint32_t merged_count, l = left.plan->columns_count;
     if (!merged_columns(ctx, node, left.scope, right.scope, &merged, &merged_count, err))
         return false;

@@ -122,7 +122,7 @@ static bool bind_unit(struct grouping *g, const PgQuery__Node *node, struct grou
                   node->row_expr->row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST;
     size_t count = is_row ? node->row_expr->n_args : 1;
     for (size_t i = 0; i < count; i++) {
-        uint32_t group;
+        uint32_t group = 0;
         if (!bind_group_expr(g, is_row ? node->row_expr->args[i] : node, &group, err))
             return false;
         set_add(g, out, group);

@@ -128,7 +128,7 @@ static bool execute(struct connection *connection, struct prepared *outer, const
     arena_init(&arena, &connection->session.account);
     entry->references++;
     connection->nesting++;
-    struct datum *values;
+    struct datum *values = NULL;
     bool ok = prepared_refresh(&connection->session, entry->prepared, err) &&
               arguments(connection, outer, stmt, entry->prepared, params, &arena, &values, err) &&
               session_run(connection, entry->prepared, values, sink, tag, err);
