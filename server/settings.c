@@ -15,7 +15,8 @@ static const struct setting_row setting_rows[] = {
     {"listen", SETTING_TEXT, FIELD(listen), "127.0.0.1", 0, 0, "address to accept connections on"},
     {"port", SETTING_INTEGER, FIELD(port), "5477", 0, 65535,
      "port of the PostgreSQL protocol; 0 takes a free one"},
-    {"http-port", SETTING_INTEGER, FIELD(http_port), "5478", 0, 65535, "port of /health and /metrics; 0 is none"},
+    {"http-port", SETTING_INTEGER, FIELD(http_port), "5478", 0, 65535,
+     "port of /health and /metrics; 0 is none"},
     {"workers", SETTING_INTEGER, FIELD(workers), "0", 0, 64,
      "worker threads of the engine; 0 is cores - 1, at least 1"},
     {"tick-rows", SETTING_INTEGER, FIELD(tick_rows), "0", 0, 1 << 20,
@@ -73,7 +74,7 @@ static bool settings_store(struct settings *settings, const struct setting_row *
         memcpy(field, &copy, sizeof(copy));
         return true;
     }
-    int64_t number;
+    int64_t number = 0;
     if (!settings_number(row, text, &number, err))
         return false;
     memcpy(field, &number, sizeof(number));

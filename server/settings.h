@@ -36,9 +36,17 @@ struct setting_row {
 };
 
 const struct setting_row *settings_rows(size_t *count);
-/* Defaults, then the environment, then the command line. *help: --help was asked for, *version: --version. F0000 naming what is wrong. */
-MUST_CHECK bool settings_load(struct settings *settings, int argc, char **argv, bool *help, bool *version,
-                              struct error *err);
+/* Appends MILLRACE_TICK_ROWS. */
+void settings_environment_name(const struct setting_row *row, struct strbuf *out);
+/* What the command line asks for instead of a server. */
+struct settings_request {
+    bool help, version;
+    const char *reference_dir; /* NULL or where to write the reference pages; borrowed from argv */
+};
+
+/* Defaults, then the environment, then the command line. F0000 naming what is wrong. */
+MUST_CHECK bool settings_load(struct settings *settings, int argc, char **argv,
+                              struct settings_request *request, struct error *err);
 void settings_release(struct settings *settings);
 void settings_help(struct strbuf *out);
 
