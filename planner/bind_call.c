@@ -238,7 +238,9 @@ static bool make_set(struct binder *b, const PgQuery__FuncCall *call, struct res
         *out = fields[0];
         return true;
     }
-    *out = expr_new(ctx->arena, EXPR_ROW, (struct sql_type){OID_RECORD, -1});
+    /* The type modifier says whose columns they are, so that (x).field still works above a subquery. */
+    *out = expr_new(ctx->arena, EXPR_ROW,
+                    (struct sql_type){OID_RECORD, (int32_t)function_oid(resolved->function)});
     (*out)->args = fields;
     (*out)->args_count = columns;
     return true;

@@ -3,6 +3,7 @@
  * Aggregates, window functions, set-returning functions and subqueries become planner-only nodes here; the
  * steps of the SELECT replace them by columns later. */
 #include "planner/bind.h"
+#include "planner/routines.h"
 
 static const struct sql_type bool_type = {OID_BOOL, -1};
 
@@ -653,6 +654,28 @@ static bool bind_row(struct binder *b, const PgQuery__RowExpr *node, struct expr
     return true;
 }
 
+/* A field of a record that came through a subquery: its type modifier names the function that made it. */
+static bool bind_record_field(struct binder *b, struct expr *record, const char *field, struct expr **out)
+{
+    struct planner_context *ctx = b->ctx;
+    const struct routine *routine = record->type.oid == OID_RECORD && record->type.typmod > 0
+                                        ? routine_find_oid((uint32_t)record->type.typmod)
+                                        : NULL;
+    static const uint32_t arg_types[2] = {OID_RECORD, OID_INT4};
+    const struct function_row *getter = function_find_exact("record_field", arg_types, 2);
+    for (uint32_t i = 0; routine != NULL && getter != NULL && i < routine->signature->columns_count; i++) {
+        if (strcmp(routine->signature->column_names[i], field) != 0)
+            continue;
+        struct expr **args = ARENA_ARRAY(ctx->arena, struct expr *, 2);
+        args[0] = record;
+        args[1] = expr_constant(ctx->arena, (struct sql_type){OID_INT4, -1}, datum_i32((int32_t)i));
+        *out = expr_call(ctx->arena, getter, (struct sql_type){routine->signature->column_types[i], -1}, args,
+                         2);
+        return true;
+    }
+    return false;
+}
+
 /* (x).field where x is known to be a row of named columns. */
 static bool bind_field(struct binder *b, const PgQuery__Node *arg, const char *field, struct expr **out,
                        bool *found, struct error *err)
@@ -676,6 +699,11 @@ static bool bind_field(struct binder *b, const PgQuery__Node *arg, const char *f
         if (ref.n_fields == 2 &&
             scope_find_entry(b->scope, NULL, node_string(ref.fields[0]), &levels_up, &hidden) != NULL)
             return bind_column_ref(b, &ref, out, err);
+        struct expr *record;
+        if (!bind_column_ref(b, arg->column_ref, &record, err))
+            return false;
+        *found = bind_record_field(b, record, field, out);
+        return true;
     }
     if (arg->node_case == PG_QUERY__NODE__NODE_FUNC_CALL) {
         struct expr *row;

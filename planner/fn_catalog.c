@@ -8,6 +8,7 @@
 #include "storage/data/array.h"
 #include "storage/data/numeric.h"
 #include "storage/data/numeric_io.h"
+#include "storage/data/record.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -262,6 +263,11 @@ static void fn_encoding_to_char(struct fn_call *call, const struct column *args,
         bool known = encoding >= 0 && (size_t)encoding < ARRAY_COUNT(encodings);
         set_text(call, result, i, known ? encodings[encoding] : "");
     }
+}
+
+static void fn_encoding(struct fn_call *call, const struct column *args, struct column *result)
+{
+    same_text(call, result, "UTF8");
 }
 
 static void fn_char_to_encoding(struct fn_call *call, const struct column *args, struct column *result)
@@ -527,6 +533,28 @@ static void fn_column_is_updatable(struct fn_call *call, const struct column *ar
         catalog_unlock(catalog);
 }
 
+/* Field number n, from 0, of a record; the binder knows its type and calls it for (x).field. */
+static void fn_record_field(struct fn_call *call, const struct column *args, struct column *result)
+{
+    memset(result->data, 0, (size_t)call->rows * phys_bytes(result->phys));
+    for (uint32_t i = 0; i < call->rows; i++) {
+        if (column_is_null(result, i))
+            continue;
+        struct record_view view;
+        record_open(&COLUMN_VAR(&args[0])[COLUMN_AT(&args[0], i)], &view);
+        const uint8_t *cursor = view.fields;
+        int32_t left = i32_at(&args[1], i);
+        struct datum value = datum_null();
+        uint32_t type_oid = 0;
+        while (record_next(&view, &cursor, &type_oid, &value) && left-- > 0)
+            value = datum_null();
+        if (value.is_null || type_oid != call->result_type.oid)
+            fn_set_null(call, result, i);
+        else
+            column_set(result, i, &value, call->rows, call->arena);
+    }
+}
+
 /* ---- sets ---- */
 
 static void set_options(struct fn_call *call, const struct column *args, struct srf_output *output)
@@ -546,6 +574,22 @@ static void set_options(struct fn_call *call, const struct column *args, struct 
             struct datum values[2] = {datum_text(output->arena, text, name_len), datum_null()};
             if (equals != NULL)
                 values[1] = datum_text(output->arena, equals + 1, item.var.len - name_len - 1);
+            srf_append(output, i, values);
+        }
+    }
+}
+
+static void set_expand_array(struct fn_call *call, const struct column *args, struct srf_output *output)
+{
+    for (uint32_t i = 0; i < call->rows; i++) {
+        if (column_is_null(&args[0], i))
+            continue;
+        struct array_view array;
+        array_open(&COLUMN_VAR(&args[0])[COLUMN_AT(&args[0], i)], &array);
+        const uint8_t *cursor = array.elements;
+        struct datum values[2];
+        for (int32_t n = 1; array_next(&array, &cursor, &values[0]); n++) {
+            values[1] = datum_i32(n);
             srf_append(output, i, values);
         }
     }
@@ -615,6 +659,8 @@ const struct function_row fn_catalog_rows[] = {
     VISIBLE("pg_ts_dict_is_visible", fn_null, "pg_ts_dict_is_visible(oid) is NULL: there are none"),
     VISIBLE("pg_ts_parser_is_visible", fn_null, "pg_ts_parser_is_visible(oid) is NULL: there are none"),
     VISIBLE("pg_ts_template_is_visible", fn_null, "pg_ts_template_is_visible(oid) is NULL: there are none"),
+    {"getdatabaseencoding", "", "name", fn_encoding, "getdatabaseencoding() is UTF8", FN_STABLE},
+    {"pg_client_encoding", "", "name", fn_encoding, "pg_client_encoding() is UTF8", FN_STABLE},
     {"pg_encoding_to_char", "int4", "name", fn_encoding_to_char, "pg_encoding_to_char(6) gives 'UTF8'"},
     {"pg_char_to_encoding", "name", "int4", fn_char_to_encoding, "pg_char_to_encoding('UTF8') gives 6"},
 
@@ -660,12 +706,25 @@ const struct function_row fn_catalog_rows[] = {
     {"row_security_active", "oid", "bool", fn_false, "row_security_active(oid) is false", FN_STABLE},
     {"row_security_active", "text", "bool", fn_false, "row_security_active('t') is false", FN_STABLE},
 
+    {"record_field", "record,int4", "anyelement", fn_record_field, "(x).field of a record", FN_HIDDEN},
     {.name = "pg_options_to_table",
      .args = "text[]",
      .result = "setof record(option_name text, option_value text)",
      .help = "pg_options_to_table('{a=b}') gives a, b",
      .flags = FN_SET | FN_STABLE,
      .set = set_options},
+    {.name = "_pg_expandarray",
+     .args = "int2vector",
+     .result = "setof record(x int2, n int4)",
+     .help = "_pg_expandarray(indkey) gives each element and its number, from 1",
+     .flags = FN_SET,
+     .set = set_expand_array},
+    {.name = "_pg_expandarray",
+     .args = "oidvector",
+     .result = "setof record(x oid, n int4)",
+     .help = "_pg_expandarray(indclass) gives each element and its number, from 1",
+     .flags = FN_SET,
+     .set = set_expand_array},
     {.name = "aclexplode",
      .args = "text[]",
      .result = "setof record(grantor oid, grantee oid, privilege_type text, is_grantable bool)",
@@ -687,15 +746,24 @@ const struct function_row fn_catalog_rows[] = {
 };
 const size_t fn_catalog_rows_count = ARRAY_COUNT(fn_catalog_rows);
 
-/* Casts of the oid types that only catalogs use. */
+/* What comes on top of others of the same name: casts of the oid types that only catalogs use. */
 #define SAME_BYTES(source, target)                                                                           \
     {                                                                                                        \
         "cast", source, target, NULL, source "::" target, FN_CAST | FN_CAST_IMPLICIT | FN_CAST_ASSIGNMENT    \
     }
-static const struct function_row reg_casts[] = {
-    SAME_BYTES("oid", "regprocedure"),     SAME_BYTES("regprocedure", "oid"),
-    SAME_BYTES("regproc", "regprocedure"), SAME_BYTES("regprocedure", "regproc"),
-    SAME_BYTES("oid", "regrole"),          SAME_BYTES("regrole", "oid"),
+static const struct function_row extra_rows[] = {
+    {"age", "xid", "int4", fn_zero, "age(xmin) is 0: catalogs are made when they are read", FN_STABLE},
+
+    SAME_BYTES("oid", "regprocedure"),
+    SAME_BYTES("regprocedure", "oid"),
+    SAME_BYTES("regproc", "regprocedure"),
+    SAME_BYTES("regprocedure", "regproc"),
+    SAME_BYTES("oid", "regoper"),
+    SAME_BYTES("regoper", "oid"),
+    SAME_BYTES("oid", "regoperator"),
+    SAME_BYTES("regoperator", "oid"),
+    SAME_BYTES("oid", "regrole"),
+    SAME_BYTES("regrole", "oid"),
 };
 
 /* Adds the runs of rows whose name no table had before. */
@@ -719,10 +787,11 @@ static void add_unknown(const struct function_row *rows, size_t count)
 
 static void register_tables(void)
 {
-    function_registry_add(reg_casts, ARRAY_COUNT(reg_casts));
+    function_registry_add(extra_rows, ARRAY_COUNT(extra_rows));
     add_unknown(fn_catalog_rows, fn_catalog_rows_count);
     add_unknown(fn_definition_rows, fn_definition_rows_count);
     add_unknown(fn_privilege_rows, fn_privilege_rows_count);
+    add_unknown(fn_keywords_rows, fn_keywords_rows_count);
 }
 
 void fn_catalog_register(void)

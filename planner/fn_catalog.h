@@ -11,6 +11,8 @@ extern const struct function_row fn_definition_rows[];
 extern const size_t fn_definition_rows_count;
 extern const struct function_row fn_privilege_rows[];
 extern const size_t fn_privilege_rows_count;
+extern const struct function_row fn_keywords_rows[];
+extern const size_t fn_keywords_rows_count;
 
 /* Adds those of the tables that nobody registered before; once per process, before any thread runs. */
 void fn_catalog_register(void);

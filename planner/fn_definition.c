@@ -4,6 +4,7 @@
 #include "executor/functions/quote.h"
 #include "planner/fn_catalog_internal.h"
 #include "planner/routines.h"
+#include "planner/statement.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,21 @@ static void add_columns(struct strbuf *out, const struct catalog_object *object,
 static bool bool_at(const struct column *column, uint32_t row)
 {
     return COLUMN_BOOL(column)[COLUMN_AT(column, row)] != 0;
+}
+
+/* An expression as PostgreSQL shows it: in parentheses when it is made with an operator and is not to be
+ * pretty. */
+static void add_expression(struct fn_call *call, struct strbuf *out, const char *text, bool pretty)
+{
+    PgQuery__Node *node;
+    struct error err;
+    bool wrap = false;
+    if (!pretty && statement_parse_expression(call->arena, text, &node, &err))
+        wrap = node->node_case == PG_QUERY__NODE__NODE_A_EXPR ||
+               node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR ||
+               node->node_case == PG_QUERY__NODE__NODE_NULL_TEST ||
+               node->node_case == PG_QUERY__NODE__NODE_BOOLEAN_TEST;
+    strbuf_addf(out, wrap ? "(%s)" : "%s", text);
 }
 
 /* ---- indexes, constraints ---- */
@@ -72,7 +88,10 @@ static bool text_constraintdef(struct fn_call *call, struct catalog *catalog, co
             if (constraint->oid != oid)
                 continue;
             if (constraint->kind == CONSTRAINT_CHECK) {
-                strbuf_addf(out, "CHECK ((%s))", constraint->check_sql);
+                strbuf_adds(out, "CHECK (");
+                add_expression(call, out, constraint->check_sql,
+                               call->args_count > 1 && bool_at(&args[1], row));
+                strbuf_addc(out, ')');
             } else {
                 strbuf_adds(out, constraint->kind == CONSTRAINT_UNIQUE ? "UNIQUE " : "PRIMARY KEY ");
                 add_columns(out, object, constraint->columns, constraint->columns_count);
@@ -159,8 +178,18 @@ static void fn_ruledef(struct fn_call *call, const struct column *args, struct c
 
 static void fn_get_expr(struct fn_call *call, const struct column *args, struct column *result)
 {
-    for (uint32_t i = 0; i < call->rows; i++)
-        RESULT_VAR(result)[i] = text_view(text_at(&args[0], i));
+    struct strbuf out = STRBUF_INIT;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        RESULT_VAR(result)[i] = (struct varlen){0};
+        if (column_is_null(result, i))
+            continue;
+        struct text_arg text = text_at(&args[0], i);
+        strbuf_reset(&out);
+        add_expression(call, &out, arena_strndup(call->arena, text.bytes, text.len),
+                       call->args_count > 2 && bool_at(&args[2], i));
+        RESULT_VAR(result)[i] = text_from_strbuf(call->arena, &out);
+    }
+    strbuf_release(&out);
 }
 
 static bool text_serial_sequence(struct fn_call *call, struct catalog *catalog, const struct column *args,

@@ -290,6 +290,28 @@ static bool routine_output(uint32_t oid, bool with_args, struct strbuf *out)
     return true;
 }
 
+static bool operator_output(uint32_t oid, bool with_args, struct strbuf *out)
+{
+    const struct routine *routine = routine_find_operator(oid);
+    if (routine == NULL)
+        return false;
+    size_t count;
+    (void)routine_find_name(routine->name, &count);
+    strbuf_adds(out, !with_args && count > 1 ? "pg_catalog." : "");
+    strbuf_adds(out, routine->name);
+    if (with_args) {
+        bool is_prefix = routine->signature->args_count == 1;
+        strbuf_adds(out, is_prefix ? "(NONE," : "(");
+        type_format(routine->signature->args[0], -1, out);
+        if (!is_prefix) {
+            strbuf_addc(out, ',');
+            type_format(routine->signature->args[1], -1, out);
+        }
+        strbuf_addc(out, ')');
+    }
+    return true;
+}
+
 /* ---- roles ---- */
 
 uint32_t role_oid(const char *name)
@@ -394,6 +416,9 @@ static bool reg_output(void *ctx, uint32_t type_oid, uint32_t value, struct strb
     case OID_REGPROC:
     case OID_REGPROCEDURE:
         return routine_output(value, type_oid == OID_REGPROCEDURE, out);
+    case OID_REGOPER:
+    case OID_REGOPERATOR:
+        return operator_output(value, type_oid == OID_REGOPERATOR, out);
     case OID_REGROLE: {
         const char *name = role_name(info, value);
         if (name == NULL)

@@ -76,6 +76,12 @@ static void add_io_functions(void)
                               : io == TYPE_IO_SEND                      ? "bytea"
                               : io == TYPE_IO_MODIN                     ? "int4"
                                                                         : type->name;
+            /* those that look at the element type or the type modifier get both */
+            struct type_facts facts;
+            bool is_typed = type_oid == OID_ANYARRAY || type_oid == OID_RECORD ||
+                            (type_facts_find(type_oid, &facts) && facts.io[TYPE_IO_MODIN] != 0);
+            if (is_typed && (io == TYPE_IO_IN || io == TYPE_IO_RECV))
+                in = arena_printf(&routines.arena, "%s,oid,int4", in);
             add((struct routine){.oid = oid,
                                  .kind = ROUTINE_IO,
                                  .name = arena_strdup(&routines.arena, name),

@@ -195,6 +195,58 @@ const char *sys_format_type(struct sys_rows *rows, struct sql_type type)
     return text;
 }
 
+/* Is the text one string constant, E'...' left out? */
+static bool is_string_constant(const char *text)
+{
+    if (*text != '\'')
+        return false;
+    for (text++; *text != '\0'; text++) {
+        if (*text != '\'')
+            continue;
+        if (text[1] != '\'')
+            return text[1] == '\0';
+        text++;
+    }
+    return false;
+}
+
+const char *sys_default(struct sys_rows *rows, const struct catalog_column *column)
+{
+    const char *text = column->default_sql;
+    if (text == NULL)
+        return NULL;
+    static const char nextval[] = "nextval(";
+    size_t len = strlen(text);
+    const char *result = text;
+    struct strbuf out = STRBUF_INIT;
+    if (strncmp(text, nextval, strlen(nextval)) == 0 && text[len - 1] == ')') {
+        const char *name = arena_strndup(rows->arena, text + strlen(nextval), len - strlen(nextval) - 1);
+        struct catalog_object *sequence;
+        struct error err;
+        if (is_string_constant(name) &&
+            reg_names_relation(rows->info, name + 1, strlen(name) - 2, &sequence, &err)) {
+            struct catalog *catalog = rows->server->catalog;
+            catalog_read_lock(catalog);
+            strbuf_adds(&out, "nextval('");
+            reg_names_object(catalog, rows->info, sequence, false, &out);
+            strbuf_adds(&out, "'::regclass)");
+            catalog_unlock(catalog);
+            catalog_object_release(sequence);
+            result = arena_strndup(rows->arena, strbuf_text(&out), out.len);
+        }
+    } else if (is_string_constant(text)) {
+        strbuf_adds(&out, text);
+        strbuf_adds(&out, "::");
+        if (column->type.oid == OID_BPCHAR)
+            strbuf_adds(&out, "bpchar");
+        else
+            type_format(column->type.oid, -1, &out);
+        result = arena_strndup(rows->arena, strbuf_text(&out), out.len);
+    }
+    strbuf_release(&out);
+    return result;
+}
+
 const char *sys_owner(const struct sys_rows *rows)
 {
     return ROLE_OWNER_NAME;

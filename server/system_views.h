@@ -90,6 +90,8 @@ struct catalog_object *sys_object(const struct sys_rows *rows, uint32_t oid);
 const char *sys_schema_name(const struct sys_rows *rows, uint32_t schema_oid);
 /* Text of format_type(), and of a definition function's kind, in the arena. */
 const char *sys_format_type(struct sys_rows *rows, struct sql_type type);
+/* A column's default as PostgreSQL writes it: nextval('s'::regclass), 'x'::text; NULL when it has none. */
+const char *sys_default(struct sys_rows *rows, const struct catalog_column *column);
 const char *sys_owner(const struct sys_rows *rows);
 /* 'r', 'v', 'm', 'i', 'S' */
 char sys_relkind(const struct catalog_object *object);

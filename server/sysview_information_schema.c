@@ -171,7 +171,7 @@ static bool rows_columns(struct sys_rows *rows, struct error *err)
             this_table(rows, object);
             sys_text(rows, "column_name", column->name);
             sys_int(rows, "ordinal_position", j + 1);
-            sys_text(rows, "column_default", has_default ? column->default_sql : NULL);
+            sys_text(rows, "column_default", has_default ? sys_default(rows, column) : NULL);
             sys_yes(rows, "is_nullable", !column->not_null);
             type_columns(rows, column->type, arena_printf(rows->arena, "%u", j + 1));
             sys_yes(rows, "is_identity", column->identity != 0);

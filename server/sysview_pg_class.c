@@ -150,7 +150,8 @@ static bool rows_pg_attrdef(struct sys_rows *rows, struct error *err)
         const struct catalog_object *object = rows->objects[i];
         for (uint32_t j = 0; j < object->columns_count; j++) {
             const struct catalog_column *column = &object->columns[j];
-            const char *text = column->generated_sql != NULL ? column->generated_sql : column->default_sql;
+            const char *text =
+                column->generated_sql != NULL ? column->generated_sql : sys_default(rows, column);
             if (text == NULL || (column->identity != 0 && column->generated_sql == NULL))
                 continue;
             sys_int(rows, "oid", attrdef_oid(object->oid, j + 1));

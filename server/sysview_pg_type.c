@@ -50,12 +50,12 @@ static bool rows_pg_cast(struct sys_rows *rows, struct error *err)
         sys_int(rows, "oid", function_oid(function));
         sys_int(rows, "castsource", signature->args[0]);
         sys_int(rows, "casttarget", signature->result);
-        sys_int(rows, "castfunc", function->kernel != NULL ? function_oid(function) : 0);
+        sys_int(rows, "castfunc", 0); /* conversions have no function that SQL could call */
         sys_char(rows, "castcontext",
                  function->flags & FN_CAST_IMPLICIT     ? 'i'
                  : function->flags & FN_CAST_ASSIGNMENT ? 'a'
                                                         : 'e');
-        sys_char(rows, "castmethod", function->kernel != NULL ? 'f' : 'b');
+        sys_char(rows, "castmethod", function->kernel != NULL ? 'i' : 'b');
         sys_end(rows);
     }
     return true;

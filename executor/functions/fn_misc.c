@@ -48,7 +48,7 @@ static void fn_num_nonnulls(struct fn_call *call, const struct column *args, str
 
 static void fn_version(struct fn_call *call, const struct column *args, struct column *result)
 {
-    static const char text[] = "PostgreSQL 15.0 (Millrace), compiled by gcc " __VERSION__;
+    static const char text[] = "PostgreSQL 15.8 (Millrace), compiled by gcc " __VERSION__;
     for (uint32_t i = 0; i < call->rows; i++)
         RESULT_VAR(result)[i] = varlen_copy(call->arena, text, sizeof(text) - 1);
 }

@@ -36,6 +36,8 @@
 #define OID_INTERVAL    1186u
 #define OID_NUMERIC     1700u
 #define OID_REGPROCEDURE 2202u
+#define OID_REGOPER     2203u
+#define OID_REGOPERATOR 2204u
 #define OID_REGCLASS    2205u
 #define OID_REGTYPE     2206u
 #define OID_RECORD      2249u

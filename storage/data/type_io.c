@@ -179,6 +179,8 @@ bool type_input(uint32_t oid, int32_t typmod, const char *text, size_t len, cons
     case OID_REGTYPE:
     case OID_REGNAMESPACE:
     case OID_REGPROCEDURE:
+    case OID_REGOPER:
+    case OID_REGOPERATOR:
     case OID_REGROLE:
         return reg_value_input(oid, text, len, env, out, err);
     case OID_DATE:
@@ -226,6 +228,8 @@ void type_output(uint32_t oid, const struct datum *value, const struct io_env *e
     case OID_REGTYPE:
     case OID_REGNAMESPACE:
     case OID_REGPROCEDURE:
+    case OID_REGOPER:
+    case OID_REGOPERATOR:
     case OID_REGROLE:
         reg_value_output(oid, value->i64, env, out);
         return;
