@@ -178,7 +178,7 @@ static bool run_lookup(struct operator* op, const struct plan_scan *scan, struct
     if (!has_null) /* nothing equals NULL */
         batch_append_datums(keys, values, 1);
     struct batch *found = batch_create(arena, relation->types, relation->columns_count, 16);
-    relation_lookup(relation, scan->lookup_index, flow->options->snapshot, keys, found);
+    relation_lookup(relation, scan->lookup_index, scan->lookup_columns, flow->options->snapshot, keys, found);
     const struct batch *overlay = overlay_of(flow, relation);
     const struct batch *rows = found;
     if (overlay != NULL && found->rows > 0) {
@@ -217,7 +217,7 @@ static bool run_statement_scan(struct operator* op, const struct plan_scan *scan
     arena_init(&scratch, op->ctx->account);
     bool ok = true;
     const struct batch *batch;
-    while (ok && !op->ctx->stop && (batch = relation_scan_next(&rows)) != NULL) {
+    while (ok && !op->ctx->stop && !op->ctx->enough && (batch = relation_scan_next(&rows)) != NULL) {
         if (op->ctx->env->cancel != NULL &&
             atomic_load_explicit(op->ctx->env->cancel, memory_order_relaxed)) {
             ok = error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");

@@ -269,7 +269,7 @@ static bool project_set_push(struct operator* op, uint32_t port, const struct ba
                              struct error *err)
 {
     struct project_set *set = (struct project_set *)op;
-    for (uint32_t at = 0; at < change->rows && !op->ctx->stop; at += PIECE_ROWS) {
+    for (uint32_t at = 0; at < change->rows && !op->ctx->stop && !op->ctx->enough; at += PIECE_ROWS) {
         arena_reset(&set->scratch);
         uint32_t rows = change->rows - at < PIECE_ROWS ? change->rows - at : PIECE_ROWS;
         if (!op_check(op, err) || !project_piece(set, batch_slice(&set->scratch, change, at, rows), err))

@@ -125,9 +125,8 @@ static bool sort_stream(struct sort *sort, const struct batch *change, struct er
             out->weights = weights;
         ok = operator_emit(&sort->base, out, err);
     }
-    /* only now: what is emitted after it is not taken any more */
     if (sort->passed >= end && sort_ends_query(sort))
-        sort->base.ctx->stop = true;
+        sort->base.ctx->enough = true;
     return ok;
 }
 
