@@ -36,7 +36,9 @@ struct op_context {
     bool collect_errors; /* CONTINUOUS: rows whose expressions fail go to op_error_row; else they fail the
                             call */
     void *owner;         /* dataflow internals: where op_error_row puts its rows */
-    bool stop;           /* ONE_SHOT: the sink wants no more rows (LIMIT reached): sources stop early */
+    bool stop;           /* ONE_SHOT: the sink wants no more rows: everything may end */
+    bool enough;         /* ONE_SHOT: a LIMIT that all sources serve is satisfied: they end early, what stands above it
+                          * goes on */
 };
 
 struct operator_class {
