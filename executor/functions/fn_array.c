@@ -325,6 +325,46 @@ static void fn_array_positions(struct fn_call *call, const struct column *args, 
     }
 }
 
+/* The number of thresholds that are not above the operand; they are in ascending order. */
+static void fn_width_bucket(struct fn_call *call, const struct column *args, struct column *result)
+{
+    struct arena scratch;
+    arena_init(&scratch, NULL);
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct array_view view;
+        RESULT_I32(result)[i] = 0;
+        if (column_is_null(result, i))
+            continue;
+        view_at(&args[1], i, &view);
+        arena_reset(&scratch);
+        const struct datum operand = column_get(&args[0], i);
+        const struct datum *thresholds = array_elements(&view, &scratch);
+        bool has_null = false;
+        for (uint32_t at = 0; at < view.count; at++)
+            has_null = has_null || thresholds[at].is_null;
+        if (view.ndim > 1) {
+            fn_error(call, i, ERRCODE_ARRAY_SUBSCRIPT_ERROR, "thresholds must be one-dimensional array");
+            continue;
+        }
+        if (has_null) {
+            fn_error(call, i, ERRCODE_NULL_VALUE_NOT_ALLOWED, "thresholds array must not contain NULLs");
+            continue;
+        }
+        if (!elements_compare(call, i, view.element_oid))
+            continue;
+        uint32_t low = 0, high = view.count;
+        while (low < high) {
+            uint32_t middle = low + (high - low) / 2;
+            if (type_compare(view.element_oid, &operand, &thresholds[middle]) < 0)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        RESULT_I32(result)[i] = (int32_t)low;
+    }
+    arena_release(&scratch);
+}
+
 /* ---- changing ---- */
 
 static void fn_array_remove(struct fn_call *call, const struct column *args, struct column *result)
@@ -665,6 +705,7 @@ const struct function_row fn_array_rows[] = {
      "array_position(ARRAY[1,2,1], 1, 2) gives 3", FN_NULLS},
     {"array_positions", AAC "," AC, "int4[]", fn_array_positions,
      "array_positions(ARRAY[1,2,1], 1) gives {1,3}", FN_NULLS},
+    {"width_bucket", AC "," AAC, "int4", fn_width_bucket, "width_bucket(5, ARRAY[1,3,10]) gives 2"},
     {"array_remove", AAC "," AC, AAC, fn_array_remove, "array_remove(ARRAY[1,2,1], 1) gives {2}", FN_NULLS},
     {"array_replace", AAC "," AC "," AC, AAC, fn_array_replace, "array_replace(ARRAY[1,2], 1, 5) gives {5,2}",
      FN_NULLS},

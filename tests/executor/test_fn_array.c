@@ -147,6 +147,28 @@ static const struct fn_case searching_cases[] = {
     {"array_positions", "anycompatiblearray,anycompatible: int4[],int4", {"[5:7]={1,2,1}", "1"}, "{5,7}"},
 };
 
+static const struct fn_case width_bucket_cases[] = {
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {"5", "{1,3,10}"}, "2"},
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {"0", "{1,3,10}"}, "0"},
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {"10", "{1,3,10}"}, "3"},
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {"11", "{1,3,10}"}, "3"},
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {"3", "{}"}, "0"},
+    {"width_bucket",
+     "anycompatible,anycompatiblearray: int4,int4[]",
+     {"5", "{{1,3}}"},
+     "ERROR: 2202E: thresholds must be one-dimensional array"},
+    {"width_bucket",
+     "anycompatible,anycompatiblearray: int4,int4[]",
+     {"5", "{1,NULL}"},
+     "ERROR: 22004: thresholds array must not contain NULLs"},
+    {"width_bucket", "anycompatible,anycompatiblearray: int4,int4[]", {NULL, "{1}"}, "NULL"},
+};
+
+TEST(width_bucket)
+{
+    FN_CASES_RUN(width_bucket_cases);
+}
+
 TEST(searching)
 {
     FN_CASES_RUN(searching_cases);
@@ -364,6 +386,7 @@ int main(void)
     RUN(joining);
     RUN(sizes);
     RUN(searching);
+    RUN(width_bucket);
     RUN(changing);
     RUN(filling);
     RUN(text_and_rows);
