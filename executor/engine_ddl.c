@@ -149,14 +149,14 @@ static void run_create_index(struct engine *engine, void *ctx)
     struct ddl *ddl = ctx;
     struct relation *relation = ddl->relation;
     ddl->ok = false;
-    if (ddl->is_unique && !check_unique(relation, ddl, ddl->err))
-        return;
     if (relation->append_only) {
         error_set(ddl->err, ERRCODE_FEATURE_NOT_SUPPORTED, "\"%s\" is append-only and cannot have an index",
                   relation->name);
         error_hint(ddl->err, "Create the index on a materialized view over it.");
         return;
     }
+    if (ddl->is_unique && !check_unique(relation, ddl, ddl->err))
+        return;
     engine_drain(engine);
     uint32_t number = 0;
     while (number < relation->indexes_count && relation->indexes[number].used)
@@ -170,8 +170,10 @@ static void run_create_index(struct engine *engine, void *ctx)
     struct relation_index *index = &relation->indexes[number];
     mem_free(index->columns);
     mem_free(index->store_numbers);
-    *index = (struct relation_index){
-        .used = true, .columns_count = ddl->columns_count, .is_unique = ddl->is_unique};
+    *index = (struct relation_index){.used = true,
+                                     .columns_count = ddl->columns_count,
+                                     .is_unique = ddl->is_unique,
+                                     .serial = ++relation->indexes_created};
     index->columns = mem_alloc(sizeof(uint32_t) * ddl->columns_count);
     memcpy(index->columns, ddl->columns, sizeof(uint32_t) * ddl->columns_count);
     index->store_numbers = mem_alloc(sizeof(uint32_t) * relation->shards_count);
@@ -212,9 +214,11 @@ static void run_drop_index(struct engine *engine, void *ctx)
         *unique = relation->uniques[--relation->uniques_count];
         break;
     }
+    pthread_mutex_lock(&relation->lock);
+    index->used = false; /* first, so that a reader of the stores' indexes can tell */
+    pthread_mutex_unlock(&relation->lock);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++)
         row_store_drop_index(relation->stores[shard], index->store_numbers[shard]);
-    index->used = false;
     ddl->ok = true;
 }
 

@@ -203,8 +203,57 @@ void relation_scan_end(struct relation_scan *scan)
     arena_release(&scan->arena);
 }
 
-void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot, const struct batch *keys,
-                     struct batch *out)
+/* false: the index is not, or no longer, one over these columns. */
+static bool lookup_by_index(struct relation *relation, uint32_t index, const uint32_t *columns,
+                            uint64_t snapshot, const struct batch *keys, const uint32_t *identity,
+                            struct batch *out)
+{
+    uint32_t numbers[SHARDS_MAX];
+    uint64_t serial = 0;
+    uint32_t rows_before = out->rows;
+    for (int after = 0; after < 2; after++) {
+        pthread_mutex_lock(&relation->lock);
+        const struct relation_index *entry =
+            index < relation->indexes_count ? &relation->indexes[index] : NULL;
+        bool same = entry != NULL && entry->used && (!after || entry->serial == serial) &&
+                    entry->columns_count == keys->columns_count &&
+                    memcmp(entry->columns, columns, sizeof(*columns) * entry->columns_count) == 0;
+        if (same) {
+            serial = entry->serial;
+            memcpy(numbers, entry->store_numbers, sizeof(*numbers) * relation->shards_count);
+        }
+        pthread_mutex_unlock(&relation->lock);
+        if (!same) {
+            out->rows = rows_before;
+            return false;
+        }
+        for (uint32_t shard = 0; !after && shard < relation->shards_count; shard++)
+            row_store_index_lookup(relation->stores[shard], numbers[shard], snapshot, keys, identity, out);
+    }
+    return true;
+}
+
+static void lookup_by_scan(struct relation *relation, const uint32_t *columns, uint64_t snapshot,
+                           const struct batch *keys, const uint32_t *identity, struct batch *out)
+{
+    struct relation_scan scan;
+    relation_scan_start(&scan, relation, snapshot, NULL);
+    const struct batch *rows;
+    while ((rows = relation_scan_next(&scan)) != NULL) {
+        for (uint32_t row = 0; row < rows->rows; row++) {
+            uint32_t key = 0;
+            while (key < keys->rows &&
+                   !batch_rows_equal(rows, row, columns, keys, key, identity, keys->columns_count))
+                key++;
+            if (key < keys->rows)
+                batch_append_range(out, rows, row, 1, 1);
+        }
+    }
+    relation_scan_end(&scan);
+}
+
+void relation_lookup(struct relation *relation, int32_t index, const uint32_t *columns, uint64_t snapshot,
+                     const struct batch *keys, struct batch *out)
 {
     if (keys->rows == 0)
         return;
@@ -221,11 +270,8 @@ void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot
             uint32_t shard = shard_of_hash(hashes[row], relation->shards_count);
             row_store_lookup(relation->stores[shard], snapshot, one, identity, &hashes[row], out);
         }
-    } else {
-        const struct relation_index *entry = &relation->indexes[index];
-        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
-            row_store_index_lookup(relation->stores[shard], entry->store_numbers[shard], snapshot, keys,
-                                   identity, out);
+    } else if (!lookup_by_index(relation, (uint32_t)index, columns, snapshot, keys, identity, out)) {
+        lookup_by_scan(relation, columns, snapshot, keys, identity, out);
     }
     arena_release(&arena);
 }

@@ -64,9 +64,10 @@ void relation_scan_start(struct relation_scan *scan, struct relation *relation, 
 const struct batch *relation_scan_next(struct relation_scan *scan);
 void relation_scan_end(struct relation_scan *scan);
 /* Appends to out the rows visible at the snapshot whose key (index -1) or secondary index columns equal those
- * of each row of `keys` (columns in the key's or index's order). */
-void relation_lookup(struct relation *relation, int32_t index, uint64_t snapshot, const struct batch *keys,
-                     struct batch *out);
+ * of each row of `keys`, whose columns are `columns` of the relation. An index that was dropped in the
+ * meantime gives way to a scan. */
+void relation_lookup(struct relation *relation, int32_t index, const uint32_t *columns, uint64_t snapshot,
+                     const struct batch *keys, struct batch *out);
 
 struct relation_stats {
     uint64_t rows; /* newest */

@@ -28,6 +28,7 @@ struct relation_index {
     uint32_t *columns;
     uint32_t *store_numbers; /* per shard */
     bool is_unique;
+    uint64_t serial; /* of creation: numbers are used again */
 };
 
 struct relation {
@@ -49,7 +50,8 @@ struct relation {
     uint32_t uniques_count;
     struct unique_index *uniques;
     uint32_t indexes_count;
-    struct relation_index *indexes;
+    struct relation_index *indexes; /* changed by the engine's thread under `lock` */
+    uint64_t indexes_created;
 
     uint32_t shards_count;
     struct row_store **stores;    /* per shard, or */
@@ -66,7 +68,7 @@ struct relation {
     bool touched;                 /* this tick */
     bool wants_trim;
 
-    pthread_mutex_t lock;         /* `dataflow` for other threads, `errors`, `failure` */
+    pthread_mutex_t lock;         /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
     _Atomic bool failed;          /* a view that could not be maintained: reads give `failure` */
     struct error failure;
     struct hashed_table *errors;  /* operator, sqlstate, message, row -> int64_t weight */

@@ -161,11 +161,33 @@ static bool refuse_value(struct planner_context *ctx, const struct catalog_colum
     return fail_at(ctx, location, err);
 }
 
+/* ---- keys ---- */
+
+static void bind_keys(struct planner_context *ctx, struct dml_plan *plan)
+{
+    uint32_t count, cap = 0;
+    const uint32_t *oids = catalog_dependents(ctx->catalog, plan->target->oid, ctx->arena, &count);
+    for (int primary = 1; primary >= 0; primary--) {
+        for (uint32_t i = 0; i < count; i++) {
+            const struct catalog_object *index = catalog_find_oid(ctx->catalog, oids[i]);
+            if (index->kind != CATALOG_INDEX || !index->index_is_unique ||
+                index->index_is_primary != primary || (!primary && index->index_number < 0))
+                continue;
+            struct dml_key key = {
+                index->oid, arena_strdup(ctx->arena, index->name), index->index_columns_count,
+                arena_copy(ctx->arena, index->index_columns, sizeof(uint32_t) * index->index_columns_count),
+                primary ? -1 : index->index_number};
+            ARENA_PUSH(ctx->arena, plan->keys, plan->keys_count, cap, key);
+        }
+    }
+}
+
 /* ---- programs over the target's row ---- */
 
 static bool bind_row_programs(struct planner_context *ctx, struct dml_plan *plan, struct error *err)
 {
     const struct catalog_object *target = plan->target;
+    bind_keys(ctx, plan);
     struct expr **generated = ARENA_ARRAY(ctx->arena, struct expr *, target->columns_count);
     plan->generated_columns = ARENA_ARRAY(ctx->arena, uint32_t, target->columns_count);
     struct sql_type any = {.oid = 0, .typmod = -1};
@@ -498,7 +520,8 @@ static bool bind_assignments(struct planner_context *ctx, const struct catalog_o
 static void add_arbiter(struct planner_context *ctx, struct dml_plan *plan, const uint32_t *columns,
                         uint32_t count, int32_t index_number, uint32_t *cap)
 {
-    struct dml_arbiter arbiter = {count, columns, index_number};
+    const uint32_t *copy = arena_copy(ctx->arena, columns, sizeof(*columns) * count);
+    struct dml_arbiter arbiter = {count, copy, index_number};
     ARENA_PUSH(ctx->arena, plan->arbiters, plan->arbiters_count, *cap, arbiter);
 }
 
@@ -620,7 +643,7 @@ static bool bind_insert(struct planner_context *ctx, const PgQuery__InsertStmt *
         !refuse_writing_ctes(ctx, node->with_clause, err))
         return false;
     const struct catalog_object *target = plan->target;
-    uint32_t *columns, columns_count, given = 0;
+    uint32_t *columns = NULL, columns_count = 0, given = 0;
     if (!insert_columns(ctx, node, target, &columns, &columns_count, err))
         return false;
     struct expr **row = ARENA_ARRAY(ctx->arena, struct expr *, target->columns_count);

@@ -31,6 +31,15 @@ struct dml_arbiter {
     int32_t index_number; /* for relation_lookup; -1: the primary key */
 };
 
+/* A primary key, UNIQUE constraint or unique index of the target. */
+struct dml_key {
+    uint32_t oid; /* of the index */
+    const char *name;
+    uint32_t columns_count;
+    const uint32_t *columns;
+    int32_t index_number; /* as in dml_arbiter */
+};
+
 struct dml_plan {
     enum dml_kind kind;
     struct catalog_object *target; /* the prepared statement holds a reference */
@@ -45,6 +54,8 @@ struct dml_plan {
     uint32_t checks_count;
     const char **check_names;
     struct expr_program *checks; /* over the target's row, boolean each */
+    uint32_t keys_count;         /* INSERT, UPDATE: the primary key comes first */
+    struct dml_key *keys;
 
     /* UPDATE and DELETE with other relations: a row may come more than once; counts, for tables without key,
      * come from the target itself */

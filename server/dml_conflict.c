@@ -83,7 +83,7 @@ static void find_existing(struct dml_conflict *conflict, struct key_map *map,
     uint64_t snapshot = transaction_snapshot(run->session);
     for (uint32_t first = 0; first < keys->rows; first += BATCH_ROWS_MAX) {
         uint32_t left = keys->rows - first;
-        relation_lookup(run->relation, arbiter->index_number, snapshot,
+        relation_lookup(run->relation, arbiter->index_number, arbiter->columns, snapshot,
                         batch_slice(arena, keys, first, left < BATCH_ROWS_MAX ? left : BATCH_ROWS_MAX),
                         found);
     }

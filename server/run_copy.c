@@ -209,7 +209,8 @@ static bool copy_from(struct connection *connection, struct prepared *prepared,
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "COPY FROM with WHERE is not supported");
     struct copy_in in = {.connection = connection};
     arena_init(&in.arena, &connection->session.account);
-    bool ok = start_in(&in, prepared, settings, err) && receive(&in, err);
+    bool ok = start_in(&in, prepared, settings, err) && receive(&in, err) &&
+              transaction_check_keys(&connection->session, dml_run_plan(in.run), err);
     if (ok)
         snprintf(tag, 64, "COPY %llu", (unsigned long long)copy_reader_rows(in.reader));
     copy_reader_destroy(in.reader);

@@ -1,8 +1,8 @@
 /* run_dml.c: INSERT, UPDATE, DELETE and TRUNCATE, a batch of columns at a time.
  *
  * A batch of the source becomes rows of the target (to_row, generated columns), these are checked and handed
- * to the transaction; the engine checks keys at commit. What RETURNING makes is kept and sent at the end, so
- * that a failing statement sends nothing. */
+ * to the transaction, which checks keys when the statement ends; the engine checks them again at commit. What
+ * RETURNING makes is kept and sent at the end, so that a failing statement sends nothing. */
 #include "server/run_dml.h"
 
 #include "server/dml_conflict.h"
@@ -52,6 +52,11 @@ void dml_run_destroy(struct dml_run *run)
     arena_release(&run->batch_arena);
     arena_release(&run->arena);
     mem_free(run);
+}
+
+const struct dml_plan *dml_run_plan(const struct dml_run *run)
+{
+    return run->plan;
 }
 
 uint64_t dml_run_count(const struct dml_run *run)
@@ -537,7 +542,7 @@ bool run_dml(struct session *session, struct prepared *prepared, const struct da
     }
     struct dml_run *run = dml_run_create(session, plan, &env);
     bool ok = plan->kind == DML_INSERT ? run_insert(run, err) : run_change(run, err);
-    ok = ok && send_returned(run, sink, err);
+    ok = ok && transaction_check_keys(session, plan, err) && send_returned(run, sink, err);
     if (ok)
         snprintf(tag, 64, "%s%s %llu", prepared->tag, plan->kind == DML_INSERT ? " 0" : "",
                  (unsigned long long)run->count);

@@ -16,6 +16,7 @@ struct dml_run *dml_run_create(struct session *session, const struct dml_plan *p
 MUST_CHECK
 bool dml_run_insert(struct dml_run *run, const struct batch *rows, struct error *err);
 /* Rows taken so far. */
+const struct dml_plan *dml_run_plan(const struct dml_run *run);
 uint64_t dml_run_count(const struct dml_run *run);
 void dml_run_destroy(struct dml_run *run);
 

@@ -19,6 +19,7 @@ struct transaction {
     enum txn_state state;
     bool is_implicit;    /* opened by a statement outside BEGIN; ends with it (or with Sync, or with the simple Query) */
     bool read_only;
+    bool ends_now;       /* implicit, and the running statement is the last */
     uint64_t snapshot;   /* open snapshot, 0 none yet: taken by the first statement that reads */
     int64_t start_us;
     struct arena arena;  /* changes */

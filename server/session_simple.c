@@ -27,6 +27,7 @@ static bool simple_try(struct connection *connection, const char *text, bool is_
     if ((*prepared)->params_count > 0)
         return error_set(err, ERRCODE_UNDEFINED_PARAMETER, "there is no parameter $%u",
                          (*prepared)->params_count);
+    session->txn.ends_now = is_last;
     struct wire_sink sink;
     wire_sink_init(&sink, connection, *prepared, true);
     char tag[64] = "";

@@ -6,6 +6,7 @@
 
 #include "server/sequence.h"
 #include "server/table_locks.h"
+#include "server/txn_keys.h"
 #include "server/waits.h"
 #include "storage/state/snapshot.h"
 
@@ -21,6 +22,7 @@ struct txn_table {
     const struct batch *net; /* changes[0..net_rows) consolidated; NULL: not made */
     uint32_t net_rows;
     struct arena net_arena;
+    struct txn_keys keys;
 };
 
 struct txn_savepoint {
@@ -55,6 +57,7 @@ static void finish(struct session *session, uint64_t epoch)
         snapshot_close(engine_snapshots(session->server->engine), txn->snapshot);
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         arena_release(&txn->tables[i].net_arena);
+        txn_keys_release(&txn->tables[i].keys);
         relation_release(txn->tables[i].relation);
     }
     for (uint32_t i = 0; i < txn->reads_count; i++)
@@ -138,6 +141,16 @@ bool transaction_has_changes(const struct session *session)
         if (session->txn.tables[i].changes->rows > 0)
             return true;
     return false;
+}
+
+bool transaction_check_keys(struct session *session, const struct dml_plan *plan, struct error *err)
+{
+    const struct transaction *txn = &session->txn;
+    struct txn_table *table = find_table(txn, plan->target->relation);
+    if (table == NULL || plan->keys_count == 0 ||
+        (txn->is_implicit && txn->ends_now && plan->returning_count == 0))
+        return true;
+    return txn_keys_check(&table->keys, session, plan, table->changes, err);
 }
 
 static void make_net(struct txn_table *table)
@@ -385,7 +398,9 @@ bool transaction_rollback_to(struct session *session, const char *name, struct e
         return false;
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         struct txn_table *table = &txn->tables[i];
-        table->changes->rows = i < savepoint->tables_count ? savepoint->rows[i] : 0;
+        uint32_t rows = i < savepoint->tables_count ? savepoint->rows[i] : 0;
+        txn_keys_rollback(&table->keys, table->changes, rows);
+        table->changes->rows = rows;
         table->net = NULL;
     }
     txn->savepoints = savepoint;

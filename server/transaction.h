@@ -6,6 +6,7 @@
 #ifndef MILLRACE_SERVER_TRANSACTION_H
 #define MILLRACE_SERVER_TRANSACTION_H
 
+#include "planner/bind_dml.h"
 #include "server/session.h"
 
 void transaction_init(struct session *session);
@@ -36,6 +37,9 @@ void transaction_lock(struct session *session, struct relation *relation, bool i
 void transaction_change(struct session *session, struct relation *relation, const struct batch *rows);
 /* The statement's result depends on the whole contents of a relation and the transaction writes: checked at commit. */
 void transaction_read(struct session *session, struct relation *relation);
+/* At the end of a statement that has changed the plan's target: primary key and UNIQUE constraints in the
+ * transaction's view. Left to the engine when the transaction ends with this statement anyway. */
+MUST_CHECK bool transaction_check_keys(struct session *session, const struct dml_plan *plan, struct error *err);
 bool transaction_has_changes(const struct session *session);
 /* Changes so far as overlay for query_run, in the arena; NULL when there are none. */
 const struct overlay *transaction_overlay(struct session *session, struct arena *arena);
