@@ -52,6 +52,8 @@ void srf_append(struct srf_output *output, uint32_t input_row, const struct datu
 {
     ARENA_PUSH(output->arena, output->out_rows, output->count, output->cap, input_row);
     batch_append_datums(output->out, values, 1);
+    if (output->count % BATCH_ROWS_MAX == 0 && output->full != NULL)
+        output->full(output);
 }
 
 /* ---- signatures ---- */

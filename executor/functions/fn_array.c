@@ -583,8 +583,7 @@ static void fn_unnest(struct fn_call *call, const struct column *args, struct sr
         const uint8_t *cursor = view.elements;
         struct datum element;
         while (view.ndim > 0 && array_next(&view, &cursor, &element)) {
-            if (output->count % CANCEL_CHECK_ITEMS == 0 && call->env->cancel != NULL &&
-                atomic_load_explicit(call->env->cancel, memory_order_relaxed))
+            if (output->stopped)
                 return;
             srf_append(output, i, &element);
         }

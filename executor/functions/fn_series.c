@@ -5,8 +5,6 @@
 #include "storage/data/datetime.h"
 #include "storage/data/numeric.h"
 
-#define CANCEL_CHECK_ROWS 4096u
-
 /* A row whose arguments are all given. */
 static bool row_is_given(const struct fn_call *call, const struct column *args, uint32_t row)
 {
@@ -15,12 +13,6 @@ static bool row_is_given(const struct fn_call *call, const struct column *args, 
             return false;
     }
     return true;
-}
-
-static bool canceled(const struct fn_call *call, const struct srf_output *output)
-{
-    return output->count % CANCEL_CHECK_ROWS == 0 && call->env->cancel != NULL &&
-           atomic_load_explicit(call->env->cancel, memory_order_relaxed);
 }
 
 static bool step_is_zero(struct fn_call *call, uint32_t row, bool zero)
@@ -45,7 +37,7 @@ static void fn_series_integer(struct fn_call *call, const struct column *args, s
         int64_t step = call->args_count == 3 ? integer_at(&args[2], i) : 1;
         if (step_is_zero(call, i, step == 0))
             continue;
-        while ((step > 0 ? at <= end : at >= end) && !canceled(call, output)) {
+        while ((step > 0 ? at <= end : at >= end) && !output->stopped) {
             struct datum value = narrow ? datum_i32((int32_t)at) : datum_i64(at);
             srf_append(output, i, &value);
             if (__builtin_add_overflow(at, step, &at))
@@ -84,15 +76,21 @@ static void fn_series_numeric(struct fn_call *call, const struct column *args, s
         int sign = numeric_sign(&step);
         if (step_is_zero(call, i, sign == 0))
             continue;
-        while (numeric_compare(&at, &end) * sign <= 0 && !canceled(call, output)) {
+        struct arena turns[2]; /* a value is made from the one before it, and no third is alive */
+        arena_init(&turns[0], NULL);
+        arena_init(&turns[1], NULL);
+        for (uint32_t turn = 0; numeric_compare(&at, &end) * sign <= 0 && !output->stopped; turn ^= 1) {
             struct datum value = {.var = at};
             struct error err;
             srf_append(output, i, &value);
-            if (!numeric_add(call->arena, &at, &step, &at, &err)) {
+            arena_reset(&turns[turn]);
+            if (!numeric_add(&turns[turn], &at, &step, &at, &err)) {
                 fn_error_from(call, i, &err);
                 break;
             }
         }
+        arena_release(&turns[0]);
+        arena_release(&turns[1]);
     }
 }
 
@@ -108,7 +106,7 @@ static void fn_series_time(struct fn_call *call, const struct column *args, stru
         int sign = interval_compare(&step, &zero);
         if (step_is_zero(call, i, sign == 0))
             continue;
-        while ((sign > 0 ? at <= end : at >= end) && !canceled(call, output)) {
+        while ((sign > 0 ? at <= end : at >= end) && !output->stopped) {
             struct datum value = datum_i64(at);
             struct error err;
             srf_append(output, i, &value);
