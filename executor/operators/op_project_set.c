@@ -232,7 +232,7 @@ static void stream_full(struct srf_output *output)
     output->out_rows = NULL;
     output->count = output->cap = 0;
     stream->ok = stream->ok && op_check(&set->base, stream->err);
-    output->stopped = !stream->ok || set->base.ctx->stop;
+    output->stopped = !stream->ok || set->base.ctx->stop || set->base.ctx->enough;
 }
 
 struct set_check {

@@ -1,15 +1,18 @@
-#!/usr/bin/env python3
-"""Raw-socket tests of the PostgreSQL protocol against a running server: protocol_test.py PORT [name ...]
+"""protocol_test.py MILLRACE [name ...]: raw-socket tests of the PostgreSQL protocol, all of them or the named ones.
 
 Needs no driver; each test opens its own connections, and some make a table of their own. Exit status 0 when all pass.
 """
+import os
 import random
 import socket
 import struct
 import sys
 import time
 
-PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 5477
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+
+PORT = 0  # of the server that main starts
 TESTS = []
 
 
@@ -712,8 +715,7 @@ def copy_in_fails():
         conn.send(copy_data(data), end)
         answer = conn.until("Z")
         found = error(answer)
-        # keys are checked at the commit, behind all statements of the string
-        expect((found["C"], len(tags(answer)), status(answer)), (code, 1 if code == "23505" else 0, "I"))
+        expect((found["C"], tags(answer), status(answer)), (code, [], "I"))
         if context:
             expect(found["W"], context)
         if code == "57014":
@@ -826,9 +828,7 @@ def copy_subscribe():
     conn.close()
 
 
-
-def main():
-    wanted = sys.argv[2:]
+def run(wanted):
     failed = 0
     for function in TESTS:
         if wanted and function.__name__ not in wanted:
@@ -837,11 +837,16 @@ def main():
             function()
         except Exception as problem:  # noqa: BLE001
             failed += 1
-            where = problem.__traceback__
-            while where.tb_next:
-                where = where.tb_next
             frame = problem.__traceback__.tb_next or problem.__traceback__
             print(f"FAILED {function.__name__} (line {frame.tb_lineno}): {type(problem).__name__}: {problem}", flush=True)
+    return failed
+
+
+def main():
+    global PORT
+    with harness.millrace(sys.argv[1]) as server:
+        PORT = server.port
+        failed = run(sys.argv[2:])
     print("ok" if failed == 0 else f"{failed} failed")
     sys.exit(1 if failed else 0)
 
