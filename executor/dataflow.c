@@ -316,10 +316,44 @@ bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint
     return true;
 }
 
+/* ---- statistics ---- */
+
+static void sum_operator(const struct dataflow *flow, const struct node *node, struct operator_stats *out)
+{
+    const struct operator* first = node->ops[0];
+    *out = (struct operator_stats){
+        .id = node->plan != NULL ? node->plan->id : 0, .depth = node->depth, .name = first->class->name};
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        const struct operator* op = node->ops[shard];
+        out->rows_in += op->rows_in;
+        out->rows_out += op->rows_out;
+        out->batches += op->batches_in;
+    }
+    out->state_rows = node->state_rows;
+    out->state_bytes = node->state_bytes;
+}
+
+static void note_state(const struct dataflow *flow, struct node *node)
+{
+    const struct operator_class *class = node->ops[0]->class;
+    uint64_t rows = 0;
+    int64_t bytes = 0;
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        rows += class->state_rows != NULL ? class->state_rows(node->ops[shard]) : 0;
+        bytes += class->state_bytes != NULL ? class->state_bytes(node->ops[shard]) : 0;
+    }
+    node->state_rows = rows;
+    node->state_bytes = bytes;
+}
+
+/* ---- end of a tick, end of a statement ---- */
+
 void dataflow_end_tick(struct dataflow *flow)
 {
     flow->scheduled = false;
     feed_clear(dataflow_feed(flow));
+    for (uint32_t n = 0; n < flow->nodes_count; n++)
+        note_state(flow, flow->nodes[n]);
     for (uint32_t i = 0; i < flow->shards_count; i++) {
         flow->shards[i].ctx.initial = false;
         arena_reset(&flow->shards[i].tick_arena);
@@ -341,25 +375,6 @@ bool dataflow_run_once(const struct plan *plan, const struct query_options *opti
         ok = run_node(flow, flow->nodes[n], 0, err) && account_check(&flow->account, err);
     dataflow_free(flow);
     return ok;
-}
-
-/* ---- statistics ---- */
-
-static void sum_operator(const struct dataflow *flow, const struct node *node, struct operator_stats *out)
-{
-    const struct operator* first = node->ops[0];
-    *out = (struct operator_stats){
-        .id = node->plan != NULL ? node->plan->id : 0, .depth = node->depth, .name = first->class->name};
-    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
-        const struct operator* op = node->ops[shard];
-        out->rows_in += op->rows_in;
-        out->rows_out += op->rows_out;
-        out->batches += op->batches_in;
-        if (op->class->state_rows != NULL)
-            out->state_rows += op->class->state_rows(op);
-        if (op->class->state_bytes != NULL)
-            out->state_bytes += op->class->state_bytes(op);
-    }
 }
 
 uint64_t dataflow_take_rows_in(struct dataflow *flow)

@@ -20,9 +20,12 @@ struct node {
     const struct plan *plan;
     uint32_t depth; /* in the plan, for listings */
     uint32_t stage;
-    struct operator **ops; /* per shard */
+    struct operator** ops; /* per shard */
     struct distribution distribution;
     bool is_source; /* has a run step of its own: flow_source, flow_receive */
+    /* State of all shards as it was at the end of the last tick: for other threads to look at. */
+    _Atomic uint64_t state_rows;
+    _Atomic int64_t state_bytes;
 };
 
 struct shared_arrangement {
@@ -68,7 +71,7 @@ struct dataflow {
     bool failed;
     struct error failure;
     uint64_t epoch; /* of the running tick */
-    int64_t busy_ns;
+    _Atomic int64_t busy_ns;
     uint64_t rows_in_taken;
 
     struct relation *target;                /* view */
@@ -76,7 +79,7 @@ struct dataflow {
     struct feed own_feed;                   /* of an arrangement; a view uses its relation's */
     struct relation **inputs;               /* relations it reads directly: references held */
     uint32_t inputs_count, inputs_cap;
-    struct shared_arrangement **used;       /* arrangements it uses */
+    struct shared_arrangement **used; /* arrangements it uses */
     uint32_t used_count, used_cap;
 
     /* ONE_SHOT */
@@ -86,25 +89,30 @@ struct dataflow {
 };
 
 /* Makes one operator per shard, without opening it. */
-struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class, const struct plan *plan,
-                               uint32_t columns_count, const struct sql_type *types, uint32_t depth);
+struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
+                               const struct plan *plan, uint32_t columns_count, const struct sql_type *types,
+                               uint32_t depth);
 void dataflow_connect(struct dataflow *flow, struct node *from, struct node *to, uint32_t port);
-MUST_CHECK bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *err);
+MUST_CHECK
+bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *err);
 
 /* flow_source.c */
-extern const struct operator_class flow_scan_class;    /* rows or change of a relation */
-extern const struct operator_class flow_system_class;  /* PLAN_SYSTEM */
-extern const struct operator_class flow_shared_class;  /* change of a shared arrangement */
-void flow_scan_setup(struct operator *op, struct relation *relation);
-void flow_shared_setup(struct operator *op, struct shared_arrangement *shared);
+extern const struct operator_class flow_scan_class;   /* rows or change of a relation */
+extern const struct operator_class flow_system_class; /* PLAN_SYSTEM */
+extern const struct operator_class flow_shared_class; /* change of a shared arrangement */
+void flow_scan_setup(struct operator* op, struct relation *relation);
+void flow_shared_setup(struct operator* op, struct shared_arrangement *shared);
 /* Sources and receivers: emit what they have for this tick. */
-MUST_CHECK bool flow_source_run(struct operator *op, struct error *err);
+MUST_CHECK
+bool flow_source_run(struct operator* op, struct error *err);
 /* flow_exchange.c */
 extern const struct operator_class flow_exchange_class;
 extern const struct operator_class flow_receive_class;
-void flow_exchange_setup(struct operator *op, const uint32_t *columns, uint32_t columns_count, bool to_shard_0);
-void flow_receive_setup(struct operator *op, struct node *exchange);
-MUST_CHECK bool flow_receive_run(struct operator *op, struct error *err);
+void flow_exchange_setup(struct operator* op, const uint32_t *columns, uint32_t columns_count,
+                         bool to_shard_0);
+void flow_receive_setup(struct operator* op, struct node *exchange);
+MUST_CHECK
+bool flow_receive_run(struct operator* op, struct error *err);
 /* flow_materialize.c: the roots */
 extern const struct operator_class flow_materialize_class;
 extern const struct operator_class flow_tap_class;

@@ -3,13 +3,20 @@
 
 #include "executor/dataflow_internal.h"
 
+/* Only this thread writes it; others may look. */
+static void count(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
 static bool emit_piece(struct operator* op, const struct batch *piece, struct error *err)
 {
-    op->rows_out += piece->rows;
+    count(&op->rows_out, piece->rows);
     for (uint32_t i = 0; i < op->edges_count; i++) {
         struct operator* to = op->edges[i].to;
-        to->rows_in += piece->rows;
-        to->batches_in++;
+        count(&to->rows_in, piece->rows);
+        count(&to->batches_in, 1);
         to->dirty = true;
         CHECK(to->class->push != NULL);
         if (!to->class->push(to, op->edges[i].port, piece, err))

@@ -37,7 +37,8 @@ struct op_context {
                             call */
     void *owner;         /* dataflow internals: where op_error_row puts its rows */
     bool stop;           /* ONE_SHOT: the sink wants no more rows: everything may end */
-    bool enough;         /* ONE_SHOT: a LIMIT that all sources serve is satisfied: they end early, what stands above it
+    bool
+        enough; /* ONE_SHOT: a LIMIT that all sources serve is satisfied: they end early, what stands above it
                           * goes on */
 };
 
@@ -72,8 +73,7 @@ struct operator
     uint32_t inputs_finished; /* this tick; managed by the dataflow */
     bool dirty;               /* this tick; managed by the dataflow */
     /* statistics since creation */
-    uint64_t rows_in, rows_out, batches_in;
-    int64_t busy_ns;
+    _Atomic uint64_t rows_in, rows_out, batches_in;
 };
 
 /* Hands rows to every consumer: cuts batches over BATCH_ROWS_MAX; empty ones are dropped. */
