@@ -141,7 +141,9 @@ static struct path find_path(uint32_t source, uint32_t target)
         return (struct path){PATH_NONE, COERCION_EXPLICIT, NULL};
     if ((source == OID_OIDVECTOR && target == OID_OID_ARRAY) || (source == OID_INT2VECTOR && target == 1005))
         return (struct path){PATH_RELABEL, COERCION_IMPLICIT, NULL};
-    if (from->element_oid != 0 && to->element_oid != 0 && from->element_oid != to->element_oid) {
+    /* The vectors of the catalogs are no target, or they would compete with anyarray for every array. */
+    if (from->element_oid != 0 && to->element_oid != 0 && from->element_oid != to->element_oid &&
+        target != OID_OIDVECTOR && target != OID_INT2VECTOR) {
         struct path element = find_path(from->element_oid, to->element_oid);
         if (element.kind != PATH_NONE)
             return (struct path){PATH_ARRAY, element.coercion, element.function};

@@ -1,13 +1,11 @@
 """generate.py: random tables, changes and queries, all from one seed, valid in PostgreSQL 15 and Millrace alike.
 
-Queries are typed: every expression knows its SQL type, so that nearly all of them bind. What would differ between two right
-engines is left out: floats are multiples of 1/4 (sums are exact), ORDER BY ... LIMIT orders by every output column, division is
-guarded, group keys that are equal are also identical."""
+Expressions come from expressions.py. Queries leave out what would differ between two right engines: ORDER BY ... LIMIT orders by
+every output column, window functions whose value depends on the order of peers get a total order."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-TYPES = ["int4", "int8", "text", "numeric", "bool", "timestamp", "date", "float8"]
-NUMBERS = ["int4", "int8", "numeric", "float8"]
+from expressions import NUMBERS, ORDERED, PLAIN, TYPES, Expressions, Scope, canonical
 
 
 @dataclass
@@ -19,63 +17,31 @@ class Relation:
     depth: int = 0
 
 
-@dataclass
-class Scope:
-    """Columns in reach: (qualified name, type)."""
-    columns: list = field(default_factory=list)
-
-    def of(self, *types):
-        return [c for c, t in self.columns if t in types]
+def named(columns):
+    """The SELECT list, and the output columns, of (expression, type) pairs."""
+    return ", ".join("%s AS o%d" % (e, i) for i, (e, _) in enumerate(columns)), [("o%d" % i, t) for i, (_, t) in enumerate(columns)]
 
 
-class Generator:
+class Generator(Expressions):
     def __init__(self, rng):
-        self.rng = rng
+        super().__init__(rng)
         self.tables = []
         self.views = []
         self.next_alias = 0
 
     # ---- schema ----
 
-    def make_tables(self, count=4):
+    def make_tables(self, count=5):
         for i in range(count):
             columns = [("k", "int4")]
-            for j, t in enumerate(self.rng.sample(TYPES, self.rng.randint(3, 6)) + ["int4"]):
-                columns.append(("c%d" % j, t))
-            key = "k" if i % 2 == 0 else ""
-            self.tables.append(Relation("t%d" % i, columns, key))
+            common = ["int8", "text", "numeric", "bool", "timestamp", "date", "float8"]
+            rare = [t for t in TYPES if t not in common and t != "int4"]
+            types = self.rng.sample(common, self.rng.randint(2, 4)) + self.rng.sample(rare, self.rng.randint(1, 3)) + ["int4"]
+            columns += [("c%d" % j, t) for j, t in enumerate(types)]
+            self.tables.append(Relation("t%d" % i, columns, "k" if i % 2 == 0 else ""))
         return ["CREATE TABLE %s (%s)" % (t.name, ", ".join(
             "%s %s%s" % (c, self.sql_type(ty), " PRIMARY KEY" if c == t.key else "") for c, ty in t.columns))
             for t in self.tables]
-
-    @staticmethod
-    def sql_type(t):
-        return {"numeric": "numeric(10,2)"}.get(t, t)
-
-    def chance(self, p):
-        return self.rng.random() < p
-
-    # ---- values ----
-
-    def literal(self, t, null=0.0):
-        r = self.rng
-        if self.chance(null):
-            return "NULL"
-        if t == "int4":
-            return str(r.randint(-3, 9))
-        if t == "int8":
-            return str(r.choice([0, 1, 2, 3, 5, 8, 4000000000, -4000000000]))
-        if t == "text":
-            return r.choice(["''", "'a'", "'b'", "'abc'", "'a b'", "'zeta'", "'a longer piece of text'", "'ünï'"])
-        if t == "numeric":
-            return r.choice(["0.00", "1.50", "-2.25", "10.00", "99.99", "3.10"])
-        if t == "bool":
-            return r.choice(["true", "false"])
-        if t == "timestamp":
-            return "timestamp '2026-01-0%d %02d:%02d:00'" % (r.randint(1, 3), r.randint(0, 23), r.choice([0, 10, 30, 59]))
-        if t == "date":
-            return "date '2026-01-%02d'" % r.randint(1, 9)
-        return "%s::float8" % r.choice(["0", "0.25", "-1.5", "2.75", "100"])
 
     def row(self, table, key):
         return "(%s)" % ", ".join(str(key) if c == "k" else self.literal(t, 0.2) for c, t in table.columns)
@@ -88,107 +54,56 @@ class Generator:
         t = r.choice(self.tables)
         what = r.random()
         span = 4000 if big else 30
-        if what < 0.45:
-            n = r.randint(1000, 3000) if big else r.choice([1, 1, 1, 2, 5, 12])
+        if what < 0.5:
+            n = r.randint(1000, 3000) if big else r.choice([1, 1, 1, 2, 5, 12, 20])
             keys = r.sample(range(span * 2), n) if t.key else [r.randint(0, span) for _ in range(n)]
             sql = "INSERT INTO %s VALUES %s" % (t.name, ", ".join(self.row(t, k) for k in keys))
             if t.key:
                 others = [c for c, _ in t.columns if c != "k"]
                 c = r.choice(others)
                 sql += r.choice([" ON CONFLICT DO NOTHING", " ON CONFLICT (k) DO NOTHING",
-                                 " ON CONFLICT (k) DO UPDATE SET %s = excluded.%s" % (c, c), ""]) if self.chance(0.8) else ""
-            return sql
-        scope = Scope([(c, ty) for c, ty in t.columns])
+                                 " ON CONFLICT (k) DO UPDATE SET %s = excluded.%s" % (c, c),
+                                 " ON CONFLICT (k) DO UPDATE SET (%s) = ROW(excluded.%s) WHERE %s.k > 3" % (c, c, t.name),
+                                 ""]) if self.chance(0.8) else ""
+            return sql + self.returning(t)
+        scope = Scope(list(t.columns))
         if what < 0.75:
             sets = []
             for c, ty in r.sample(t.columns[1:], r.randint(1, 2)):
-                sets.append("%s = %s" % (c, self.expr(scope, ty, 1)) if ty not in ("numeric", "float8", "int4", "int8")
-                            else "%s = %s" % (c, self.literal(ty, 0.1)))
-            return "UPDATE %s SET %s WHERE %s" % (t.name, ", ".join(sets), self.condition(scope, 1))
+                sets.append("%s = %s" % (c, self.literal(ty, 0.1) if ty in NUMBERS + ["bytea", "int4[]", "text[]", "varchar"]
+                                         else "substr(%s, 1, 40)" % self.expr(scope, ty, 1) if ty == "text"
+                                         else "(%s)::char(4)" % self.expr(scope, ty, 1) if ty == "bpchar" else self.expr(scope, ty, 1)))
+            return "UPDATE %s SET %s WHERE %s%s" % (t.name, ", ".join(sets), self.change_condition(t), self.returning(t))
         if what < 0.95:
-            return "DELETE FROM %s WHERE %s" % (t.name, self.condition(scope, 2) if not big else "k %% 7 = %d" % r.randint(0, 6))
+            if big:
+                return "DELETE FROM %s WHERE k %% 7 = %d" % (t.name, r.randint(0, 6))
+            if self.chance(0.15):
+                o = r.choice(self.tables)
+                return "DELETE FROM %s USING %s o WHERE o.k = %s.k AND %s" % (
+                    t.name, o.name, t.name, self.condition(Scope([("o.%s" % c, ty) for c, ty in o.columns]), 1))
+            return "DELETE FROM %s WHERE %s%s" % (t.name, self.change_condition(t), self.returning(t))
         if what < 0.97:
             return "TRUNCATE %s" % t.name
         other = r.choice([x for x in self.tables if not x.key])
         source = r.choice(self.tables)
-        s = Scope([(c, ty) for c, ty in source.columns])
+        s = Scope(list(source.columns))
         return "INSERT INTO %s SELECT %s FROM %s WHERE %s AND k < %d" % (
             other.name, ", ".join(self.plain(s, ty) for _, ty in other.columns), source.name, self.condition(s, 1),
             r.randint(0, span // 2))
 
+    def change_condition(self, t):
+        if self.chance(0.2):
+            return self.subquery_condition(Scope([("%s.%s" % (t.name, c), ty) for c, ty in t.columns]), 0)
+        return self.condition(Scope(list(t.columns)), 2)
+
+    def returning(self, t):
+        return " RETURNING %s" % self.rng.choice(["*", "k", "k + 1, %s" % self.rng.choice(t.columns)[0]]) if self.chance(0.15) else ""
+
     def plain(self, scope, t):
         have = scope.of(t)
-        return self.rng.choice(have) if have and self.chance(0.8) else self.literal(t)
+        return self.rng.choice(have) if have and self.chance(0.8) else self.typed(t)
 
-    # ---- expressions ----
-
-    def expr(self, scope, t, depth):
-        r = self.rng
-        have = scope.of(t)
-        if depth <= 0 or self.chance(0.4):
-            return r.choice(have) if have and self.chance(0.85) else self.literal(t, 0.05) + (
-                "::%s" % t if self.chance(0) else "")
-        d = depth - 1
-        pick = r.random()
-        if pick < 0.15:
-            return "CASE WHEN %s THEN %s ELSE %s END" % (self.condition(scope, d), self.expr(scope, t, d), self.typed(t))
-        if pick < 0.3:
-            return "coalesce(%s, %s)" % (self.expr(scope, t, d), self.typed(t))
-        if pick < 0.36:
-            return "nullif(%s, %s)" % (self.expr(scope, t, d), self.typed(t))
-        if t in NUMBERS:
-            a, b = self.expr(scope, t, d), self.expr(scope, t, d)
-            if t == "int4":  # stays small
-                return r.choice(["(%s %% 10 + %s %% 10)" % (a, b), "(%s %% 100 - %s %% 100)" % (a, b), "abs(%s %% 7)" % a,
-                                 "length(%s)" % self.expr(scope, "text", d), "(%s %% 10 * (%s %% 10))" % (a, b)])
-            if t == "int8":
-                return r.choice(["(%s %% 1000 + %s %% 1000)" % (a, b), "(%s %% 1000)::int8" % self.expr(scope, "int4", d)])
-            if t == "numeric":
-                return r.choice(["(%s + %s)" % (a, b), "(%s - %s)" % (a, b), "round(%s, 1)" % a, "(-(%s))" % a])
-            return r.choice(["(%s + %s)" % (a, b), "(%s)::float8" % self.expr(scope, "int4", d)])
-        if t == "text":
-            a = self.expr(scope, t, d)
-            return r.choice(["upper(%s)" % a, "(%s || %s)" % (a, self.expr(scope, t, 0)), "substr(%s, 1, 2)" % a,
-                             "(%s)::text" % self.expr(scope, "int4", d), "replace(%s, 'a', 'xy')" % a])
-        if t == "timestamp":
-            return r.choice(["date_trunc('hour', %s)" % self.expr(scope, t, d),
-                             "(%s + interval '90 minutes')" % self.expr(scope, t, d),
-                             "(%s)::timestamp" % self.expr(scope, "date", d)])
-        if t == "date":
-            return r.choice(["(%s + 1)" % self.expr(scope, t, d), "(%s)::date" % self.expr(scope, "timestamp", d)])
-        return "(%s)" % self.condition(scope, d)
-
-    def typed(self, t):
-        lit = self.literal(t)
-        return lit if t in ("timestamp", "date", "float8", "text") else "%s::%s" % (lit if lit[0] != "-" else "(%s)" % lit, t)
-
-    def condition(self, scope, depth):
-        r = self.rng
-        if not scope.columns:
-            return "true"
-        if depth > 0 and self.chance(0.35):
-            a, b = self.condition(scope, depth - 1), self.condition(scope, depth - 1)
-            return r.choice(["(%s AND %s)", "(%s OR %s)", "(%s AND NOT %s)"]) % (a, b)
-        t = r.choice(scope.columns)[1]
-        if t not in TYPES:
-            t = "int4"
-        a, b = self.expr(scope, t, depth - 1), self.expr(scope, t, depth - 1)
-        pick = r.random()
-        if pick < 0.5:
-            if t == "bool":
-                return r.choice(["%s", "%s IS TRUE", "%s IS NOT TRUE", "%s IS NOT DISTINCT FROM true"]) % ("(%s)" % a)
-            return "%s %s %s" % (a, r.choice(["=", "<>", "<", ">", "<=", ">="]), b)
-        if pick < 0.62:
-            return "%s IS %sNULL" % (a, r.choice(["", "NOT "]))
-        if pick < 0.75:
-            return "%s %sIN (%s)" % (a, r.choice(["", "NOT "]), ", ".join(self.typed(t) for _ in range(r.randint(1, 4))))
-        if pick < 0.85 and t == "text":
-            return "%s LIKE %s" % (a, r.choice(["'a%'", "'%b%'", "'_'", "'%'"]))
-        if pick < 0.9 and t in NUMBERS + ["timestamp", "date"]:
-            return "%s BETWEEN %s AND %s" % (a, self.typed(t), self.typed(t))
-        return "%s IS %sDISTINCT FROM %s" % (a, r.choice(["", "NOT "]), b)
-
-    # ---- queries ----
+    # ---- FROM ----
 
     def alias(self):
         self.next_alias += 1
@@ -205,124 +120,261 @@ class Generator:
         if depth > 0 and self.chance(0.2):
             sql, columns = self.select(depth - 1)
             return "(%s) %s" % (sql, alias), Scope([("%s.%s" % (alias, c), t) for c, t in columns])
+        if self.chance(0.04):
+            types = [r.choice(PLAIN) for _ in range(r.randint(1, 3))]
+            rows = ", ".join("(%s)" % ", ".join(self.typed(t) for t in types) for _ in range(r.randint(1, 4)))
+            return "(VALUES %s) %s(%s)" % (rows, alias, ", ".join("a%d" % i for i in range(len(types)))), Scope(
+                [("%s.a%d" % (alias, i), t) for i, t in enumerate(types)])
+        if self.chance(0.03):
+            return "generate_series(%d, %d) %s(g)" % (r.randint(-1, 3), r.randint(3, 8), alias), Scope([("%s.g" % alias, "int4")])
         rel = self.relation()
         return "%s %s" % (rel.name, alias), Scope([("%s.%s" % (alias, c), t) for c, t in rel.columns])
 
     def join_condition(self, left, right):
         r = self.rng
         for _ in range(8):
-            t = r.choice(["int4", "int4", "int4", "text", "date", "timestamp", "numeric", "int8", "bool"])
+            t = r.choice(PLAIN + ["numeric"])
             a, b = left.of(t), right.of(t)
             if a and b:
                 sql = "%s = %s" % (r.choice(a), r.choice(b))
+                if self.chance(0.1):
+                    sql = "%s IS NOT DISTINCT FROM %s" % (r.choice(a), r.choice(b))
                 if self.chance(0.25):
                     sql += " AND " + self.condition(Scope(left.columns + right.columns), 1)
                 return sql
         return "%s" % self.condition(Scope(left.columns + right.columns), 1)
 
+    def lateral(self, scope):
+        """A derived table that reads the columns to its left: SQL with its join, scope; None when nothing fits."""
+        r = self.rng
+        alias = self.alias()
+        arrays = scope.of("int4[]")
+        if arrays and self.chance(0.4):
+            return "%s unnest(%s) %s(u)%s" % (*(("LEFT JOIN", r.choice(arrays), alias, " ON true") if self.chance(0.4)
+                                                else ("CROSS JOIN", r.choice(arrays), alias, "")),), Scope([("%s.u" % alias, "int4")])
+        inner_from, inner = self.from_item(0)
+        t = next((t for t in r.sample(["int4", "text", "date", "bool"], 4) if scope.of(t) and inner.of(t)), None)
+        if t is None:
+            return None
+        where = "%s = %s" % (r.choice(inner.of(t)), r.choice(scope.of(t)))
+        if self.chance(0.3):
+            where += " AND " + self.condition(inner, 1)
+        pick = r.random()
+        if pick < 0.4:
+            columns = [self.aggregate(inner) for _ in range(r.randint(1, 2))]
+            tail = ""
+        elif pick < 0.7:
+            columns = [(canonical(e, t), t) for e, t in self.outputs(inner, 0)]
+            tail = " ORDER BY %s LIMIT %d" % (", ".join("%d%s" % (i + 1, r.choice(["", " DESC"])) for i in range(len(columns))), r.randint(1, 3))
+        else:
+            columns = self.outputs(Scope(inner.columns + scope.columns), 1)
+            tail = ""
+        names, outs = named(columns)
+        join = r.choice([("CROSS JOIN", ""), ("LEFT JOIN", " ON true"), ("JOIN", " ON true")])
+        return "%s LATERAL (SELECT %s FROM %s WHERE %s%s) %s%s" % (join[0], names, inner_from, where, tail, alias, join[1]), Scope(
+            [("%s.%s" % (alias, c), t) for c, t in outs])
+
+    def using(self):
+        """A join by names: SQL, scope."""
+        r = self.rng
+        a, b = r.choice(self.tables), r.choice(self.tables)
+        x, y = self.alias(), self.alias()
+        kind = r.choice(["", "LEFT ", "RIGHT ", "FULL "])
+        if self.chance(0.5):
+            return "%s %s %sJOIN %s %s USING (k)" % (a.name, x, kind, b.name, y), Scope(
+                [("k", "int4"), ("%s.k" % x, "int4")] + [("%s.%s" % (x, c), t) for c, t in a.columns[1:]] +
+                [("%s.%s" % (y, c), t) for c, t in b.columns[1:]])
+        (c, t), (d, u) = r.choice(a.columns[1:]), r.choice(b.columns[1:])
+        return "(SELECT k, %s AS n1 FROM %s) %s NATURAL %sJOIN (SELECT k, %s AS n2 FROM %s) %s" % (c, a.name, x, kind, d, b.name, y), Scope(
+            [("k", "int4"), ("n1", t), ("n2", u)])
+
     def from_clause(self, depth):
+        r = self.rng
+        if self.chance(0.06):
+            return self.using()
         sql, scope = self.from_item(depth)
-        for _ in range(self.rng.choice([0, 0, 1, 1, 2])):
+        for _ in range(r.choice([0, 0, 1, 1, 2])):
+            if self.chance(0.12):
+                made = self.lateral(scope)
+                if made:
+                    sql += " " + made[0]
+                    scope = Scope(scope.columns + made[1].columns)
+                    continue
             more, more_scope = self.from_item(depth - 1)
-            kind = self.rng.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+            kind = r.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
             on = self.join_condition(scope, more_scope)
             if kind == "FULL JOIN":  # PostgreSQL wants a hashable or mergeable condition
-                t = next((t for t in ["int4", "text", "date"] if scope.of(t) and more_scope.of(t)), None)
+                t = next((t for t in ["int4", "text", "date", "uuid", "bpchar"] if scope.of(t) and more_scope.of(t)), None)
                 if t is None:
                     kind = "LEFT JOIN"
                 else:
-                    on = "%s = %s" % (self.rng.choice(scope.of(t)), self.rng.choice(more_scope.of(t)))
+                    on = "%s = %s" % (r.choice(scope.of(t)), r.choice(more_scope.of(t)))
+                    if self.chance(0.2):
+                        on += " AND " + self.condition(Scope(scope.columns + more_scope.columns), 1)
             sql += " %s %s ON %s" % (kind, more, on)
             scope = Scope(scope.columns + more_scope.columns)
         return sql, scope
 
+    # ---- WHERE ----
+
     def where(self, scope, depth):
-        r = self.rng
-        if not self.chance(0.7):
+        if not self.chance(0.5):
             return ""
         if depth > 0 and self.chance(0.4):
-            return " WHERE " + self.subquery_condition(scope, depth - 1) + (
-                " AND " + self.condition(scope, 1) if self.chance(0.3) else "")
+            sql = " WHERE " + self.subquery_condition(scope, depth - 1)
+            if self.chance(0.3):
+                sql += self.rng.choice([" AND ", " OR "]) + self.condition(scope, 1)
+            if self.chance(0.1):
+                sql += " AND " + self.subquery_condition(scope, 0)
+            return sql
         return " WHERE " + self.condition(scope, 2)
 
     def subquery_condition(self, scope, depth):
         r = self.rng
         inner_from, inner = self.from_item(0)
-        t = next((t for t in r.sample(["int4", "text", "date", "bool", "numeric"], 5) if scope.of(t) and inner.of(t)), None)
+        t = next((t for t in r.sample(["int4", "text", "date", "bool", "numeric", "bpchar", "uuid"], 7) if scope.of(t) and inner.of(t)), None)
         if t is None:
             return "EXISTS (SELECT 1 FROM %s WHERE %s)" % (inner_from, self.condition(inner, 1))
         a, b = r.choice(scope.of(t)), r.choice(inner.of(t))
+        a2, b2 = r.choice(scope.of(t)), r.choice(inner.of(t))
         inner_condition = self.condition(inner, 1)
+        both = Scope(scope.columns + inner.columns)
         return r.choice([
             "EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (inner_from, a, b, inner_condition),
             "NOT EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (inner_from, a, b, inner_condition),
             "%s IN (SELECT %s FROM %s WHERE %s)" % (a, b, inner_from, inner_condition),
             "%s NOT IN (SELECT %s FROM %s WHERE %s)" % (a, b, inner_from, inner_condition),
-            "%s > (SELECT min(%s) FROM %s WHERE %s)" % (a, b, inner_from, inner_condition) if t != "bool"
+            "%s > (SELECT min(%s) FROM %s WHERE %s)" % (a, b, inner_from, inner_condition) if t not in ("bool", "uuid")
             else "EXISTS (SELECT 1 FROM %s WHERE %s)" % (inner_from, inner_condition),
             "(SELECT count(*) FROM %s WHERE %s = %s) > %d" % (inner_from, b, a, r.randint(0, 2)),
             "(EXISTS (SELECT 1 FROM %s WHERE %s = %s) OR %s)" % (inner_from, a, b, self.condition(scope, 0)),
-            "EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (
-                inner_from, a, b, self.condition(Scope(scope.columns + inner.columns), 1)),
+            "EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (inner_from, a, b, self.condition(both, 1)),
+            "(%s, %s) IN (SELECT %s, %s FROM %s WHERE %s)" % (a, a2, b, b2, inner_from, inner_condition),
+            "(%s, %s) NOT IN (SELECT %s, %s FROM %s WHERE %s)" % (a, a2, b, b2, inner_from, inner_condition),
+            "%s %s %s (SELECT %s FROM %s WHERE %s)" % (a, r.choice(["<", ">=", "=", "<>"]), r.choice(["ANY", "ALL"]), b, inner_from, inner_condition),
+            "(%s IN (SELECT %s FROM %s WHERE %s)) IS NOT TRUE" % (a, b, inner_from, self.condition(both, 1)),
+            "EXISTS (SELECT 1 FROM %s WHERE %s = %s GROUP BY %s HAVING count(*) > %d)" % (inner_from, a, b, b2, r.randint(0, 2)),
+            "%s = (SELECT %s FROM %s WHERE %s ORDER BY 1 LIMIT 1)" % (a, b, inner_from, self.condition(both, 1)),
         ])
+
+    # ---- outputs ----
 
     def outputs(self, scope, depth):
         r = self.rng
         columns = []
         for _ in range(r.randint(1, 4)):
-            t = r.choice(scope.columns)[1] if self.chance(0.7) else r.choice(TYPES)
-            if t not in TYPES:
-                t = "int4"
+            t = r.choice(scope.columns)[1] if self.chance(0.7) else self.any_type()
             columns.append((self.expr(scope, t, depth), t))
         return columns
+
+    def scalar_subquery(self, scope):
+        """(SQL, type) or None."""
+        r = self.rng
+        inner_from, inner = self.from_item(0)
+        t = next((t for t in ["int4", "text", "bool", "date"] if scope.of(t) and inner.of(t)), None)
+        if t is None:
+            return None
+        a, b = r.choice(scope.of(t)), r.choice(inner.of(t))
+        extra = " AND " + self.condition(Scope(inner.columns + scope.columns), 1) if self.chance(0.3) else ""
+        made, made_t = self.aggregate(inner)
+        return r.choice([
+            ("(SELECT %s FROM %s WHERE %s = %s%s)" % (made, inner_from, b, a, extra), made_t),
+            ("(SELECT count(*) FROM %s WHERE %s <= %s%s)" % (inner_from, b, a, extra), "int8"),
+            ("EXISTS (SELECT 1 FROM %s WHERE %s = %s%s)" % (inner_from, b, a, extra), "bool"),
+            ("(%s IN (SELECT %s FROM %s WHERE true%s))" % (a, b, inner_from, extra), "bool"),
+            ("(%s NOT IN (SELECT %s FROM %s WHERE true%s))" % (a, b, inner_from, extra), "bool"),
+            ("(SELECT %s FROM %s WHERE %s = %s%s ORDER BY 1 LIMIT 1)" % (b, inner_from, b, a, extra), t),
+            ("ARRAY(SELECT %s FROM %s WHERE %s = %s%s ORDER BY 1)::text" % (b, inner_from, b, a, extra), "text"),
+            ("coalesce((SELECT max(%s) FROM %s WHERE %s = %s%s), -1)" % (r.choice(inner.of("int4") or ["7"]), inner_from, b, a, extra), "int4"),
+        ])
 
     def aggregate(self, scope):
         """SQL, type."""
         r = self.rng
-        number = r.choice(["int4", "int8", "numeric", "float8"])
+        number = r.choice(["int2", "int4", "int8", "numeric", "float8", "float4"])
         arg = self.expr(scope, number, 1)
-        options = [("count(*)", "int8"), ("count(%s)" % self.expr(scope, r.choice(TYPES), 1), "int8")]
-        result = {"int4": "int8", "int8": "numeric", "numeric": "numeric", "float8": "float8"}[number]
-        options += [("sum(%s)" % arg, result), ("min(%s)" % arg, number), ("max(%s)" % arg, number)]
-        t = r.choice(["text", "timestamp", "date"])
-        x = self.expr(scope, t, 1)
-        options += [("min(%s)" % x, t), ("max(%s)" % x, t)]
-        options += [("count(DISTINCT %s)" % self.expr(scope, r.choice(["int4", "text", "date"]), 1), "int8"),
-                    ("sum(DISTINCT %s)" % self.expr(scope, "int4", 1), "int8"),
-                    ("avg(%s)" % self.expr(scope, r.choice(["int4", "numeric"]), 1), "numeric"),
-                    ("bool_and(%s)" % self.condition(scope, 0), "bool"), ("bool_or(%s)" % self.condition(scope, 0), "bool"),
-                    ("string_agg(%s, ',' ORDER BY 1)" % self.expr(scope, "text", 0), "text")
-                    if False else ("count(*)", "int8")]
-        text = scope.of("text")
-        if text:
-            c = r.choice(text)
-            options += [("string_agg(%s, ',' ORDER BY %s)" % (c, c), "text"),
-                        ("array_agg(%s ORDER BY %s)::text" % (c, c), "text")]
-        ints = scope.of("int4")
-        if ints:
-            options += [("var_pop(%s)" % r.choice(ints), "numeric"), ("stddev(%s)" % r.choice(ints), "numeric")]
+        result = {"int2": "int8", "int4": "int8", "int8": "numeric", "numeric": "numeric", "float8": "float8", "float4": "float4"}[number]
+        any_t = self.any_type()
+        ordered = r.choice(ORDERED)
+        value = self.expr(scope, ordered, 1)
+        distinct = r.choice(["", "", "DISTINCT "])
+        plain = r.choice(["int4", "text", "date", "uuid", "bpchar", "timestamp"])
+        p = self.expr(scope, plain, 0)
+        text, integer = self.expr(scope, "text", 0), self.expr(scope, "int4", 0)
+        options = [
+            ("count(*)", "int8"), ("count(%s)" % self.expr(scope, any_t, 1), "int8"), ("sum(%s)" % arg, result), ("sum(%s)" % arg, result),
+            ("min(%s)" % value, ordered), ("max(%s)" % value, ordered), ("min(%s)" % value, ordered), ("max(%s)" % value, ordered),
+            ("max(%s)" % canonical(self.expr(scope, "numeric", 1), "numeric"), "numeric"),
+            ("min(%s)" % canonical(self.expr(scope, "interval", 1), "interval"), "interval"),
+            ("count(DISTINCT %s)" % self.expr(scope, r.choice(PLAIN), 1), "int8"),
+            ("sum(DISTINCT %s)" % self.expr(scope, "int4", 1), "int8"),
+            ("avg(%s%s)" % (distinct, self.expr(scope, "int4", 1)), "numeric"),
+            ("avg(%s)" % self.expr(scope, "numeric", 1), "numeric"),
+            ("avg(%s)" % self.expr(scope, "float8", 1), "float8"),
+            ("bool_and(%s)" % self.condition(scope, 0), "bool"), ("every(%s)" % self.condition(scope, 1), "bool"),
+            ("bool_or(%s)" % self.condition(scope, 0), "bool"),
+            ("bit_and(%s)" % integer, "int4"), ("bit_or(%s)" % integer, "int4"), ("bit_xor(%s)" % integer, "int4"),
+            ("string_agg(%s%s, ',' ORDER BY %s)" % (distinct, text, text), "text"),
+            ("array_agg(%s%s ORDER BY %s)::text" % (distinct, p, p), "text"),
+            ("array_agg(%s%s ORDER BY %s DESC NULLS LAST)" % (distinct, integer, integer), "int4[]"),
+            ("jsonb_agg(%s ORDER BY %s)" % (p, p) if plain != "bpchar" else "jsonb_agg(%s ORDER BY %s)" % (integer, integer), "jsonb"),
+            ("var_pop(%s)" % integer, "numeric"), ("stddev(%s%s)" % (distinct, integer), "numeric"),
+            ("var_samp(%s)" % self.expr(scope, "int8", 1), "numeric"),
+            ("percentile_disc(0.5) WITHIN GROUP (ORDER BY %s)" % integer, "int4"),
+            ("percentile_cont(0.25) WITHIN GROUP (ORDER BY %s)" % self.expr(scope, "float8", 0), "float8"),
+            ("mode() WITHIN GROUP (ORDER BY %s)" % text, "text"),
+            ("sum(%s)" % self.expr(scope, "interval", 0), "interval"),
+        ]
         sql, t = r.choice(options)
-        if self.chance(0.2) and not sql.endswith("::text"):
-            sql += " FILTER (WHERE %s)" % self.condition(scope, 1)
+        if self.chance(0.25):
+            condition = self.condition(scope, 1)
+            sql = sql[:-6] + " FILTER (WHERE %s)::text" % condition if sql.endswith("::text") else sql + " FILTER (WHERE %s)" % condition
         return sql, t
+
+    # ---- queries ----
 
     def grouped(self, depth):
         r = self.rng
         source, scope = self.from_clause(depth)
         groups = []
         for _ in range(r.choice([0, 1, 1, 1, 2])):
-            t = r.choice(["int4", "int4", "text", "date", "bool", "timestamp"])
+            t = r.choice(PLAIN)
             groups.append((self.expr(scope, t, 1) if not scope.of(t) else r.choice(scope.of(t)), t))
         groups = [(g, t) for g, t in groups if any(c in g for c, _ in scope.columns)]
-        aggregates = [self.aggregate(scope) for _ in range(r.randint(1, 3))]
-        columns = groups + aggregates
-        sql = "SELECT %s FROM %s%s" % (", ".join("%s AS o%d" % (e, i) for i, (e, _) in enumerate(columns)), source,
-                                       self.where(scope, depth))
-        if groups:
+        columns = groups + [self.aggregate(scope) for _ in range(r.randint(1, 3))]
+        if groups and self.chance(0.1):
+            columns.append(("sum(count(*)) OVER (ORDER BY %s)" % groups[0][0], "numeric"))
+        if groups and self.chance(0.1):
+            columns.append(("rank() OVER (ORDER BY count(*) DESC)", "int8"))
+        sets = ""
+        if groups and self.chance(0.15):
+            plain = [g for g, _ in groups if g in [c for c, _ in scope.columns]]
+            if len(plain) == len(groups):
+                columns.append(("grouping(%s)" % ", ".join(plain), "int4"))
+                sets = r.choice(["ROLLUP (%s)", "CUBE (%s)", "GROUPING SETS ((%s), ())"]) % ", ".join(plain)
+                if len(plain) == 2 and self.chance(0.4):
+                    sets = "GROUPING SETS (%s, %s)" % tuple(plain)
+        if self.chance(0.08) and not sets and groups and groups[0][0] in [c for c, _ in scope.columns]:
+            made = self.scalar_subquery(Scope([groups[0]]))
+            if made:
+                columns.append(made)
+        names, outs = named(columns)
+        sql = "SELECT %s FROM %s%s" % (names, source, self.where(scope, depth))
+        if sets:
+            sql += " GROUP BY " + sets
+        elif groups:
             sql += " GROUP BY " + ", ".join(str(i + 1) for i in range(len(groups)))
-        if self.chance(0.25):
-            sql += " HAVING count(*) %s %d" % (r.choice([">", "<", "="]), r.randint(0, 3))
-        return sql, [("o%d" % i, t) for i, (_, t) in enumerate(columns)]
+        if self.chance(0.3):
+            inner_from, inner = self.from_item(0)
+            key = groups[0] if groups and not sets and groups[0][0] in [c for c, _ in scope.columns] else None
+            sql += " HAVING " + r.choice([
+                "count(*) %s %d" % (r.choice([">", "<", "="]), r.randint(0, 3)), "count(*) > 1 OR %s IS NULL" % self.aggregate(scope)[0],
+                "count(*) > (SELECT count(*) FROM %s WHERE %s)" % (inner_from, self.condition(inner, 1)),
+                "EXISTS (SELECT 1 FROM %s WHERE %s = %s)" % (inner_from, r.choice(inner.of(key[1])), key[0])
+                if key and inner.of(key[1]) else "count(*) < 5",
+                "(SELECT count(*) FROM %s WHERE %s = %s) < count(*)" % (inner_from, r.choice(inner.of(key[1])), key[0])
+                if key and inner.of(key[1]) else "bool_or(%s)" % self.condition(scope, 0)])
+        return sql, outs
 
     def window(self, depth):
         """tumble and hop, said in plain SQL as PostgreSQL has neither: the pair (millrace, postgres)."""
@@ -343,30 +395,47 @@ class Generator:
                       " FROM %s t, generate_series(0, 1) n WHERE %s IS NOT NULL) w") % (
                           size, ts, size, size, ts, size, size * 2, t.name, ts)
         scope = Scope(list(t.columns))
-        aggregates = [self.aggregate(scope) for _ in range(2)]
-        sql = "SELECT window_start AS o0, window_end AS o1, %s FROM %%s GROUP BY window_start, window_end" % ", ".join(
-            "%s AS o%d" % (e.replace("%", "%%"), i + 2) for i, (e, _) in enumerate(aggregates))
-        columns = [("o0", "timestamp"), ("o1", "timestamp")] + [("o%d" % (i + 2), t) for i, (_, t) in enumerate(aggregates)]
-        return sql % ours, sql % theirs, columns
+        names, columns = named([("window_start", "timestamp"), ("window_end", "timestamp")] + [self.aggregate(scope) for _ in range(2)])
+        sql = ("SELECT ", names, " FROM ", None, " GROUP BY window_start, window_end")
+        return "".join(ours if p is None else p for p in sql), "".join(theirs if p is None else p for p in sql), columns
 
     def over(self, depth):
-        """Window functions over a total order."""
+        """Window functions: over a total order, or of values that do not depend on the order of peers."""
         r = self.rng
         t = r.choice(self.tables)
         scope = Scope(list(t.columns))
         part = r.choice([c for c, ty in t.columns if ty in ("int4", "text", "bool", "date")])
-        order = ", ".join(c for c, _ in t.columns)
-        call = r.choice(["row_number()", "rank()", "dense_rank()", "count(*)", "sum(k)", "lag(k)", "lead(k)", "first_value(k)",
-                         "max(k)", "ntile(3)"])
-        frame = ""
-        if call in ("count(*)", "sum(k)", "max(k)", "first_value(k)"):
-            frame = r.choice(["", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " ROWS UNBOUNDED PRECEDING",
-                              " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW"])
-        sql = "SELECT %s, %s OVER (PARTITION BY %s ORDER BY %s%s) AS o9 FROM %s%s" % (
-            ", ".join("%s AS o%d" % (c, i) for i, (c, _) in enumerate(t.columns)), call, part, order, frame, t.name,
-            self.where(scope, 0))
-        kind = "int8" if call in ("row_number()", "rank()", "dense_rank()", "count(*)", "sum(k)") else "int4"
-        return sql, [("o%d" % i, ty) for i, (_, ty) in enumerate(t.columns)] + [("o9", kind)]
+        order = ", ".join("%s%s" % (c, r.choice(["", "", " DESC", " NULLS FIRST"])) for c, ty in t.columns if ty not in ("jsonb", "interval"))
+        calls = []
+        for _ in range(r.choice([1, 1, 2])):
+            partition = r.choice(["PARTITION BY %s " % part, "PARTITION BY %s " % part, "PARTITION BY k % 3 ", ""])
+            total = [("row_number()", "int8"), ("rank()", "int8"), ("dense_rank()", "int8"), ("lag(k)", "int4"), ("lead(k, 2, -1)", "int4"),
+                     ("ntile(3)", "int4"), ("lag(k, 1, 0)", "int4"), ("cume_dist()", "float8"), ("percent_rank()", "float8")]
+            framed = [("count(*)", "int8"), ("sum(k)", "int8"), ("max(k)", "int4"), ("min(k)", "int4"), ("avg(k)", "numeric"),
+                      ("count(*) FILTER (WHERE %s)" % self.condition(scope, 1), "int8")]
+            first = [("first_value(k)", "int4"), ("last_value(k)", "int4"), ("nth_value(k, 2)", "int4")]
+            if self.chance(0.4):
+                call, kind = r.choice(total)
+                calls.append(("%s OVER (%sORDER BY %s)" % (call, partition, order), kind))
+            elif self.chance(0.5):
+                call, kind = r.choice(framed + first)
+                frame = r.choice(["", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " ROWS UNBOUNDED PRECEDING",
+                                  " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
+                                  " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW",
+                                  " GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW"])
+                calls.append(("%s OVER (%sORDER BY %s%s)" % (call, partition, order, frame), kind))
+            else:
+                call, kind = r.choice(framed)
+                by, ty = r.choice([(c, ty) for c, ty in t.columns if ty in ("int4", "int8", "numeric", "date", "timestamp", "text", "float8")])
+                near = {"date": "interval '1 day'", "timestamp": "interval '3 hours'"}.get(ty, "2")
+                frames = ["", " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " GROUPS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP",
+                          " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING", " RANGE UNBOUNDED PRECEDING EXCLUDE GROUP"]
+                if ty != "text":
+                    frames += [" RANGE BETWEEN %s PRECEDING AND %s FOLLOWING" % (near, near), " RANGE BETWEEN %s FOLLOWING AND UNBOUNDED FOLLOWING" % near,
+                               " RANGE BETWEEN %s PRECEDING AND CURRENT ROW" % near]
+                calls.append(("%s OVER (%sORDER BY %s%s%s)" % (call, partition, by, r.choice(["", " DESC", " NULLS FIRST"]), r.choice(frames)), kind))
+        names, outs = named(list(t.columns) + calls)
+        return "SELECT %s FROM %s%s" % (names, t.name, self.where(scope, 0)), outs
 
     def select(self, depth):
         """SQL, [(output name, type)]."""
@@ -378,53 +447,77 @@ class Generator:
             return self.set_operation(depth)
         source, scope = self.from_clause(depth)
         columns = self.outputs(scope, 2)
-        if depth > 0 and self.chance(0.15):
-            inner_from, inner = self.from_item(0)
-            t = next((t for t in ["int4", "text", "bool"] if scope.of(t) and inner.of(t)), None)
-            if t:
-                columns.append(("(SELECT %s FROM %s WHERE %s = %s)" % (
-                    r.choice(["count(*)", "sum(%s)" % r.choice(inner.of("int4") or ["1"])]), inner_from,
-                    r.choice(inner.of(t)), r.choice(scope.of(t))), "int8"))
-        distinct = self.chance(0.2)
-        sql = "SELECT %s%s FROM %s%s" % ("DISTINCT " if distinct else "",
-                                         ", ".join("%s AS o%d" % (e, i) for i, (e, _) in enumerate(columns)), source,
-                                         self.where(scope, depth))
-        if self.chance(0.12):
-            sql += " ORDER BY %s LIMIT %d" % (", ".join("%d%s" % (i + 1, r.choice(["", " DESC", " NULLS FIRST"]))
-                                                        for i in range(len(columns))), r.randint(1, 6))
+        if depth > 0 and self.chance(0.2):
+            made = self.scalar_subquery(scope)
+            if made:
+                columns.append(made)
+        if self.chance(0.03) and scope.of("int4[]"):
+            columns.append(("unnest(%s)" % r.choice(scope.of("int4[]")), "int4"))
+        distinct, limit = self.chance(0.2), self.chance(0.12)
+        prefix = "DISTINCT " if distinct else ""
+        if distinct or limit:
+            columns = [(canonical(e, t), t) for e, t in columns]
+        if distinct and self.chance(0.25):
+            keys = r.randint(1, len(columns))
+            prefix = "DISTINCT ON (%s) " % ", ".join(e for e, _ in columns[:keys]) if not any(
+                e.startswith("unnest") for e, _ in columns) else prefix
+        names, outs = named(columns)
+        sql = "SELECT %s%s FROM %s%s" % (prefix, names, source, self.where(scope, depth))
+        if limit or prefix.startswith("DISTINCT ON"):
+            sql += " ORDER BY " + ", ".join("%d%s" % (i + 1, r.choice(["", " DESC", " NULLS FIRST"])) for i in range(len(columns)))
+        if limit:
+            sql += " LIMIT %d" % r.randint(1, 6)
             if self.chance(0.3):
                 sql += " OFFSET %d" % r.randint(1, 3)
-        return sql, [("o%d" % i, t) for i, (_, t) in enumerate(columns)]
+        return sql, outs
 
     def set_operation(self, depth):
         r = self.rng
-        types = [r.choice(["int4", "text", "date", "bool"]) for _ in range(r.randint(1, 3))]
+        types = [r.choice(PLAIN) for _ in range(r.randint(1, 3))]
         parts = []
-        for _ in range(2):
+        for _ in range(r.choice([2, 2, 3])):
             source, scope = self.from_item(0)
             parts.append("SELECT %s FROM %s%s" % (
                 ", ".join("%s AS o%d" % (self.expr(scope, t, 1) if scope.of(t) else self.typed(t), i)
                           for i, t in enumerate(types)), source, self.where(scope, 0)))
-        op = r.choice(["UNION", "UNION ALL", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"])
-        return "%s %s %s" % (parts[0], op, parts[1]), [("o%d" % i, t) for i, t in enumerate(types)]
+        ops = ["UNION", "UNION ALL", "UNION ALL", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"]
+        sql = "%s %s %s" % (parts[0], r.choice(ops), parts[1])
+        if len(parts) == 3:
+            sql = "(%s) %s %s" % (sql, r.choice(ops), parts[2]) if self.chance(0.5) else "%s %s (%s)" % (parts[2], r.choice(ops), sql)
+        if self.chance(0.1):
+            sql += " ORDER BY %s LIMIT %d" % (", ".join(str(i + 1) for i in range(len(types))), r.randint(1, 5))
+        return sql, [("o%d" % i, t) for i, t in enumerate(types)]
+
+    def with_query(self):
+        """Common table expressions, one of them perhaps read twice or holding its own."""
+        r = self.rng
+        inner, inner_columns = self.select(1)
+        scope = Scope([("q.%s" % c, t) for c, t in inner_columns])
+        columns = self.outputs(scope, 1)
+        names, outs = named(columns)
+        where = self.where(scope, 0)
+        pick = r.random()
+        if pick < 0.5:
+            return "WITH q AS (%s) SELECT %s FROM q%s" % (inner, names, where), outs
+        if pick < 0.75:
+            return "WITH p AS (%s), q AS (WITH r AS %s(SELECT * FROM p) SELECT * FROM r) SELECT %s FROM q%s" % (
+                inner, r.choice(["", "MATERIALIZED ", "NOT MATERIALIZED "]), names, where), outs
+        c, t = r.choice(inner_columns)
+        on = "q.%s = p.%s" % (c, c) if t != "jsonb" else "true"
+        return "WITH q AS (%s), p AS (SELECT * FROM q%s) SELECT %s FROM q LEFT JOIN p ON %s" % (inner, where, names, on), outs
 
     def view(self, name):
         """(query for Millrace, query for PostgreSQL, Relation)."""
         pick = self.rng.random()
-        if pick < 0.1:
+        if pick < 0.08:
             made = self.window(1)
             if made is not None:
                 ours, theirs, columns = made
                 return ours, theirs, Relation(name, columns, is_view=True, depth=1)
         if pick < 0.2:
             sql, columns = self.over(1)
-        elif pick < 0.3:
-            inner, inner_columns = self.select(1)
-            scope = Scope([("q.%s" % c, t) for c, t in inner_columns])
-            outputs = self.outputs(scope, 1)
-            sql = "WITH q AS (%s) SELECT %s FROM q%s" % (
-                inner, ", ".join("%s AS o%d" % (e, i) for i, (e, _) in enumerate(outputs)), self.where(scope, 0))
-            columns = [("o%d" % i, t) for i, (_, t) in enumerate(outputs)]
+        elif pick < 0.32:
+            sql, columns = self.with_query()
         else:
             sql, columns = self.select(2)
         depth = 1 + max([v.depth for v in self.views if (" %s " % v.name) in sql] or [0])

@@ -1,4 +1,4 @@
-"""oracle.py MILLRACE [--seed N] [--statements N] [--views N] [--big] [SERVER OPTIONS]
+"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--big] [SERVER OPTIONS]
 
 After every statement each materialized view of Millrace must hold the rows that PostgreSQL 15 gives for the same query, and so must
 Millrace's own SELECT of it. Prints the seed and a script to repeat when they do not."""
@@ -25,6 +25,9 @@ def rows_of(cursor, query):
     return sorted(bytes(data).split(b"\n")[:-1])
 
 
+ALL_PASSES = (1 << 10) - 1  # planner/pass.c; required ones run anyway
+
+
 class Difference(Exception):
     pass
 
@@ -39,7 +42,11 @@ class Oracle:
         self.script = []
         self.views = []  # (name, ours, theirs)
         self.refused = 0
+        self.invalid = 0  # queries of the generator that PostgreSQL does not take
+        self.skipped = 0  # comparisons left out because the query fails in PostgreSQL
         self.checked = 0
+        self.selects = 0
+        self.rows = 0
 
     def both(self, sql):
         """Runs a statement on both sides; the same SQLSTATE must come of it."""
@@ -48,11 +55,12 @@ class Oracle:
         for name, cursor in (("millrace", self.mill), ("postgres", self.pg)):
             try:
                 cursor.execute(sql.encode())
-                state[name] = "00000", cursor.rowcount
+                rows = sorted(map(repr, cursor.fetchall())) if cursor.description else None
+                state[name] = "00000", cursor.rowcount, rows
             except psycopg.Error as e:
                 state[name] = e.sqlstate, str(e)
         if state["millrace"][0] != state["postgres"][0] or (
-                state["millrace"][0] == "00000" and state["millrace"][1] != state["postgres"][1]):
+                state["millrace"][0] == "00000" and state["millrace"] != state["postgres"]):
             raise Difference("statement differs: %s\n  %s" % (sql, state))
         return state["millrace"][0] == "00000"
 
@@ -64,43 +72,68 @@ class Oracle:
                 self.pg.execute("SET statement_timeout = 2000")
                 self.pg.execute(("CREATE VIEW %s AS %s" % (name, theirs)).encode())
                 rows_of(self.pg, "SELECT * FROM %s" % name)
-            except psycopg.Error:
+            except psycopg.Error as e:
                 self.pg.execute("DROP VIEW IF EXISTS %s" % name)
+                self.invalid += 1
+                if self.args.verbose:
+                    print("not taken: %s: %s" % (str(e).replace("\n", " | "), theirs), flush=True)
                 continue
             finally:
                 self.pg.execute("SET statement_timeout = 0")
             sql = "CREATE MATERIALIZED VIEW %s AS %s" % (name, ours)
+            passes_off = self.random_passes()
             try:
+                self.set_passes(passes_off)
                 self.mill.execute(sql.encode())
+                self.set_passes(0)
             except psycopg.Error as e:
                 self.pg.execute("DROP VIEW %s" % name)
+                self.set_passes(0)
                 if e.sqlstate == "0A000":
                     self.refused += 1
                     print("refused: %s: %s" % (e, ours), flush=True)
                     continue
                 raise Difference("view refused: %s %s\n  %s" % (e.sqlstate, e, sql))
-            self.script.append(sql)
+            self.script.append(("SET passes_off = %d;\n%s;\nSET passes_off = 0" if passes_off else "%.0s%s") % (passes_off, sql))
             self.views.append((name, ours))
             self.gen.views.append(relation)
             return
+
+    def random_passes(self):
+        """Passes of the planner to leave out, as the setting passes_off wants it: none, all or some."""
+        if self.rng.random() >= self.args.passes:
+            return 0
+        return self.rng.choice([ALL_PASSES, self.rng.randint(1, ALL_PASSES), 1 << self.rng.randint(0, 9)])
+
+    def set_passes(self, off):
+        self.mill.execute("SET passes_off = %d" % off)
 
     def check(self):
         for name, ours in self.views:
             try:
                 expected = rows_of(self.pg, "SELECT * FROM %s" % name)
             except psycopg.Error:
+                self.skipped += 1
                 continue  # the query fails on these rows in PostgreSQL: the view shows what it can
+            self.rows += len(expected)
             got = rows_of(self.mill, "SELECT * FROM %s" % name)
             if got != expected:
                 raise Difference("view %s: %s\n  PostgreSQL: %s\n  view:       %s" % (name, ours, expected[:20], got[:20]))
             if self.rng.random() < self.args.batch:
+                passes_off = self.random_passes()
+                if passes_off:
+                    self.set_passes(passes_off)
                 batch = rows_of(self.mill, ours)
+                if passes_off:
+                    self.set_passes(0)
                 if batch != expected:
-                    raise Difference("SELECT of %s: %s\n  PostgreSQL: %s\n  SELECT:     %s" % (name, ours, expected[:20], batch[:20]))
+                    raise Difference("SELECT of %s, passes_off %d: %s\n  PostgreSQL: %s\n  SELECT:     %s" % (
+                        name, passes_off, ours, expected[:20], batch[:20]))
+                self.selects += 1
             self.checked += 1
 
     def step(self):
-        if self.rng.random() < 0.08:  # a transaction, seen from inside as well
+        if self.rng.random() < self.args.transactions:  # a transaction, seen from inside as well
             self.both("BEGIN")
             ok = True
             for _ in range(self.rng.randint(1, 4)):
@@ -115,6 +148,8 @@ class Oracle:
         self.check()
 
     def run(self):
+        for cursor in (self.mill, self.pg):
+            cursor.execute("SET TimeZone = 'UTC'")
         for sql in self.gen.make_tables():
             self.both(sql)
         start = time.monotonic()
@@ -126,11 +161,12 @@ class Oracle:
             self.step()
             if self.args.seconds and time.monotonic() - start > self.args.seconds:
                 break
-        print("seed %d: %d statements, %d views, %d comparisons, %d refused, 0 differences in %.0f s" % (
-            self.args.seed, n + 1, len(self.views), self.checked, self.refused, time.monotonic() - start), flush=True)
+        print("seed %d: %d statements, %d views, %d comparisons (%d rows, %d with SELECT), %d skipped, %d not taken, %d refused,"
+              " 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped,
+                                            self.invalid, self.refused, time.monotonic() - start), flush=True)
 
 
-def run_seed(args, options, pg, pg_server):
+def run_seed(args, options, pg):
     pg.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     with harness.millrace(args.binary, *options) as server:
         mill = harness.connect_millrace(server)
@@ -156,6 +192,10 @@ def main():
     parser.add_argument("--statements", type=int, default=200)
     parser.add_argument("--views", type=int, default=10)
     parser.add_argument("--batch", type=float, default=0.5, help="how often Millrace's own SELECT is compared too")
+    parser.add_argument("--transactions", type=float, default=0.08, help="how often a step is an explicit transaction")
+    parser.add_argument("--passes", type=float, default=0.2, help="how often a query is planned with passes switched off")
+    parser.add_argument("--verbose", action="store_true", help="show what PostgreSQL does not take")
+    parser.add_argument("--keep-going", action="store_true", help="report differences and go on with the next seed")
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
     args, options = parser.parse_known_args()
@@ -163,10 +203,18 @@ def main():
         args.statements = max(10, args.statements // 4)
     with harness.postgres() as pg_server:
         pg = harness.connect_postgres(pg_server)
+        failed = []
         for seed in range(args.seed, args.seed + args.seeds):
             args.seed = seed
-            run_seed(args, options, pg, pg_server)
+            try:
+                run_seed(args, options, pg)
+            except Exception:
+                if not args.keep_going:
+                    raise
+                failed.append(seed)
         pg.close()
+    if failed:
+        sys.exit("seeds with differences: %s" % failed)
 
 
 main()
