@@ -1,9 +1,10 @@
 /* aggregate.h: aggregate functions: one table row each, beside its code.
  *
- * Two ways to stay incremental. Invertible ones (count, sum, avg, stddev ...) keep a fixed-size state per group to
- * which a row is added with a weight, negative to take it back. The others need their values in order: the operator keeps a counted
- * ordered multiset per group and calls `collect`. min and max have both: `add` serves append-only input, the multiset
- * the rest. DISTINCT and FILTER are the operator's work; kernels never see them. */
+ * Two ways to stay incremental. Invertible ones (count, sum, avg, stddev ...) keep a fixed-size state per
+ * group to which a row is added with a weight, negative to take it back. The others need their values in
+ * order: the operator keeps a counted ordered multiset per group and calls `collect`. min and max have both:
+ * `add` serves append-only input, the multiset the rest. DISTINCT and FILTER are the operator's work; kernels
+ * never see them. */
 #ifndef MILLRACE_EXECUTOR_AGGREGATE_H
 #define MILLRACE_EXECUTOR_AGGREGATE_H
 
@@ -25,27 +26,27 @@ struct agg_call {
 struct agg_values {
     bool (*next)(struct agg_values *values, struct datum *args, int64_t *count); /* false at the end */
     bool (*last)(struct agg_values *values, struct datum *args); /* the greatest; false when empty */
-    uint64_t count; /* values in all, copies included */
+    uint64_t count;                                              /* values in all, copies included */
     void *state;
 };
 
 enum aggregate_flags {
-    AGG_NULLS = 1,         /* sees rows whose argument is NULL (array_agg); else they are left out */
-    AGG_ORDERED = 2,       /* needs the multiset always (string_agg, array_agg, percentile, mode) */
+    AGG_NULLS = 1,           /* sees rows whose argument is NULL (array_agg); else they are left out */
+    AGG_ORDERED = 2,         /* needs the multiset always (string_agg, array_agg, percentile, mode) */
     AGG_APPEND_ONLY_ADD = 4, /* `add` may be used only while the input is append-only; else the multiset */
-    AGG_ORDERED_SET = 8,   /* WITHIN GROUP syntax */
-    AGG_STAR = 16,         /* count(*) */
+    AGG_ORDERED_SET = 8,     /* WITHIN GROUP syntax */
+    AGG_STAR = 16,           /* count(*) */
 };
 
 struct aggregate_row {
     const char *name;
-    const char *args;   /* as function_row.args */
+    const char *args; /* as function_row.args */
     const char *result;
     const char *help;
     uint32_t flags;
     uint32_t state_bytes; /* multiple of 8; zero bytes are the empty state */
-    /* Adds rows selection[0..count) (NULL: 0..count): states[i] belongs to the i-th of them; weights stand by row
-     * number, like the columns; NULL: +1. */
+    /* Adds rows selection[0..count) (NULL: 0..count): states[i] belongs to the i-th of them; weights stand by
+     * row number, like the columns; NULL: +1. */
     void (*add)(struct agg_call *call, const struct column *args, const uint32_t *selection, uint32_t count,
                 const int64_t *weights, void *const *states);
     /* Results of `count` groups into result (initialised by the caller, nulls allocated). */

@@ -1,5 +1,5 @@
-/* engine_internal.h: struct engine, for engine.c (threads, staging, publishing), tick.c (one tick), engine_ddl.c and
- * subscription.c. */
+/* engine_internal.h: struct engine, for engine.c (threads, staging, publishing), tick.c (one tick),
+ * engine_ddl.c and subscription.c. */
 #ifndef MILLRACE_EXECUTOR_ENGINE_INTERNAL_H
 #define MILLRACE_EXECUTOR_ENGINE_INTERNAL_H
 
@@ -80,15 +80,18 @@ struct engine {
     pthread_mutex_t subscriptions_lock; /* the list below, for waking */
     struct subscription *subscriptions;
 
-    _Atomic uint64_t stat_ticks, stat_transactions, stat_rows_in, stat_rows_processed, stat_durable, stat_computed;
+    _Atomic uint64_t stat_ticks, stat_transactions, stat_rows_in, stat_rows_processed, stat_durable,
+        stat_computed;
     _Atomic int64_t stat_busy_ns;
 };
 
 /* tick.c */
 void engine_run_tick(struct engine *engine, struct staged_txn *transactions);
-/* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before this returns true. */
-MUST_CHECK bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
-                                 struct error *err);
+/* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before
+ * this returns true. */
+MUST_CHECK
+bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
+                      struct error *err);
 /* engine.c: the tick's input is known: it gets its place in the order and goes to the log. */
 struct tick_log_entry;
 void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t clock_us, uint64_t seed,

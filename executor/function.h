@@ -27,8 +27,8 @@ struct fn_call {
     const struct function_row *function;
     const struct column *result; /* the result column, for fn_error's look at its nulls */
     struct row_errors *errors;
-    void **state; /* NULL at first; what the kernel keeps from batch to batch (a compiled
-                                      regular expression, a zone); it lies in state_arena */
+    void **state; /* NULL at first; what the kernel keeps from batch to batch (a compiled regular expression,
+                     a zone); it lies in state_arena */
     struct arena *state_arena;
 };
 
@@ -44,7 +44,8 @@ struct srf_output {
     uint32_t *out_rows; /* grown by srf_append */
     uint32_t count, cap;
     struct arena *arena;
-    /* Called by srf_append for every BATCH_ROWS_MAX rows: may hand them on and begin anew, may set `stopped`. */
+    /* Called by srf_append for every BATCH_ROWS_MAX rows: may hand them on and begin anew, may set
+     * `stopped`. */
     void (*full)(struct srf_output *output);
     void *full_ctx;
     bool stopped; /* nobody wants more rows: kernels that can give many end */

@@ -1,4 +1,5 @@
-/* relation_internal.h: struct relation, for relation.c, the engine and the dataflows. Not for other folders. */
+/* relation_internal.h: struct relation, for relation.c, the engine and the dataflows. Not for other
+ * folders. */
 #ifndef MILLRACE_EXECUTOR_RELATION_INTERNAL_H
 #define MILLRACE_EXECUTOR_RELATION_INTERNAL_H
 
@@ -54,33 +55,34 @@ struct relation {
     uint64_t indexes_created;
 
     uint32_t shards_count;
-    struct row_store **stores;    /* per shard, or */
-    struct segments **segments;   /* per shard */
-    struct feed feed;             /* this tick's change */
+    struct row_store **stores;  /* per shard, or */
+    struct segments **segments; /* per shard */
+    struct feed feed;           /* this tick's change */
     uint32_t level;
-    uint32_t created_order;       /* ties in level run in this order */
-    struct dataflow *dataflow;    /* views */
+    uint32_t created_order;                  /* ties in level run in this order */
+    struct dataflow *dataflow;               /* views */
     struct shared_arrangement *arrangements; /* keyed by the sub-plan's text; engine's thread */
     struct subscription *subscriptions;      /* engine's thread */
     uint64_t created_epoch;
     _Atomic uint64_t last_epoch;
-    bool dropped;                 /* engine's thread */
-    bool touched;                 /* this tick */
+    bool dropped; /* engine's thread */
+    bool touched; /* this tick */
     bool wants_trim;
 
-    pthread_mutex_t lock;         /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
-    _Atomic bool failed;          /* a view that could not be maintained: reads give `failure` */
+    pthread_mutex_t lock; /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
+    _Atomic bool failed;  /* a view that could not be maintained: reads give `failure` */
     struct error failure;
-    struct hashed_table *errors;  /* operator, sqlstate, message, row -> int64_t weight */
+    struct hashed_table *errors; /* operator, sqlstate, message, row -> int64_t weight */
     _Atomic uint64_t errors_count;
 };
 
-struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count, struct account *parent);
+struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
+                                 struct account *parent);
 /* Rows of `change` by owning shard: lists[shard] gets row numbers in the arena, counts[shard] how many. */
 void relation_partition(const struct relation *relation, const struct batch *change, uint64_t epoch,
                         struct arena *arena, uint32_t **lists, uint32_t *counts, uint64_t *hashes);
-void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate, const char *message,
-                        const char *row, int64_t weight);
+void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
+                        const char *message, const char *row, int64_t weight);
 static inline uint32_t shard_of_hash(uint64_t hash, uint32_t shards_count)
 {
     /* a mixed upper half, so that the tables' use of the same hash stays independent of it */

@@ -218,8 +218,8 @@ static bool table_missing(struct binder *b, const char *table, int32_t location,
 static struct expr *system_column(struct planner_context *ctx, const struct range_entry *entry,
                                   const char *name)
 {
-    /* rows of system views come from no transaction; those of tables have no xmin, since programs that use it to
-     * notice changes would not notice any */
+    /* rows of system views come from no transaction; those of tables have no xmin, since programs that use it
+     * to notice changes would not notice any */
     if (entry->object != NULL && entry->object->kind == CATALOG_SYSTEM_VIEW && strcmp(name, "xmin") == 0)
         return expr_constant(ctx->arena, (struct sql_type){OID_XID, -1}, datum_i64(2));
     if (entry->object == NULL || strcmp(name, "tableoid") != 0)

@@ -1,8 +1,9 @@
 /* catalog.h: the names: schemas, relations, columns, constraints, indexes.
  *
- * One catalog per server, guarded by a reader-writer lock: statements hold it for reading while they bind, DDL holds it for
- * writing while it changes names. Objects are reference-counted and immutable once published (a changed object is a new
- * one), so a bound plan keeps working after DROP. `version` grows with every change: prepared statements compare it.
+ * One catalog per server, guarded by a reader-writer lock: statements hold it for reading while they bind,
+ * DDL holds it for writing while it changes names. Objects are reference-counted and immutable once published
+ * (a changed object is a new one), so a bound plan keeps working after DROP. `version` grows with every
+ * change: prepared statements compare it.
  *
  * OIDs of user objects start at 16384, are never reused, and equal the relation's OID in log and engine. */
 #ifndef MILLRACE_PLANNER_CATALOG_H
@@ -18,7 +19,12 @@
 #define FIRST_USER_OID            16384u
 
 enum catalog_kind {
-    CATALOG_TABLE, CATALOG_STREAM, CATALOG_VIEW, CATALOG_MATERIALIZED_VIEW, CATALOG_INDEX, CATALOG_SYSTEM_VIEW,
+    CATALOG_TABLE,
+    CATALOG_STREAM,
+    CATALOG_VIEW,
+    CATALOG_MATERIALIZED_VIEW,
+    CATALOG_INDEX,
+    CATALOG_SYSTEM_VIEW,
     CATALOG_SEQUENCE,
 };
 
@@ -28,7 +34,8 @@ struct catalog_column {
     bool not_null;
     const char *default_sql;   /* expression text; NULL none */
     const char *generated_sql; /* GENERATED ALWAYS AS (...) STORED; NULL none */
-    char identity;             /* GENERATED ALWAYS 'a' or BY DEFAULT 'd' AS IDENTITY (default_sql is its nextval); 0 none */
+    char identity;             /* GENERATED ALWAYS 'a' or BY DEFAULT 'd' AS IDENTITY (default_sql is its
+                                  nextval); 0 none */
     const char *comment;
 };
 
@@ -43,7 +50,9 @@ struct catalog_constraint {
     uint32_t index_oid; /* pg_class entry of the index behind a key */
 };
 
-struct catalog_option { const char *name, *value; };
+struct catalog_option {
+    const char *name, *value;
+};
 
 struct catalog_object {
     uint32_t oid;
@@ -55,22 +64,22 @@ struct catalog_object {
     uint32_t constraints_count;
     struct catalog_constraint *constraints;
     uint32_t options_count;
-    struct catalog_option *options;   /* WITH (...) */
-    const char *watermark_column;     /* WATERMARK FOR column AS expression; NULL none */
+    struct catalog_option *options; /* WITH (...) */
+    const char *watermark_column;   /* WATERMARK FOR column AS expression; NULL none */
     const char *watermark_sql;
-    const char *sql;        /* as stored: the whole CREATE statement, normalised */
-    const char *query_sql;  /* views: the SELECT alone */
-    const char *timezone;   /* settings recorded at CREATE; NULL for tables */
+    const char *sql;       /* as stored: the whole CREATE statement, normalised */
+    const char *query_sql; /* views: the SELECT alone */
+    const char *timezone;  /* settings recorded at CREATE; NULL for tables */
     const char *search_path;
     uint32_t depends_count;
-    uint32_t *depends;      /* OIDs of the relations a view or index reads */
+    uint32_t *depends;         /* OIDs of the relations a view or index reads */
     struct relation *relation; /* run time; NULL for views, indexes, system views */
     /* index */
-    uint32_t index_of;      /* OID of its relation */
+    uint32_t index_of; /* OID of its relation */
     uint32_t index_columns_count;
     uint32_t *index_columns;
     bool index_is_unique, index_is_primary;
-    int32_t index_number;   /* engine's number; -1: the primary key's own */
+    int32_t index_number; /* engine's number; -1: the primary key's own */
     /* sequence; index_of: OID of the table that owns it, 0 none */
     int64_t sequence_start, sequence_increment, sequence_min, sequence_max;
     bool sequence_cycle;
@@ -79,11 +88,15 @@ struct catalog_object {
     system_rows_fn system_rows;
     void *system_ctx;
     const char *comment;
-    struct arena arena;     /* everything above */
+    struct arena arena; /* everything above */
     _Atomic uint32_t references;
 };
 
-struct catalog_schema { uint32_t oid; const char *name; bool is_system; };
+struct catalog_schema {
+    uint32_t oid;
+    const char *name;
+    bool is_system;
+};
 
 struct catalog;
 
@@ -106,26 +119,29 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *object)
 void catalog_object_retain(struct catalog_object *object);
 void catalog_object_release(struct catalog_object *object);
 /* Adds it (taking over the caller's reference); 42P07 when the name is taken. */
-MUST_CHECK bool catalog_add(struct catalog *catalog, struct catalog_object *object, struct error *err);
+MUST_CHECK
+bool catalog_add(struct catalog *catalog, struct catalog_object *object, struct error *err);
 void catalog_remove(struct catalog *catalog, uint32_t oid);
 /* Puts a changed object (same oid) in place of the old one. */
 void catalog_replace(struct catalog *catalog, struct catalog_object *object);
 struct catalog_object *catalog_find_oid(struct catalog *catalog, uint32_t oid);
-/* schema NULL: searched along search_path (NULL-terminated; pg_catalog is always looked at first unless listed).
- * NULL when there is none. Borrowed: retain it to keep it past the lock. */
+/* schema NULL: searched along search_path (NULL-terminated; pg_catalog is always looked at first unless
+ * listed). NULL when there is none. Borrowed: retain it to keep it past the lock. */
 struct catalog_object *catalog_find(struct catalog *catalog, const char *schema, const char *name,
                                     const char *const *search_path);
 const struct catalog_schema *catalog_find_schema(struct catalog *catalog, const char *name);
 const struct catalog_schema *catalog_find_schema_oid(struct catalog *catalog, uint32_t oid);
-MUST_CHECK bool catalog_add_schema(struct catalog *catalog, uint32_t oid, const char *name, struct error *err);
+MUST_CHECK
+bool catalog_add_schema(struct catalog *catalog, uint32_t oid, const char *name, struct error *err);
 void catalog_remove_schema(struct catalog *catalog, uint32_t oid);
 /* Walks: *cursor starts at 0; NULL at the end. Objects in OID order. */
 struct catalog_object *catalog_next(struct catalog *catalog, uint32_t *cursor);
 const struct catalog_schema *catalog_next_schema(struct catalog *catalog, uint32_t *cursor);
 /* OIDs of objects that depend on this one directly (indexes, views); count in *count; in the arena. */
 uint32_t *catalog_dependents(struct catalog *catalog, uint32_t oid, struct arena *arena, uint32_t *count);
-/* A system view: called at start for each row of the tables of system views. columns text: "oid oid, relname name". */
-void catalog_add_system_view(struct catalog *catalog, uint32_t schema_oid, const char *name, const char *columns,
-                             system_rows_fn rows, void *ctx, const char *comment);
+/* A system view: called at start for each row of the tables of system views. columns text: "oid oid, relname
+ * name". */
+void catalog_add_system_view(struct catalog *catalog, uint32_t schema_oid, const char *name,
+                             const char *columns, system_rows_fn rows, void *ctx, const char *comment);
 
 #endif

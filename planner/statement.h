@@ -5,9 +5,9 @@
  * the tree is one in the user's text), keeps what it took out in side structs, and has libpg_query parse the
  * rest:
  *
- *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')     CREATE TABLE  s (a int ) SUBSCRIBE
- * TO v AS OF 7 WITH (progress)                               TABLE        v COPY (SUBSCRIBE v) TO STDOUT COPY
- * (TABLE     v) TO STDOUT
+ *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
+ *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
+ *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *
  * What it does not know stays PostgreSQL's syntax error. Everything lies in the arena given. */
 #ifndef MILLRACE_PLANNER_STATEMENT_H

@@ -101,8 +101,8 @@ int main(int argc, char **argv)
         result = fail(&err);
         goto no_listener;
     }
-    if (settings.http_port != 0 && !http_server_start(settings.listen, (int)settings.http_port, metrics_answer,
-                                                      server, &http, &err)) {
+    if (settings.http_port != 0 &&
+        !http_server_start(settings.listen, (int)settings.http_port, metrics_answer, server, &http, &err)) {
         result = fail(&err);
         goto no_listener;
     }

@@ -23,8 +23,9 @@ MUST_CHECK
 bool ddl_check_name(struct ddl_job *job, uint32_t schema_oid, const char *name, bool if_not_exists,
                     bool *skip, struct error *err);
 /* Sequences of serial and identity columns, into the batch. */
-MUST_CHECK bool ddl_make_sequences(struct ddl_job *job, const struct ddl_table *table, struct ddl_batch *batch,
-                                   struct error *err);
+MUST_CHECK
+bool ddl_make_sequences(struct ddl_job *job, const struct ddl_table *table, struct ddl_batch *batch,
+                        struct error *err);
 /* run_drop.c */
 MUST_CHECK
 bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *err);

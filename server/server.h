@@ -9,12 +9,12 @@
 
 struct catalog_store; /* storage/disk/catalog_store.h */
 struct tick_log;
-struct settings;      /* server/settings.h: the process's settings */
+struct settings; /* server/settings.h: the process's settings */
 struct listener;
-struct sources;       /* server/sources.h */
+struct sources; /* server/sources.h */
 struct sequence;
-struct table_locks;   /* server/table_locks.h */
-struct source_hooks;  /* server/sources.h */
+struct table_locks;  /* server/table_locks.h */
+struct source_hooks; /* server/sources.h */
 
 struct server {
     struct settings *settings;
@@ -27,14 +27,16 @@ struct server {
     struct sources *running_sources;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
-    int64_t start_us;            /* clock when it was opened */
-    struct sequence *sequences;  /* all that were ever made, server/sequence.h */
-    pthread_mutex_t ddl;         /* one DDL statement at a time */
+    int64_t start_us;                   /* clock when it was opened */
+    struct sequence *sequences;         /* all that were ever made, server/sequence.h */
+    pthread_mutex_t ddl;                /* one DDL statement at a time */
     _Atomic bool stopping;
 };
 
-/* Opens the data directory, recovers catalog, rows and views; false with a message that names what is wrong. */
-MUST_CHECK bool server_open(struct server *server, struct settings *settings, struct error *err);
+/* Opens the data directory, recovers catalog, rows and views; false with a message that names what is
+ * wrong. */
+MUST_CHECK
+bool server_open(struct server *server, struct settings *settings, struct error *err);
 void server_close(struct server *server);
 
 #endif

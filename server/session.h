@@ -1,8 +1,9 @@
 /* session.h: one client's state: settings, transaction, prepared statements, cursors.
  *
- * Belongs to its connection's thread. Only `cancel` is touched by others (a CancelRequest, pg_cancel_backend). The files that
- * use it: session.c (life), connection.c, session_simple.c and session_extended.c (protocol), prepared.c (text to
- * something runnable), transaction.c, run_*.c (one kind of statement each). */
+ * Belongs to its connection's thread. Only `cancel` is touched by others (a CancelRequest,
+ * pg_cancel_backend). The files that use it: session.c (life), connection.c, session_simple.c and
+ * session_extended.c (protocol), prepared.c (text to something runnable), transaction.c, run_*.c (one kind of
+ * statement each). */
 #ifndef MILLRACE_SERVER_SESSION_H
 #define MILLRACE_SERVER_SESSION_H
 
@@ -17,12 +18,13 @@ struct txn_table; /* changes of one relation, transaction.c */
 /* server/transaction.h has the functions. */
 struct transaction {
     enum txn_state state;
-    bool is_implicit;    /* opened by a statement outside BEGIN; ends with it (or with Sync, or with the simple Query) */
+    bool is_implicit; /* opened by a statement outside BEGIN; ends with it (or with Sync, or with the simple
+                         Query) */
     bool read_only;
-    bool ends_now;       /* implicit, and the running statement is the last */
-    uint64_t snapshot;   /* open snapshot, 0 none yet: taken by the first statement that reads */
+    bool ends_now;     /* implicit, and the running statement is the last */
+    uint64_t snapshot; /* open snapshot, 0 none yet: taken by the first statement that reads */
     int64_t start_us;
-    struct arena arena;  /* changes */
+    struct arena arena; /* changes */
     struct txn_table *tables;
     uint32_t tables_count, tables_cap;
     struct txn_read *reads;
@@ -55,19 +57,20 @@ struct session {
     int32_t client_port;
     struct session_settings *settings;
     struct session_info info;
-    struct eval_env env;      /* io from the settings; refreshed by session_begin_statement */
+    struct eval_env env; /* io from the settings; refreshed by session_begin_statement */
     struct transaction txn;
-    uint64_t last_epoch;      /* of its last acknowledged write: its next snapshot is not older */
+    uint64_t last_epoch; /* of its last acknowledged write: its next snapshot is not older */
     _Atomic bool cancel;
-    struct account account;   /* of the running statement: limit = query_memory_limit */
+    struct account account; /* of the running statement: limit = query_memory_limit */
     /* NOTICE and WARNING to the client; sqlstate five characters. */
     void (*notice)(struct session *session, const char *severity, const char *sqlstate, const char *message,
                    const char *hint);
-    struct sequence_value *sequence_values; /* server/sequence.h: what currval() knows; newest first */
-    void *connection;         /* protocol side */
-    void (*terminate)(struct session *session); /* ends the connection; called under the list's lock; NULL: none */
-    struct session_path *path; /* session.c: the search path's names */
-    const char *current_sql;  /* NULL idle */
+    struct sequence_value *sequence_values;     /* server/sequence.h: what currval() knows; newest first */
+    void *connection;                           /* protocol side */
+    void (*terminate)(struct session *session); /* ends the connection; called under the list's lock; NULL:
+                                                   none */
+    struct session_path *path;                  /* session.c: the search path's names */
+    const char *current_sql;                    /* NULL idle */
     /* For pg_stat_activity, which other threads read under session_list_lock. */
     struct {
         char application_name[64];
@@ -79,10 +82,12 @@ struct session {
     struct session *next, *prev; /* list of all sessions, under session_list_lock */
 };
 
-MUST_CHECK bool session_init(struct session *session, struct server *server, const char *user,
-                             const char *database, struct error *err);
+MUST_CHECK
+bool session_init(struct session *session, struct server *server, const char *user, const char *database,
+                  struct error *err);
 void session_release(struct session *session);
-/* Sets statement time, cancel, env.io from the settings, search path; call before prepare and before execute. */
+/* Sets statement time, cancel, env.io from the settings, search path; call before prepare and before
+ * execute. */
 void session_begin_statement(struct session *session);
 /* What the session is doing, for pg_stat_activity: borrowed until the next call; NULL: idle. */
 void session_set_activity(struct session *session, const char *sql);

@@ -1,8 +1,9 @@
-/* session_settings.h: what SET, SHOW and RESET know: one table row per setting (session_settings.c), one value per session.
+/* session_settings.h: what SET, SHOW and RESET know: one table row per setting (session_settings.c), one
+ * value per session.
  *
- * Values are kept in canonical text, as SHOW gives it. Changes are undone with the transaction that made them: SET LOCAL at
- * its end, SET when it rolls back. Names with a dot that no row has are custom settings: any text. One session's thread uses
- * its settings. */
+ * Values are kept in canonical text, as SHOW gives it. Changes are undone with the transaction that made
+ * them: SET LOCAL at its end, SET when it rolls back. Names with a dot that no row has are custom settings:
+ * any text. One session's thread uses its settings. */
 #ifndef MILLRACE_SERVER_SESSION_SETTINGS_H
 #define MILLRACE_SERVER_SESSION_SETTINGS_H
 
@@ -41,17 +42,22 @@ int64_t session_settings_number(const struct session_settings *settings, enum se
 /* Canonical text; valid until the setting changes. */
 const char *session_settings_text(const struct session_settings *settings, enum session_setting which);
 
-/* current_setting(): NULL when there is no such setting. Case does not matter. Valid until the setting changes. */
+/* current_setting(): NULL when there is no such setting. Case does not matter. Valid until the setting
+ * changes. */
 const char *session_settings_get(const struct session_settings *settings, const char *name);
-/* SHOW: 42704 'unrecognized configuration parameter "x"'. *canonical (may be NULL) is the name as written in the table. */
-MUST_CHECK bool session_settings_show(const struct session_settings *settings, const char *name, const char **value,
-                                      const char **canonical, struct error *err);
+/* SHOW: 42704 'unrecognized configuration parameter "x"'. *canonical (may be NULL) is the name as written in
+ * the table. */
+MUST_CHECK
+bool session_settings_show(const struct session_settings *settings, const char *name, const char **value,
+                           const char **canonical, struct error *err);
 /* SET and set_config(): value NULL means DEFAULT. 42704, 22023, 55P02. */
-MUST_CHECK bool session_settings_set(struct session_settings *settings, const char *name, const char *value,
-                                     bool is_local, struct error *err);
+MUST_CHECK
+bool session_settings_set(struct session_settings *settings, const char *name, const char *value,
+                          bool is_local, struct error *err);
 /* The value RESET goes back to: for start-up packets. Not undone by a rollback. */
-MUST_CHECK bool session_settings_set_default(struct session_settings *settings, const char *name, const char *value,
-                                             struct error *err);
+MUST_CHECK
+bool session_settings_set_default(struct session_settings *settings, const char *name, const char *value,
+                                  struct error *err);
 /* A value that SET refuses: is_superuser, session_authorization ... */
 void session_settings_force(struct session_settings *settings, const char *name, const char *value);
 void session_settings_reset_all(struct session_settings *settings);
@@ -62,7 +68,8 @@ void session_settings_undo(struct session_settings *settings, uint32_t mark);
 void session_settings_commit(struct session_settings *settings);
 void session_settings_rollback(struct session_settings *settings);
 
-/* Reported settings (ParameterStatus) whose value differs from the one last reported; *cursor starts at 0. Marks each as reported. */
+/* Reported settings (ParameterStatus) whose value differs from the one last reported; *cursor starts at 0.
+ * Marks each as reported. */
 bool session_settings_next_report(struct session_settings *settings, uint32_t *cursor, const char **name,
                                   const char **value);
 
@@ -70,12 +77,14 @@ bool session_settings_next_report(struct session_settings *settings, uint32_t *c
 struct session_setting_info {
     const char *name, *value, *unit, *type, *help, *min, *max, *boot, *reset, *context;
 };
-bool session_settings_at(const struct session_settings *settings, uint32_t index, struct session_setting_info *out);
+bool session_settings_at(const struct session_settings *settings, uint32_t index,
+                         struct session_setting_info *out);
 
 /* Text input and output of values as the settings say; reg* callbacks are left alone. */
 void session_settings_io(const struct session_settings *settings, struct io_env *io);
 
-/* Splits a list of identifiers as search_path holds it: lower case unless quoted. Calls visit for each; false when malformed. */
+/* Splits a list of identifiers as search_path holds it: lower case unless quoted. Calls visit for each; false
+ * when malformed. */
 bool session_settings_split_names(const char *list, void (*visit)(void *ctx, const char *name), void *ctx);
 
 #endif

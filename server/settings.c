@@ -11,7 +11,7 @@
 
 static const struct setting_row setting_rows[] = {
     {"data-dir", SETTING_TEXT, FIELD(data_dir), "millrace-data", 0, 0,
-     "directory of the log, the catalog and checkpoints"},
+     "directory of the log and the catalog"},
     {"listen", SETTING_TEXT, FIELD(listen), "127.0.0.1", 0, 0, "address to accept connections on"},
     {"port", SETTING_INTEGER, FIELD(port), "5477", 0, 65535,
      "port of the PostgreSQL protocol; 0 takes a free one"},

@@ -1,7 +1,9 @@
-/* settings.h: the process's settings: one table row each (settings.c), from the command line and from the environment.
+/* settings.h: the process's settings: one table row each (settings.c), from the command line and from the
+ * environment.
  *
- * --tick-rows 1 and MILLRACE_TICK_ROWS=1 say the same; the command line wins. Filled by main before any thread starts,
- * read-only afterwards. Sizes take kB, MB, GB; durations are milliseconds or take ms, s, min. */
+ * --tick-rows 1 and MILLRACE_TICK_ROWS=1 say the same; the command line wins. Filled by main before any
+ * thread starts, read-only afterwards. Sizes take kB, MB, GB; durations are milliseconds or take ms, s,
+ * min. */
 #ifndef MILLRACE_SERVER_SETTINGS_H
 #define MILLRACE_SERVER_SETTINGS_H
 
@@ -12,14 +14,14 @@
 
 struct settings {
     const char *data_dir;
-    const char *listen;          /* address */
+    const char *listen; /* address */
     int64_t port;
-    int64_t http_port;           /* 0: no HTTP */
-    int64_t workers;             /* 0: cores - 1, at least 1 */
-    int64_t tick_rows;           /* 0: TICK_ROWS_MAX */
+    int64_t http_port; /* 0: no HTTP */
+    int64_t workers;   /* 0: cores - 1, at least 1 */
+    int64_t tick_rows; /* 0: TICK_ROWS_MAX */
     int64_t max_connections;
-    int64_t memory_limit_bytes;        /* 0: none */
-    int64_t query_memory_limit_bytes;  /* per statement; 0: none */
+    int64_t memory_limit_bytes;       /* 0: none */
+    int64_t query_memory_limit_bytes; /* per statement; 0: none */
     const char *log_level;
     void *owned; /* memory of the texts above */
 };
@@ -45,8 +47,9 @@ struct settings_request {
 };
 
 /* Defaults, then the environment, then the command line. F0000 naming what is wrong. */
-MUST_CHECK bool settings_load(struct settings *settings, int argc, char **argv,
-                              struct settings_request *request, struct error *err);
+MUST_CHECK
+bool settings_load(struct settings *settings, int argc, char **argv, struct settings_request *request,
+                   struct error *err);
 void settings_release(struct settings *settings);
 void settings_help(struct strbuf *out);
 

@@ -14,10 +14,10 @@ static int test_failures;
 static const char *test_name;
 
 #define TEST(name) static void test_##name(void)
-#define RUN(name)                                                                                           \
-    do {                                                                                                    \
-        test_name = #name;                                                                                  \
-        test_##name();                                                                                      \
+#define RUN(name)                                                                                            \
+    do {                                                                                                     \
+        test_name = #name;                                                                                   \
+        test_##name();                                                                                       \
     } while (0)
 
 static inline void test_fail(const char *file, int line, const char *what)
@@ -27,27 +27,27 @@ static inline void test_fail(const char *file, int line, const char *what)
         exit(1);
 }
 
-#define EXPECT(x)                                                                                           \
-    do {                                                                                                    \
-        if (!(x))                                                                                           \
-            test_fail(__FILE__, __LINE__, "expected " #x);                                                  \
+#define EXPECT(x)                                                                                            \
+    do {                                                                                                     \
+        if (!(x))                                                                                            \
+            test_fail(__FILE__, __LINE__, "expected " #x);                                                   \
     } while (0)
-#define EXPECT_INT(actual, expected)                                                                        \
-    do {                                                                                                    \
-        long long actual_ = (long long)(actual), expected_ = (long long)(expected);                         \
-        if (actual_ != expected_) {                                                                         \
-            char text_[160];                                                                                \
-            snprintf(text_, sizeof(text_), "%s is %lld, expected %lld", #actual, actual_, expected_);       \
-            test_fail(__FILE__, __LINE__, text_);                                                           \
-        }                                                                                                   \
+#define EXPECT_INT(actual, expected)                                                                         \
+    do {                                                                                                     \
+        long long actual_ = (long long)(actual), expected_ = (long long)(expected);                          \
+        if (actual_ != expected_) {                                                                          \
+            char text_[160];                                                                                 \
+            snprintf(text_, sizeof(text_), "%s is %lld, expected %lld", #actual, actual_, expected_);        \
+            test_fail(__FILE__, __LINE__, text_);                                                            \
+        }                                                                                                    \
     } while (0)
-#define EXPECT_TEXT(actual, expected)                                                                       \
-    do {                                                                                                    \
-        const char *actual_ = (actual), *expected_ = (expected);                                            \
-        if (strcmp(actual_, expected_) != 0) {                                                              \
-            fprintf(stderr, "--- got\n%s\n--- expected\n%s\n", actual_, expected_);                         \
-            test_fail(__FILE__, __LINE__, #actual);                                                         \
-        }                                                                                                   \
+#define EXPECT_TEXT(actual, expected)                                                                        \
+    do {                                                                                                     \
+        const char *actual_ = (actual), *expected_ = (expected);                                             \
+        if (strcmp(actual_, expected_) != 0) {                                                               \
+            fprintf(stderr, "--- got\n%s\n--- expected\n%s\n", actual_, expected_);                          \
+            test_fail(__FILE__, __LINE__, #actual);                                                          \
+        }                                                                                                    \
     } while (0)
 
 static inline int test_result(void)

@@ -320,7 +320,7 @@ static bool path_index(const struct path_edit *edit, uint32_t level, uint32_t co
 
 static bool edit_array(const struct path_edit *edit, struct json_value *array, uint32_t level)
 {
-    int64_t index;
+    int64_t index = 0;
     if (!path_index(edit, level, array->count, &index))
         return false;
     bool inside = index >= 0 && index < array->count;

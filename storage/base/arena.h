@@ -1,12 +1,12 @@
 /* arena.h: memory with a named life, and its account.
  *
- * Every allocation belongs to an arena (statement, batch, tick, view, connection); the whole arena is freed or
- * reset at once. Arenas charge an account; accounts form a tree (operator -> view -> server) so that every byte is
- * known and a limit can be enforced on any level.
+ * Every allocation belongs to an arena (statement, batch, tick, view, connection); the whole arena is freed
+ * or reset at once. Arenas charge an account; accounts form a tree (operator -> view -> server) so that every
+ * byte is known and a limit can be enforced on any level.
  *
- * An arena belongs to one thread at a time. Accounts are shared: their counters are atomic.
- * Running out of address space aborts the process; running over an account's limit does not fail the allocation but
- * sets the account's `exceeded` flag, which loops test once per batch with account_check (SQLSTATE 53200). */
+ * An arena belongs to one thread at a time. Accounts are shared: their counters are atomic. Running out of
+ * address space aborts the process; running over an account's limit does not fail the allocation but sets the
+ * account's `exceeded` flag, which loops test once per batch with account_check (SQLSTATE 53200). */
 #ifndef MILLRACE_BASE_ARENA_H
 #define MILLRACE_BASE_ARENA_H
 
@@ -33,7 +33,8 @@ void account_init(struct account *account, struct account *parent, const char *n
 /* Adds `bytes` (may be negative) here and in every parent. NULL account: nothing happens. Any thread. */
 void account_charge(struct account *account, int64_t bytes);
 /* false with 53200 naming the account when it or a parent stands above its limit. */
-MUST_CHECK bool account_check(const struct account *account, struct error *err);
+MUST_CHECK
+bool account_check(const struct account *account, struct error *err);
 
 struct arena_block;
 
@@ -49,7 +50,8 @@ struct arena {
 void arena_init(struct arena *arena, struct account *account);
 /* Frees everything. The arena may be used again after it. */
 void arena_release(struct arena *arena);
-/* Frees all but the largest block and starts again from empty: for arenas that are reused per batch or tick. */
+/* Frees all but the largest block and starts again from empty: for arenas that are reused per batch or
+ * tick. */
 void arena_reset(struct arena *arena);
 
 void *arena_alloc_slow(struct arena *arena, size_t bytes);
@@ -77,10 +79,11 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args);
 /* Grows an array: returns a block of new_bytes that starts with the old old_bytes. */
 void *arena_grow(struct arena *arena, void *old, size_t old_bytes, size_t new_bytes);
 
-#define ARENA_NEW(arena, type)            ((type *)arena_zalloc((arena), sizeof(type)))
-#define ARENA_ARRAY(arena, type, count)   ((type *)arena_zalloc((arena), sizeof(type) * (size_t)(count)))
+#define ARENA_NEW(arena, type)          ((type *)arena_zalloc((arena), sizeof(type)))
+#define ARENA_ARRAY(arena, type, count) ((type *)arena_zalloc((arena), sizeof(type) * (size_t)(count)))
 
-/* malloc family that never returns NULL (aborts with a message instead): for the few objects that outlive arenas. */
+/* malloc family that never returns NULL (aborts with a message instead): for the few objects that outlive
+ * arenas. */
 void *mem_alloc(size_t bytes);
 void *mem_zalloc(size_t bytes);
 void *mem_realloc(void *old, size_t bytes);
@@ -88,14 +91,14 @@ char *mem_strdup(const char *text);
 void mem_free(void *data);
 
 /* Appends to a growable arena array held as `type *items; uint32_t count, cap`. */
-#define ARENA_PUSH(arena, items, count, cap, value)                                                         \
-    do {                                                                                                    \
-        if ((count) == (cap)) {                                                                             \
-            size_t arena_push_old_ = (size_t)(cap) * sizeof(*(items));                                      \
-            (cap) = (cap) ? (cap) * 2 : 8;                                                                  \
-            (items) = arena_grow((arena), (items), arena_push_old_, (size_t)(cap) * sizeof(*(items)));      \
-        }                                                                                                   \
-        (items)[(count)++] = (value);                                                                       \
+#define ARENA_PUSH(arena, items, count, cap, value)                                                          \
+    do {                                                                                                     \
+        if ((count) == (cap)) {                                                                              \
+            size_t arena_push_old_ = (size_t)(cap) * sizeof(*(items));                                       \
+            (cap) = (cap) ? (cap)*2 : 8;                                                                     \
+            (items) = arena_grow((arena), (items), arena_push_old_, (size_t)(cap) * sizeof(*(items)));       \
+        }                                                                                                    \
+        (items)[(count)++] = (value);                                                                        \
     } while (0)
 
 #endif

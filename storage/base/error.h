@@ -1,8 +1,8 @@
 /* error.h: what went wrong, in PostgreSQL's terms.
  *
- * A function that can fail returns bool, is MUST_CHECK, and takes `struct error *err` last; on false it has filled
- * err exactly once. Messages follow PostgreSQL's style: lower case, no full stop, the object named; advice goes to
- * the hint. SQLSTATEs are the list in error_codes.def (PostgreSQL manual, appendix A). */
+ * A function that can fail returns bool, is MUST_CHECK, and takes `struct error *err` last; on false it has
+ * filled err exactly once. Messages follow PostgreSQL's style: lower case, no full stop, the object named;
+ * advice goes to the hint. SQLSTATEs are the list in error_codes.def (PostgreSQL manual, appendix A). */
 #ifndef MILLRACE_BASE_ERROR_H
 #define MILLRACE_BASE_ERROR_H
 
@@ -37,7 +37,8 @@ struct error {
 
 /* Clears only what tells whether an error is set: cheap. */
 void error_init(struct error *err);
-/* Fills code and message, clears all else. Always returns false, for `return error_set(...)`. err may be NULL. */
+/* Fills code and message, clears all else. Always returns false, for `return error_set(...)`. err may be
+ * NULL. */
 bool error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 /* The four below extend an error that is set; err may be NULL. They return false. */
 bool error_detail(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);

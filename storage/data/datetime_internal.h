@@ -1,5 +1,5 @@
-/* datetime_internal.h: the parts of date/time values that the text forms and the SQL functions build on: ranges,
- * units by name, zones as handles. */
+/* datetime_internal.h: the parts of date/time values that the text forms and the SQL functions build on:
+ * ranges, units by name, zones as handles. */
 #ifndef MILLRACE_DATA_DATETIME_INTERNAL_H
 #define MILLRACE_DATA_DATETIME_INTERNAL_H
 
@@ -11,10 +11,10 @@
 #define TIMESTAMP_YEAR_MAX 294277
 #define JULIAN_YEAR_MIN    (-4713)
 #define JULIAN_YEAR_END    5874898
-#define JULIAN_EPOCH       2451545                        /* Julian day of 2000-01-01 */
-#define DATE_MIN           (-JULIAN_EPOCH)                /* 4714-11-24 BC */
-#define DATE_END           (2147483494 - JULIAN_EPOCH)    /* 5874898-01-01, excluded */
-#define UNIX_EPOCH_DAYS    (-10957)                       /* 1970-01-01 */
+#define JULIAN_EPOCH       2451545                     /* Julian day of 2000-01-01 */
+#define DATE_MIN           (-JULIAN_EPOCH)             /* 4714-11-24 BC */
+#define DATE_END           (2147483494 - JULIAN_EPOCH) /* 5874898-01-01, excluded */
+#define UNIX_EPOCH_DAYS    (-10957)                    /* 1970-01-01 */
 #define UNIX_EPOCH_US      (UNIX_EPOCH_DAYS * US_PER_DAY)
 
 static inline bool timestamp_infinite(int64_t timestamp)
@@ -54,10 +54,13 @@ bool civil_date_valid(int32_t year, int32_t month);
 /* Fills hour..us from microseconds of a day (24:00 gives hour 24). */
 void civil_time_of_day(int64_t us, struct civil_time *out);
 
-MUST_CHECK bool zone_from_local(struct zone *zone, int64_t local, int64_t *out, struct error *err);
-MUST_CHECK bool zone_to_local(struct zone *zone, int64_t timestamptz, int64_t *out, struct error *err);
-MUST_CHECK bool zone_plus_interval(struct zone *zone, int64_t timestamptz, const struct interval *interval,
-                                   int64_t *out, struct error *err);
+MUST_CHECK
+bool zone_from_local(struct zone *zone, int64_t local, int64_t *out, struct error *err);
+MUST_CHECK
+bool zone_to_local(struct zone *zone, int64_t timestamptz, int64_t *out, struct error *err);
+MUST_CHECK
+bool zone_plus_interval(struct zone *zone, int64_t timestamptz, const struct interval *interval, int64_t *out,
+                        struct error *err);
 
 /* ---- units by name ---- */
 
@@ -95,10 +98,12 @@ enum unit_use {
 /* Span units by name or abbreviation ("hours", "h", "mon"); the word in any case. */
 bool time_unit_find(const char *word, size_t len, enum time_unit *out);
 /* 22023 for an unknown name, 0A000 for one that is known but cannot be used, naming the type. */
-MUST_CHECK bool time_unit_for(const char *word, size_t len, enum unit_use use, const char *type_name,
-                              enum time_unit *out, struct error *err);
+MUST_CHECK
+bool time_unit_for(const char *word, size_t len, enum unit_use use, const char *type_name,
+                   enum time_unit *out, struct error *err);
 bool time_unit_unsupported(const char *word, size_t len, const char *type_name, struct error *err);
 /* date_trunc on local time with a unit that is a span. */
-MUST_CHECK bool timestamp_trunc_unit(enum time_unit unit, int64_t local, int64_t *out, struct error *err);
+MUST_CHECK
+bool timestamp_trunc_unit(enum time_unit unit, int64_t local, int64_t *out, struct error *err);
 
 #endif

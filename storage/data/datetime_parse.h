@@ -60,7 +60,8 @@ enum datetime_fault datetime_decode(struct tokens *tokens, const struct io_env *
 bool datetime_fault_error(enum datetime_fault fault, const char *text, size_t len, const char *type_name,
                           const char *zone_name, struct error *err);
 
-/* A whole number at *at, sign allowed; advances. false when there is none or it does not fit 32 bits (*overflow tells). */
+/* A whole number at *at, sign allowed; advances. false when there is none or it does not fit 32 bits
+ * (*overflow tells). */
 bool datetime_read_int(const char **at, int32_t *out, bool *overflow);
 /* ".5" and so on to microseconds, rounded; the text must end there. */
 enum datetime_fault datetime_read_fraction(const char *at, int32_t *us);

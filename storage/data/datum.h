@@ -1,9 +1,9 @@
 /* datum.h: physical layouts, variable-length values, and one single value.
  *
- * Variable-length values (text, bytea, numeric, json, arrays) are a 16-byte `struct varlen`: up to 12 bytes stand
- * inline, longer ones are a 4-byte prefix and a pointer. The memory behind the pointer belongs to whoever made the
- * value: a batch's arena, a table's heap. Unused inline bytes are zero, so two inline values are equal when their 16
- * bytes are. */
+ * Variable-length values (text, bytea, numeric, json, arrays) are a 16-byte `struct varlen`: up to 12 bytes
+ * stand inline, longer ones are a 4-byte prefix and a pointer. The memory behind the pointer belongs to
+ * whoever made the value: a batch's arena, a table's heap. Unused inline bytes are zero, so two inline values
+ * are equal when their 16 bytes are. */
 #ifndef MILLRACE_DATA_DATUM_H
 #define MILLRACE_DATA_DATUM_H
 
@@ -17,12 +17,13 @@ enum phys {
     PHYS_BOOL,  /* uint8_t 0/1 */
     PHYS_I16,   /* int16_t: int2 */
     PHYS_I32,   /* int32_t: int4, date (days since 2000-01-01; INT32_MIN/MAX = -/+infinity) */
-    PHYS_I64,   /* int64_t: int8, time, timestamp, timestamptz (us since 2000-01-01; INT64_MIN/MAX = -/+infinity),
-                   oid and reg* types (0..2^32-1) */
+    PHYS_I64,   /* int64_t: int8, time, timestamp, timestamptz (us since 2000-01-01; INT64_MIN/MAX =
+                   -/+infinity), oid and reg* types (0..2^32-1) */
     PHYS_F32,   /* float */
     PHYS_F64,   /* double */
     PHYS_FIX16, /* 16 bytes: uuid, interval */
-    PHYS_VAR,   /* struct varlen: text, varchar, bpchar, name, "char", bytea, numeric, json, jsonb, arrays, record */
+    PHYS_VAR,   /* struct varlen: text, varchar, bpchar, name, "char", bytea, numeric, json, jsonb, arrays,
+                   record */
 };
 
 #define VARLEN_INLINE_MAX 12u

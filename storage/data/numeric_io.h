@@ -1,4 +1,5 @@
-/* numeric_io.h: the binary wire form of numeric: PostgreSQL's base-10000 digits (numeric_send, numeric_recv). */
+/* numeric_io.h: the binary wire form of numeric: PostgreSQL's base-10000 digits (numeric_send,
+ * numeric_recv). */
 #ifndef MILLRACE_DATA_NUMERIC_IO_H
 #define MILLRACE_DATA_NUMERIC_IO_H
 
@@ -10,7 +11,8 @@
 /* Appends the message without its length word. */
 void numeric_send(const struct varlen *value, struct strbuf *out);
 /* 22P03 for a malformed message, 22003 when the value does not fit the typmod (-1: none). */
-MUST_CHECK bool numeric_recv(struct arena *arena, const uint8_t *bytes, size_t len, int32_t typmod,
-                             struct varlen *out, struct error *err);
+MUST_CHECK
+bool numeric_recv(struct arena *arena, const uint8_t *bytes, size_t len, int32_t typmod, struct varlen *out,
+                  struct error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* timezone.h: time zones by name, and their offsets, fast for columns of near-by instants.
  *
- * A zone is an IANA name (any case), a fixed offset in PostgreSQL's POSIX form ("UTC-3", "<+02>-02", "+02": the number
- * counts west of Greenwich) or one of PostgreSQL's default abbreviations. Zones are cached per thread: a struct
- * zone may be used by the thread that found it until that thread finds ZONES_CACHED others. */
+ * A zone is an IANA name (any case), a fixed offset in PostgreSQL's POSIX form ("UTC-3", "<+02>-02", "+02":
+ * the number counts west of Greenwich) or one of PostgreSQL's default abbreviations. Zones are cached per
+ * thread: a struct zone may be used by the thread that found it until that thread finds ZONES_CACHED
+ * others. */
 #ifndef MILLRACE_DATA_TIMEZONE_H
 #define MILLRACE_DATA_TIMEZONE_H
 
@@ -30,7 +31,8 @@ int32_t zone_offset_at(struct zone *zone, int64_t instant_us);
 /* Seconds east of UTC that a local wall time is taken to have: see timestamptz_from_local. */
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us);
 bool zone_is_fixed(const struct zone *zone);
-/* Appends the zone's abbreviation at an instant ("CET", "EDT", "UTC"; a numeric form when none is customary). */
+/* Appends the zone's abbreviation at an instant ("CET", "EDT", "UTC"; a numeric form when none is
+ * customary). */
 void zone_abbreviation_at(struct zone *zone, int64_t instant_us, struct strbuf *out);
 /* Is the lower-case word a default abbreviation? Then its seconds east of UTC. */
 bool timezone_abbreviation(const char *word, size_t len, int32_t *seconds, bool *is_dst);

@@ -8,12 +8,16 @@
 
 #define DISK_FORMAT_VERSION 1 /* of log.db and state.db; raised with every change of what they hold */
 
-/* Opens DIR/name in WAL mode with synchronous=FULL and exclusive locking, and checks its format version: a new file gets
- * `schema` and the present version; a newer one is refused (XX001). may_create false: a missing file is an error. */
-MUST_CHECK bool sqlite_door_open(const char *dir, const char *name, const char *schema, bool may_create, sqlite3 **out,
-                                 struct error *err);
-/* Fills err from the connection's last error: 53100 disk full, XX001 damaged, 55006 in use, else 58030. Returns false. */
+/* Opens DIR/name in WAL mode with synchronous=FULL and exclusive locking, and checks its format version: a
+ * new file gets `schema` and the present version; a newer one is refused (XX001). may_create false: a missing
+ * file is an error. */
+MUST_CHECK
+bool sqlite_door_open(const char *dir, const char *name, const char *schema, bool may_create, sqlite3 **out,
+                      struct error *err);
+/* Fills err from the connection's last error: 53100 disk full, XX001 damaged, 55006 in use, else 58030.
+ * Returns false. */
 bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct error *err);
-MUST_CHECK bool sqlite_door_exec(sqlite3 *db, const char *name, const char *sql, struct error *err);
+MUST_CHECK
+bool sqlite_door_exec(sqlite3 *db, const char *name, const char *sql, struct error *err);
 
 #endif

@@ -1,8 +1,9 @@
-/* tick_log.h: the input, durable: one row per tick in log.db (SQLite, synchronous=FULL), written by one thread in
- * groups.
+/* tick_log.h: the input, durable: one row per tick in log.db (SQLite, synchronous=FULL), written by one
+ * thread in groups.
  *
- * A tick's record: epoch, clock, seed, and for each changed relation its rows (columnar, zstd when that pays), guarded by an
- * XXH3 checksum. Derived state is never logged. Not in the log: rows of relations with durable = false. */
+ * A tick's record: epoch, clock, seed, and for each changed relation its rows (columnar, zstd when that
+ * pays), guarded by an XXH3 checksum. Derived state is never logged. Not in the log: rows of relations with
+ * durable = false. */
 #ifndef MILLRACE_DISK_TICK_LOG_H
 #define MILLRACE_DISK_TICK_LOG_H
 
@@ -15,26 +16,38 @@ struct tick_log_entry {
     const struct batch *rows;
 };
 
-/* Opens DIR/log.db, creating it only with may_create, and starts the log thread. 55006 when another process has it open, XX001 when it is damaged or
- * newer than this program, 58030 with the file's name on I/O errors. */
-MUST_CHECK bool tick_log_open(const char *dir, bool may_create, struct tick_log **out, struct error *err);
+/* Opens DIR/log.db, creating it only with may_create, and starts the log thread. 55006 when another process
+ * has it open, XX001 when it is damaged or newer than this program, 58030 with the file's name on I/O
+ * errors. */
+MUST_CHECK
+bool tick_log_open(const char *dir, bool may_create, struct tick_log **out, struct error *err);
 void tick_log_close(struct tick_log *log);
 /* Epoch of the last tick in the log; 0 when empty. */
 uint64_t tick_log_last(struct tick_log *log);
-/* Queues a tick for the log thread, which serializes nothing: the bytes are made here. done(ctx, epoch, err) is called from the log
- * thread when it is on disk, in epoch order; after one error every later tick fails with the same. */
+/* Queues a tick for the log thread, which serializes nothing: the bytes are made here. done(ctx, epoch, err)
+ * is called from the log thread when it is on disk, in epoch order; after one error every later tick fails
+ * with the same. */
 void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uint64_t seed,
                      const struct tick_log_entry *entries, uint32_t entries_count,
                      void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx);
-/* Reads every tick with epoch > after in order. visit gets the raw entries: decode each with tick_log_decode into a
- * batch of the relation's types. */
-struct tick_log_raw { uint32_t relation_oid; const uint8_t *bytes; size_t len; };
-MUST_CHECK bool tick_log_read(struct tick_log *log, uint64_t after,
-                              bool (*visit)(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
-                                            const struct tick_log_raw *entries, uint32_t count, struct error *err),
-                              void *ctx, struct error *err);
-MUST_CHECK bool tick_log_decode(const struct tick_log_raw *entry, struct batch *batch, struct error *err);
-struct tick_log_stats { uint64_t ticks, commits, bytes; int64_t sync_ns; };
+/* Reads every tick with epoch > after in order. visit gets the raw entries: decode each with tick_log_decode
+ * into a batch of the relation's types. */
+struct tick_log_raw {
+    uint32_t relation_oid;
+    const uint8_t *bytes;
+    size_t len;
+};
+MUST_CHECK
+bool tick_log_read(struct tick_log *log, uint64_t after,
+                   bool (*visit)(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                                 const struct tick_log_raw *entries, uint32_t count, struct error *err),
+                   void *ctx, struct error *err);
+MUST_CHECK
+bool tick_log_decode(const struct tick_log_raw *entry, struct batch *batch, struct error *err);
+struct tick_log_stats {
+    uint64_t ticks, commits, bytes;
+    int64_t sync_ns;
+};
 void tick_log_stats(struct tick_log *log, struct tick_log_stats *out);
 
 #endif

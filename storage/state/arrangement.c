@@ -11,7 +11,8 @@
 #include "storage/state/row_lists.h"
 
 #define RETURN_BYTES                                                                                         \
-    ((int64_t)128 << 10) /* an emptied arrangement larger than this gives its memory back                    \
+    ((int64_t)128                                                                                            \
+     << 10) /* an emptied arrangement larger than this gives its memory back                    \
                           */
 
 struct row_meta {

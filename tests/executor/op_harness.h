@@ -50,7 +50,8 @@ bool operator_emit(struct operator* op, const struct batch *change, struct error
     return true;
 }
 
-static bool harness_error(struct operator* op, int64_t weight, const struct error *error, struct error *err)
+static inline bool harness_error(struct operator* op, int64_t weight, const struct error *error,
+                                 struct error *err)
 {
     if (!op->ctx->collect_errors) {
         *err = *error;
@@ -73,7 +74,7 @@ bool op_error_weight(struct operator* op, int64_t weight, const struct error *er
 }
 
 /* "int4 text numeric": type names separated by blanks. Returns how many. */
-static uint32_t harness_types(const char *names, struct sql_type *types)
+static inline uint32_t harness_types(const char *names, struct sql_type *types)
 {
     uint32_t count = 0;
     char name[64];
@@ -90,7 +91,7 @@ static uint32_t harness_types(const char *names, struct sql_type *types)
     return count;
 }
 
-static struct plan *harness_plan(struct harness *h, enum plan_kind kind, const char *types)
+static inline struct plan *harness_plan(struct harness *h, enum plan_kind kind, const char *types)
 {
     struct sql_type list[HARNESS_COLUMNS_MAX];
     uint32_t count = harness_types(types, list);
@@ -102,12 +103,12 @@ static struct plan *harness_plan(struct harness *h, enum plan_kind kind, const c
     return plan;
 }
 
-static void harness_child(struct harness *h, struct plan *plan, const char *types)
+static inline void harness_child(struct harness *h, struct plan *plan, const char *types)
 {
     plan->children[plan->children_count++] = harness_plan(h, PLAN_SCAN, types);
 }
 
-static void harness_init(struct harness *h, enum dataflow_mode mode)
+static inline void harness_init(struct harness *h, enum dataflow_mode mode)
 {
     memset(h, 0, sizeof(*h));
     arena_init(&h->arena, NULL);
@@ -124,7 +125,7 @@ static void harness_init(struct harness *h, enum dataflow_mode mode)
     harness_now = h;
 }
 
-static struct operator*
+static inline struct operator*
     harness_operator(struct harness *h, const struct operator_class *class, const struct plan *plan)
 {
     struct operator* op = arena_zalloc(&h->arena, class->bytes);
@@ -136,7 +137,8 @@ static struct operator*
     return op;
 }
 
-static void harness_open(struct harness *h, const struct operator_class *class, const struct plan *plan)
+static inline void harness_open(struct harness *h, const struct operator_class *class,
+                                const struct plan *plan)
 {
     struct error err;
     harness_now = h;
@@ -165,7 +167,7 @@ static void harness_open(struct harness *h, const struct operator_class *class, 
     h->total = batch_create(&h->arena, plan->types, plan->columns_count, 16);
 }
 
-static void harness_close(struct harness *h)
+static inline void harness_close(struct harness *h)
 {
     harness_now = h;
     if (h->op->class->close != NULL)
@@ -180,8 +182,8 @@ static void harness_close(struct harness *h)
     arena_release(&h->text_arena);
 }
 
-static bool harness_push_batch(struct harness *h, uint32_t port, const struct batch *change,
-                               struct error *err)
+static inline bool harness_push_batch(struct harness *h, uint32_t port, const struct batch *change,
+                                      struct error *err)
 {
     struct operator* to = h->arranges[port] != NULL ? h->arranges[port] : h->op;
     harness_now = h;
@@ -189,7 +191,7 @@ static bool harness_push_batch(struct harness *h, uint32_t port, const struct ba
 }
 
 /* Pushes a text change to a port. */
-static bool harness_push(struct harness *h, uint32_t port, const char *text, struct error *err)
+static inline bool harness_push(struct harness *h, uint32_t port, const char *text, struct error *err)
 {
     const struct plan *child = h->op->plan->children[port];
     struct batch *change = batch_create(&h->text_arena, child->types, child->columns_count, 4);
@@ -200,13 +202,13 @@ static bool harness_push(struct harness *h, uint32_t port, const char *text, str
     return harness_push_batch(h, port, change, err);
 }
 
-static int harness_compare_lines(const void *a, const void *b)
+static inline int harness_compare_lines(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* Consolidated rows as sorted lines. */
-static const char *harness_text(struct harness *h, const struct batch *batch)
+static inline const char *harness_text(struct harness *h, const struct batch *batch)
 {
     struct arena arena;
     arena_init(&arena, NULL);
@@ -231,7 +233,7 @@ static const char *harness_text(struct harness *h, const struct batch *batch)
 }
 
 /* Ends the tick; the text of its output, errors behind it. */
-static const char *harness_finish(struct harness *h)
+static inline const char *harness_finish(struct harness *h)
 {
     struct error err;
     harness_now = h;
@@ -251,7 +253,7 @@ static const char *harness_finish(struct harness *h)
 }
 
 /* One tick with one change on port 0. */
-static const char *harness_tick(struct harness *h, const char *text)
+static inline const char *harness_tick(struct harness *h, const char *text)
 {
     struct error err;
     if (!harness_push(h, 0, text, &err)) {
