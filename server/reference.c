@@ -56,14 +56,19 @@ static void add_row_end(struct strbuf *out)
 /* "a|b|c": the head of a table of three columns. */
 static void add_table_head(struct strbuf *out, const char *columns)
 {
-    strbuf_addf(out, "\n| %s", columns);
-    uint32_t count = 1;
-    for (const char *c = columns; *c != '\0'; c++)
-        count += *c == '|';
-    strbuf_adds(out, " |\n|");
-    for (uint32_t i = 0; i < count; i++)
-        strbuf_adds(out, "---|");
-    strbuf_addc(out, '\n');
+    struct strbuf line = STRBUF_INIT;
+    strbuf_adds(out, "\n| ");
+    strbuf_addc(&line, '|');
+    for (const char *c = columns; *c != '\0'; c++) {
+        if (*c != '|') {
+            strbuf_addc(out, *c);
+            continue;
+        }
+        strbuf_adds(out, c[1] != '\0' ? " | " : " |");
+        strbuf_adds(&line, "---|");
+    }
+    strbuf_addf(out, " |\n%s---|\n", strbuf_text(&line));
+    strbuf_release(&line);
 }
 
 /* ---- functions ---- */
@@ -215,8 +220,9 @@ static void print_aggregates(struct strbuf *out)
         else if (routine->kind == ROUTINE_WINDOW)
             lines_add_routine(&windows, routine, NULL);
     }
-    strbuf_adds(out, "All of them take FILTER; all but those WITHIN GROUP take DISTINCT, ORDER BY and OVER.\n"
-                     "\n## Aggregates\n");
+    strbuf_adds(out,
+                "All of them take FILTER; all but those WITHIN GROUP take DISTINCT and ORDER BY, or OVER.\n"
+                "\n## Aggregates\n");
     lines_print(&aggregates, "call|result|meaning|what a view keeps", out);
     strbuf_adds(out, "\n## Window functions\n\nThese need OVER.\n");
     lines_print(&windows, "call|result|meaning", out);
