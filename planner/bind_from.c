@@ -504,6 +504,26 @@ static bool from_call(struct binder *b, const PgQuery__Node *node, struct expr *
     return true;
 }
 
+/* The calls that an item of FROM stands for: unnest(a, b) is ROWS FROM (unnest(a), unnest(b)). */
+static const PgQuery__Node **from_calls(struct planner_context *ctx, const PgQuery__Node *item, size_t *count)
+{
+    const PgQuery__FuncCall *call = item->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? item->func_call : NULL;
+    bool is_unnest = call != NULL && call->n_args > 1 &&
+                     strcmp(node_string(call->funcname[call->n_funcname - 1]), "unnest") == 0;
+    *count = is_unnest ? call->n_args : 1;
+    const PgQuery__Node **calls = ARENA_ARRAY(ctx->arena, const PgQuery__Node *, *count);
+    calls[0] = item;
+    for (size_t i = 0; is_unnest && i < *count; i++) {
+        PgQuery__FuncCall *single = arena_copy(ctx->arena, call, sizeof(*call));
+        single->n_args = 1;
+        single->args = &call->args[i];
+        PgQuery__Node *node = arena_copy(ctx->arena, item, sizeof(*item));
+        node->func_call = single;
+        calls[i] = node;
+    }
+    return calls;
+}
+
 static bool from_function(struct planner_context *ctx, struct scope *parent,
                           const PgQuery__RangeFunction *node, struct from_item *out, struct error *err)
 {
@@ -524,17 +544,21 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
         const PgQuery__List *item = node->functions[f]->list;
         if (item->n_items > 1 && node_exists(item->items[1]))
             return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "column definition lists are not supported");
-        struct expr *call = NULL;
-        const char **names;
-        struct sql_type *types;
-        uint32_t columns;
-        if (!from_call(&b, item->items[0], &call, &names, &types, &columns, err))
-            return false;
-        ARENA_PUSH(ctx->arena, set->project_set.calls, set->project_set.calls_count, calls_cap, call);
-        for (uint32_t i = 0; i < columns; i++) {
-            ARENA_PUSH(ctx->arena, set->types, set->columns_count, types_cap, types[i]);
-            ARENA_PUSH(ctx->arena, entry->columns, entry->columns_count, columns_cap,
-                       ((struct range_column){names[i], set->columns_count - 1, types[i]}));
+        size_t singles_count;
+        const PgQuery__Node **singles = from_calls(ctx, item->items[0], &singles_count);
+        for (size_t s = 0; s < singles_count; s++) {
+            struct expr *call = NULL;
+            const char **names;
+            struct sql_type *types;
+            uint32_t columns;
+            if (!from_call(&b, singles[s], &call, &names, &types, &columns, err))
+                return false;
+            ARENA_PUSH(ctx->arena, set->project_set.calls, set->project_set.calls_count, calls_cap, call);
+            for (uint32_t i = 0; i < columns; i++) {
+                ARENA_PUSH(ctx->arena, set->types, set->columns_count, types_cap, types[i]);
+                ARENA_PUSH(ctx->arena, entry->columns, entry->columns_count, columns_cap,
+                           ((struct range_column){names[i], set->columns_count - 1, types[i]}));
+            }
         }
     }
     if (node->ordinality) {
@@ -545,7 +569,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
     }
     entry->alias = keep(ctx, node_column_name(first));
     entry->relation_visible = true;
-    bool one_column = node->n_functions == 1 && set->columns_count == 1u + node->ordinality;
+    bool one_column = set->project_set.calls_count == 1 && set->columns_count == 1u + node->ordinality;
     bool is_scalar = one_column && set->project_set.calls[0]->type.oid != OID_RECORD;
     if (is_scalar && node->alias != NULL)
         entry->columns[0].name = keep(ctx, node->alias->aliasname);

@@ -58,6 +58,8 @@ void connection_error(struct connection *connection, struct error *err, int32_t 
             error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
     }
     error_response_send(&connection->wire, "ERROR", err, position_base);
+    /* at once: what follows up to Sync is skipped, Flush too, and a client may wait before it sends Sync */
+    (void)wire_flush(&connection->wire);
 }
 
 static void send_reports(struct connection *connection)
