@@ -255,6 +255,67 @@ static bool plan_statement(struct session *session, struct prepared *prepared, s
     return true;
 }
 
+/* The query inside a statement that is not one itself, if it may have parameters. */
+static const PgQuery__Node *inner_query(const struct prepared *prepared)
+{
+    const PgQuery__Node *node = prepared->node;
+    if (node == NULL || prepared->statement->subscribe != NULL)
+        return NULL;
+    switch (node->node_case) {
+    case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
+        return node->declare_cursor_stmt->query;
+    case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
+        return node->explain_stmt->query;
+    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+        return node->create_table_as_stmt->query;
+    default:
+        return NULL;
+    }
+}
+
+/* Types of the parameters of a statement that is planned only when it runs: Bind must know them before. */
+static bool infer_params(struct session *session, struct prepared *prepared, struct error *err)
+{
+    const PgQuery__Node *query = inner_query(prepared);
+    struct sql_type *params = prepared->params;
+    uint32_t count = prepared->params_count;
+    bool ok = true;
+    if (query != NULL) {
+        struct arena *arena = &prepared->plan_arena;
+        struct planner_context ctx;
+        catalog_read_lock(session->server->catalog);
+        run_planner(session, &ctx, arena, prepared->sql);
+        ctx.params_count = ctx.params_cap = count;
+        ctx.params = arena_copy(arena, params, count * sizeof(*params));
+        if (query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+            struct plan *plan;
+            ok = planner_select(&ctx, query->select_stmt, &plan, err);
+        } else if (query->node_case == PG_QUERY__NODE__NODE_INSERT_STMT ||
+                   query->node_case == PG_QUERY__NODE__NODE_UPDATE_STMT ||
+                   query->node_case == PG_QUERY__NODE__NODE_DELETE_STMT) {
+            struct dml_plan *dml;
+            ok = bind_dml(&ctx, query, &dml, err);
+        }
+        catalog_unlock(session->server->catalog);
+        if (!ok)
+            return false;
+        count = ctx.params_count;
+        params = arena_copy(&prepared->arena, ctx.params, count * sizeof(*params));
+        arena_reset(arena);
+    }
+    for (uint32_t i = 0; i < count && ok; i++) {
+        if (params[i].oid != 0 && params[i].oid != OID_UNKNOWN)
+            continue;
+        if (query == NULL)
+            ok = error_set(err, ERRCODE_INDETERMINATE_DATATYPE,
+                           "could not determine data type of parameter $%u", i + 1);
+        params[i] = (struct sql_type){.oid = OID_TEXT, .typmod = -1};
+    }
+    prepared->params = params;
+    prepared->params_count = count;
+    return ok;
+}
+
 bool prepared_create(struct session *session, const char *sql, const struct sql_type *params,
                      uint32_t params_count, struct prepared **out, struct error *err)
 {
@@ -280,7 +341,10 @@ bool prepared_create(struct session *session, const char *sql, const struct sql_
     if (prepared->kind == PREPARED_SELECT || prepared->kind == PREPARED_DML) {
         if (!plan_statement(session, prepared, err))
             goto failed;
-    } else if (prepared->kind == PREPARED_EXPLAIN) {
+    } else if ((params_count > 0 || strchr(sql, '$') != NULL) && !infer_params(session, prepared, err)) {
+        goto failed;
+    }
+    if (prepared->kind == PREPARED_EXPLAIN) {
         static const char *names[] = {"QUERY PLAN"};
         static struct sql_type types[] = {{.oid = OID_TEXT, .typmod = -1}};
         prepared->returns_rows = true;
