@@ -62,6 +62,7 @@ add_server_test(oracle/4-workers oracle/oracle.py --seed 201 --seeds 4 --stateme
 add_server_test(oracle/big-ticks oracle/oracle.py --seed 301 --seeds 2 --statements 60 --big --workers 2)
 add_server_test(server/first-session server/first_session_test.py)
 add_server_test(server/protocol server/protocol_test.py)
+add_server_test(server/psql server/psql_test.py --postgres)
 add_server_test(server/robust server/robust_test.py)
 add_server_test(server/incremental server/incremental_test.py)
 add_server_test(crash/kill crash/kill_test.py)
