@@ -138,6 +138,8 @@ void function_signature_parse(struct arena *arena, const char *args, const char 
         type = skip_blanks(type + 6);
     size_t len = strcspn(type, "(");
     out->result = parse_type(type, len);
-    if (type[len] == '(')
+    if (type[len] == '(' && out->result != OID_RECORD)
+        out->value_name = arena_strndup(arena, type + len + 1, strcspn(type + len + 1, ")"));
+    else if (type[len] == '(')
         parse_columns(arena, type + len + 1, strcspn(type + len + 1, ")"), out);
 }

@@ -73,7 +73,7 @@ struct function_row {
     const char *name;
     const char *args;   /* "" for none */
     const char *result; /* "setof int4" for set-returning; "setof record(key text, value text)" for several
-                           columns */
+                           columns, "setof json(value)" for one that has a name */
     fn_kernel kernel;
     const char *help; /* one line: "upper('abc') gives 'ABC'" */
     uint32_t flags;
@@ -118,6 +118,8 @@ struct function_signature {
     uint32_t columns_count; /* set-returning with several columns: their names and types */
     const char *const *column_names;
     const uint32_t *column_types;
+    const char
+        *value_name; /* set-returning with one column: its name, NULL: the alias or the function's name */
 };
 const struct function_signature *function_signature(const struct function_row *row);
 /* The cast function row source -> target, NULL when none. */

@@ -316,6 +316,68 @@ static bool names_aggregate(const char *name)
     return aggregate_find(name, &rows) > 0;
 }
 
+/* ---- rows as JSON ---- */
+
+/* A whole row of FROM in a call that writes JSON: its text as JSON, because only here the names of its columns are
+ * known. */
+static struct expr *named_row(struct planner_context *ctx, struct expr *expr, struct expr *pretty)
+{
+    const struct range_entry *entry = expr->planner;
+    if (expr->type.oid != OID_RECORD || entry == NULL)
+        return expr;
+    const struct function_row *const *rows;
+    if (function_find("json_named_row", false, &rows) == 0)
+        return expr;
+    const struct sql_type json = {OID_JSON, -1};
+    if (expr->kind == EXPR_CASE) { /* NULL beyond an outer join */
+        struct expr *nullable = arena_copy(ctx->arena, expr, sizeof(*expr));
+        nullable->planner = NULL;
+        nullable->type = json;
+        nullable->args = arena_copy(ctx->arena, expr->args, sizeof(*expr->args) * expr->args_count);
+        nullable->args[1] = bound_null(ctx->arena, json);
+        nullable->args[2] = named_row(ctx, expr->args[2], pretty);
+        return nullable;
+    }
+    if (expr->kind != EXPR_ROW)
+        return expr;
+    struct expr **args = ARENA_ARRAY(ctx->arena, struct expr *, 1 + 2 * expr->args_count);
+    args[0] = pretty != NULL ? pretty
+                             : expr_constant(ctx->arena, (struct sql_type){OID_BOOL, -1},
+                                             (struct datum){.boolean = false});
+    for (uint32_t i = 0; i < expr->args_count; i++) {
+        args[1 + 2 * i] = bind_text_constant(ctx, entry->columns[i].name, OID_TEXT, -1);
+        args[2 + 2 * i] = expr->args[i];
+    }
+    return expr_call(ctx->arena, rows[0], json, args, 1 + 2 * expr->args_count);
+}
+
+static bool starts_with(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+static void name_rows(struct planner_context *ctx, const PgQuery__FuncCall *call, const char *name,
+                      struct resolved *resolved)
+{
+    bool writes_json = starts_with(name, "json_") || starts_with(name, "jsonb_") ||
+                       starts_with(name, "to_json") || strcmp(name, "row_to_json") == 0;
+    if (!writes_json || call->agg_distinct) /* json has no equality */
+        return;
+    struct expr *pretty =
+        strcmp(name, "row_to_json") == 0 && resolved->args_count == 2 ? resolved->args[1] : NULL;
+    struct expr **args = ARENA_ARRAY(ctx->arena, struct expr *, resolved->args_count);
+    bool changed = false;
+    for (uint32_t i = 0; i < resolved->args_count; i++) {
+        args[i] = named_row(ctx, resolved->args[i], pretty);
+        changed = changed || args[i] != resolved->args[i];
+    }
+    resolved->args = args;
+    const struct aggregate_row *const *rows;
+    if (changed && resolved->aggregate != NULL && strcmp(name, "json_agg") == 0 &&
+        aggregate_find("json_agg_rows", &rows) > 0)
+        resolved->aggregate = rows[0];
+}
+
 static bool bind_resolved(struct binder *b, const PgQuery__FuncCall *call, const char *name,
                           struct expr **args, uint32_t args_count, struct expr *filter,
                           struct bound_order *order, uint32_t order_count, struct expr **out,
@@ -325,6 +387,7 @@ static bool bind_resolved(struct binder *b, const PgQuery__FuncCall *call, const
     struct resolved resolved;
     if (!bind_function(ctx, name, args, args_count, call->func_variadic, call->location, &resolved, err))
         return false;
+    name_rows(ctx, call, name, &resolved);
     if (resolved.aggregate != NULL)
         return check_aggregate_place(b, call->location, err) &&
                make_aggregate(b, call, name, &resolved, order, order_count, filter, out, err);

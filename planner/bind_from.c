@@ -467,11 +467,13 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
 
 /* ---- functions ---- */
 
-/* One function of FROM: its call and the names and types of its columns. */
+/* One function of FROM: its call and the names and types of its columns. *named: its only column has a name of
+ * its own, which an alias of the function leaves alone. */
 static bool from_call(struct binder *b, const PgQuery__Node *node, struct expr **call, const char ***names,
-                      struct sql_type **types, uint32_t *columns, struct error *err)
+                      struct sql_type **types, uint32_t *columns, bool *named, struct error *err)
 {
     struct planner_context *ctx = b->ctx;
+    *named = false;
     struct expr *expr;
     if (!bind_expr(b, node, &expr, err) || !bind_known(ctx, expr, &expr, err))
         return false;
@@ -487,6 +489,10 @@ static bool from_call(struct binder *b, const PgQuery__Node *node, struct expr *
     }
     *columns = count;
     if (set->kind == EXPR_SET) {
+        const char *value_name = function_signature(set->function)->value_name;
+        *named = value_name != NULL;
+        if (*named)
+            (*names)[0] = value_name;
         for (uint32_t i = 0; i < set->args_count; i++) {
             if (bound_contains(set->args[i], KIND_BIT(EXPR_SET)))
                 return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -540,6 +546,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
     struct plan *set = plan_new(ctx->arena, PLAN_PROJECT_SET, 0, 1);
     struct range_entry *entry = new_entry(ctx, NULL, 0);
     uint32_t columns_cap = 0, types_cap = 0, calls_cap = 0;
+    bool named = false;
     for (size_t f = 0; f < node->n_functions; f++) {
         const PgQuery__List *item = node->functions[f]->list;
         if (item->n_items > 1 && node_exists(item->items[1]))
@@ -551,7 +558,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
             const char **names;
             struct sql_type *types;
             uint32_t columns;
-            if (!from_call(&b, singles[s], &call, &names, &types, &columns, err))
+            if (!from_call(&b, singles[s], &call, &names, &types, &columns, &named, err))
                 return false;
             ARENA_PUSH(ctx->arena, set->project_set.calls, set->project_set.calls_count, calls_cap, call);
             for (uint32_t i = 0; i < columns; i++) {
@@ -571,7 +578,8 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
     entry->relation_visible = true;
     bool one_column = set->project_set.calls_count == 1 && set->columns_count == 1u + node->ordinality;
     bool is_scalar = one_column && set->project_set.calls[0]->type.oid != OID_RECORD;
-    if (is_scalar && node->alias != NULL)
+    entry->is_scalar = is_scalar && !node->ordinality;
+    if (is_scalar && !named && node->alias != NULL)
         entry->columns[0].name = keep(ctx, node->alias->aliasname);
     if (!apply_alias(ctx, entry, node->alias, node_location(first), err))
         return false;

@@ -241,11 +241,12 @@ static const struct candidate *choose(struct arena *arena, struct candidates *al
         return &fitting.items[0];
     if (known == OID_UNKNOWN || !one_known)
         return NULL;
+    uint32_t assumed[CALL_ARGS_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        assumed[i] = known;
     const struct candidate *last = NULL;
     for (uint32_t i = 0; i < fitting.count; i++) {
-        bool fits = true;
-        for (uint32_t a = 0; a < count && fits; a++)
-            fits = type_can_coerce(known, fitting.items[i].args[a], COERCION_IMPLICIT);
+        bool fits = can_call(&fitting.items[i], assumed, count);
         if (fits && last != NULL)
             return NULL;
         last = fits ? &fitting.items[i] : last;

@@ -104,7 +104,10 @@ struct expr *bind_scope_column(struct planner_context *ctx, const struct range_c
 
 struct expr *bind_whole_row(struct planner_context *ctx, const struct range_entry *entry, uint32_t levels_up)
 {
+    if (entry->is_scalar) /* the function's value, not a row of it */
+        return bind_scope_column(ctx, &entry->columns[0], levels_up, -1);
     struct expr *row = expr_new(ctx->arena, EXPR_ROW, (struct sql_type){OID_RECORD, -1});
+    row->planner = (void *)entry; /* the names of its columns, for to_json */
     row->args_count = entry->columns_count;
     row->args = ARENA_ARRAY(ctx->arena, struct expr *, entry->columns_count);
     struct expr **missing = ARENA_ARRAY(ctx->arena, struct expr *, entry->columns_count);
@@ -117,7 +120,9 @@ struct expr *bind_whole_row(struct planner_context *ctx, const struct range_entr
     /* The row of an outer join that found no match is NULL as a whole. */
     struct expr *args[3] = {bound_and_list(ctx->arena, missing, entry->columns_count),
                             bound_null(ctx->arena, row->type), row};
-    return bound_case(ctx->arena, row->type, args, 3);
+    struct expr *nullable = bound_case(ctx->arena, row->type, args, 3);
+    nullable->planner = (void *)entry;
+    return nullable;
 }
 
 const char *scope_column_text(struct planner_context *ctx, const struct scope *scope, uint32_t column)

@@ -17,7 +17,7 @@ static bool json_result(struct agg_call *call, struct strbuf *text, struct datum
     return done;
 }
 
-static bool json_agg_collect(struct agg_call *call, struct agg_values *values, struct datum *result)
+static bool collect_array(struct agg_call *call, struct agg_values *values, bool lines, struct datum *result)
 {
     *result = datum_null();
     if (values->count == 0)
@@ -25,13 +25,13 @@ static bool json_agg_collect(struct agg_call *call, struct agg_values *values, s
     struct datum args[1 + CALL_ARGS_MAX];
     struct strbuf text = STRBUF_INIT;
     uint32_t oid = call->arg_types[0].oid;
-    bool is_nested = oid == OID_RECORD || type_is_array(oid), any = false;
+    bool any = false;
     int64_t copies;
     strbuf_addc(&text, '[');
     while (values->next(values, args, &copies)) {
         for (int64_t i = 0; i < copies && text.len <= VALUE_BYTES_MAX; i++) {
             if (any)
-                strbuf_adds(&text, is_nested && !args[0].is_null ? ", \n " : ", ");
+                strbuf_adds(&text, lines && !args[0].is_null ? ", \n " : ", ");
             json_encode(oid, &args[0], &call->env->io, false, &text);
             any = true;
         }
@@ -40,6 +40,18 @@ static bool json_agg_collect(struct agg_call *call, struct agg_values *values, s
     bool done = json_result(call, &text, result);
     strbuf_release(&text);
     return done;
+}
+
+static bool json_agg_collect(struct agg_call *call, struct agg_values *values, struct datum *result)
+{
+    uint32_t oid = call->arg_types[0].oid;
+    return collect_array(call, values, oid == OID_RECORD || type_is_array(oid), result);
+}
+
+/* Rows that the planner has written as JSON already, because it knows their names. */
+static bool json_agg_rows_collect(struct agg_call *call, struct agg_values *values, struct datum *result)
+{
+    return collect_array(call, values, true, result);
 }
 
 static bool json_object_agg_collect(struct agg_call *call, struct agg_values *values, struct datum *result)
@@ -80,6 +92,8 @@ static bool json_object_agg_collect(struct agg_call *call, struct agg_values *va
 const struct aggregate_row agg_json_rows[] = {
     {"json_agg", "anyelement", "json", "all values as a JSON array", FLAGS, 0, NULL, NULL, NULL,
      json_agg_collect},
+    {"json_agg_rows", "json", "json", "json_agg of rows whose column names are known", FLAGS, 0, NULL, NULL,
+     NULL, json_agg_rows_collect},
     {"jsonb_agg", "anyelement", "jsonb", "all values as a JSON array", FLAGS, 0, NULL, NULL, NULL,
      json_agg_collect},
     {"json_object_agg", "any,any", "json", "keys and values as a JSON object", FLAGS, 0, NULL, NULL, NULL,

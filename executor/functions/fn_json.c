@@ -364,14 +364,14 @@ static void fn_keys(struct fn_call *call, const struct column *args, struct srf_
         {json "_array_length", json, "int4", fn_array_length, json "_array_length('[1,2]') gives 2"},          \
         {json "_array_elements",                                                                               \
          json,                                                                                                 \
-         "setof " json,                                                                                        \
+         "setof " json "(value)",                                                                              \
          NULL,                                                                                                 \
          json "_array_elements('[1,2]') gives 1, 2",                                                           \
          FN_SET,                                                                                               \
          fn_elements},                                                                                         \
         {json "_array_elements_text",                                                                          \
          json,                                                                                                 \
-         "setof text",                                                                                         \
+         "setof text(value)",                                                                                  \
          NULL,                                                                                                 \
          json "_array_elements_text('[\"a\"]') gives 'a'",                                                     \
          FN_SET,                                                                                               \

@@ -135,20 +135,21 @@ static void fn_build_object(struct fn_call *call, const struct column *args, str
     builder_release(&builder);
 }
 
-/* A row whose column names are known, as alternating names and values: what row_to_json gives for a table's
- * row. */
+/* A row whose column names are known, as alternating names and values behind the wish for line feeds: what
+ * row_to_json gives for a table's row. */
 static void fn_named_row(struct fn_call *call, const struct column *args, struct column *result)
 {
     struct builder builder;
     builder_init(&builder);
     for (uint32_t i = 0; i < call->rows; i++) {
+        bool pretty = !column_is_null(&args[0], i) && COLUMN_BOOL(&args[0])[COLUMN_AT(&args[0], i)];
         strbuf_reset(&builder.text);
         strbuf_addc(&builder.text, '{');
-        for (uint32_t arg = 0; arg + 1 < call->args_count; arg += 2) {
+        for (uint32_t arg = 1; arg + 1 < call->args_count; arg += 2) {
             struct text_arg name = text_at(&args[arg], i);
             struct datum value = column_get(&args[arg + 1], i);
-            if (arg > 0)
-                strbuf_addc(&builder.text, ',');
+            if (arg > 1)
+                strbuf_adds(&builder.text, pretty ? ",\n " : ",");
             json_write_string(name.bytes, name.len, &builder.text);
             strbuf_addc(&builder.text, ':');
             json_encode(args[arg + 1].type.oid, &value, &call->env->io, false, &builder.text);
@@ -349,8 +350,8 @@ const struct function_row fn_json_build_rows[] = {
     {"jsonb_build_object", "", "jsonb", fn_build_object, "jsonb_build_object() gives {}"},
     {"jsonb_build_object", "variadic any", "jsonb", fn_build_object,
      "jsonb_build_object('a', 1) gives {\"a\": 1}", FN_NULLS | ZONED},
-    {"json_named_row", "variadic any", "json", fn_named_row, "json_named_row('a', 1) gives {\"a\":1}",
-     FN_NULLS | ZONED | FN_HIDDEN},
+    {"json_named_row", "bool,variadic any", "json", fn_named_row,
+     "json_named_row(false, 'a', 1) gives {\"a\":1}", FN_NULLS | ZONED | FN_HIDDEN},
     {"json_object", "text[]", "json", fn_object, "json_object('{a,1}') gives {\"a\" : \"1\"}"},
     {"json_object", "text[],text[]", "json", fn_object, "json_object('{a}', '{1}') gives {\"a\" : \"1\"}"},
     {"jsonb_object", "text[]", "jsonb", fn_object, "jsonb_object('{a,1}') gives {\"a\": \"1\"}"},
