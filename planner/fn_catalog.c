@@ -725,6 +725,8 @@ const struct function_row fn_catalog_rows[] = {
      .help = "_pg_expandarray(indclass) gives each element and its number, from 1",
      .flags = FN_SET,
      .set = set_expand_array},
+    NOTHING("acldefault", "char,oid", "text[]",
+            "acldefault('r', 10) is NULL: privileges are not granted one by one"),
     {.name = "aclexplode",
      .args = "text[]",
      .result = "setof record(grantor oid, grantee oid, privilege_type text, is_grantable bool)",
