@@ -561,6 +561,7 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
         if (ok)
             ok = dataflow_tick(fragment, tick.epoch, clock_us, seed, true, cancel, engine->workers,
                                UINT64_MAX, err);
+        atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(fragment));
         dataflow_end_tick(fragment);
     }
     struct relation *target = dataflow_target(flow);
@@ -568,6 +569,7 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
     touch(&tick, target);
     if (ok)
         ok = dataflow_tick(flow, tick.epoch, clock_us, seed, true, cancel, engine->workers, UINT64_MAX, err);
+    atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(flow));
     CHECK(end_tick(&tick) == NULL);
     engine_finish_tick(engine, pending);
     engine_drain(engine);

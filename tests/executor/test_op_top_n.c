@@ -115,9 +115,9 @@ TEST(limit_without_order_streams)
     harness_init(&h, DATAFLOW_ONE_SHOT);
     harness_open(&h, &op_sort_class, sort_plan(&h, &(struct shape){.limit = 3, .offset = 1}));
     EXPECT(harness_push(&h, 0, "+2 0 1 a\n+ 0 2 b\n", &err));
-    EXPECT(!h.ctx.stop);
+    EXPECT(!h.ctx.enough);
     EXPECT(harness_push(&h, 0, "+4 0 3 c\n", &err));
-    EXPECT(h.ctx.stop);
+    EXPECT(h.ctx.enough);
     EXPECT_TEXT(harness_finish(&h), "+ 0 1 a\n+ 0 2 b\n+ 0 3 c\n");
     harness_close(&h);
 }
