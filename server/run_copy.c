@@ -230,7 +230,7 @@ struct copy_out {
     struct copy_settings *settings;
     struct arena arena;
     struct copy_writer writer;
-    bool started;
+    bool started, begun;
     uint64_t rows;
 };
 
@@ -245,15 +245,23 @@ static bool out_describe(struct result_sink *base, uint32_t columns_count, const
         return false;
     out->started = true;
     send_response(wire, 'H', out->settings->options.format, columns_count);
-    size_t before = wire->out.len;
-    wire_begin(wire, 'd');
-    size_t head = wire->out.len;
-    copy_writer_start(&out->writer, &wire->out);
-    if (wire->out.len == head)
-        wire_truncate(wire, before);
-    else
+    /* a line of its own; the binary header stands before the first row in one message, which clients count on */
+    if (out->settings->options.format != COPY_BINARY && out->settings->options.header != COPY_HEADER_NONE) {
+        wire_begin(wire, 'd');
+        copy_writer_start(&out->writer, &wire->out);
         wire_end(wire);
+    }
     return true;
+}
+
+/* Begins the message of a row or of the binary trailer. */
+static void out_begin(struct copy_out *out)
+{
+    struct wire *wire = &out->connection->wire;
+    wire_begin(wire, 'd');
+    if (out->settings->options.format == COPY_BINARY && !out->begun)
+        copy_writer_start(&out->writer, &wire->out);
+    out->begun = true;
 }
 
 static bool out_rows(struct result_sink *base, const struct batch *rows, bool *stop, struct error *err)
@@ -263,7 +271,7 @@ static bool out_rows(struct result_sink *base, const struct batch *rows, bool *s
     const struct io_env *io = &out->connection->session.env.io;
     for (uint32_t row = 0; row < rows->rows; row++) {
         for (int64_t copies = batch_weight(rows, row); copies > 0; copies--) {
-            wire_begin(wire, 'd');
+            out_begin(out);
             copy_writer_row(&out->writer, rows, row, io, &wire->out);
             wire_end(wire);
             out->rows++;
@@ -379,7 +387,7 @@ static bool copy_to(struct connection *connection, struct prepared *prepared, st
     bool ok = run_source(&out, prepared, err);
     if (ok) {
         if (settings->options.format == COPY_BINARY) {
-            wire_begin(wire, 'd');
+            out_begin(&out);
             copy_writer_end(&out.writer, &wire->out);
             wire_end(wire);
         }
