@@ -63,6 +63,9 @@ bool ddl_options(struct planner_context *ctx, size_t count, PgQuery__Node **node
 const char *ddl_option(const struct catalog_object *object, const char *name);
 /* The known name that differs least from `name`, or NULL when none is near. */
 const char *ddl_nearest(const char *name, const char *const *known);
+/* The number of one option; 42601 when it is none. */
+MUST_CHECK
+bool ddl_sequence_number(const PgQuery__DefElem *def, int64_t *out, struct error *err);
 /* START, INCREMENT, MINVALUE, MAXVALUE, CYCLE, AS type, OWNED BY into the object's sequence fields. */
 MUST_CHECK
 bool ddl_sequence_options(struct planner_context *ctx, size_t count, PgQuery__Node **options,

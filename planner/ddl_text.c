@@ -207,7 +207,7 @@ const char *ddl_option(const struct catalog_object *object, const char *name)
 
 /* ---- sequences ---- */
 
-static bool sequence_number(const PgQuery__DefElem *def, int64_t *out, struct error *err)
+bool ddl_sequence_number(const PgQuery__DefElem *def, int64_t *out, struct error *err)
 {
     if (node_exists(def->arg) && def->arg->node_case == PG_QUERY__NODE__NODE_INTEGER) {
         *out = def->arg->integer->ival;
@@ -240,28 +240,28 @@ bool ddl_sequence_options(struct planner_context *ctx, size_t count, PgQuery__No
                 return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
                                  "sequence type must be smallint, integer, or bigint");
         } else if (strcmp(name, "increment") == 0) {
-            if (!sequence_number(def, &object->sequence_increment, err))
+            if (!ddl_sequence_number(def, &object->sequence_increment, err))
                 return false;
             if (object->sequence_increment == 0)
                 return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "INCREMENT must not be zero");
         } else if (strcmp(name, "start") == 0 || strcmp(name, "restart") == 0) {
             has_start = true;
-            if (!sequence_number(def, &object->sequence_start, err))
+            if (!ddl_sequence_number(def, &object->sequence_start, err))
                 return false;
         } else if (strcmp(name, "minvalue") == 0) {
             has_min = node_exists(def->arg);
-            if (has_min && !sequence_number(def, &object->sequence_min, err))
+            if (has_min && !ddl_sequence_number(def, &object->sequence_min, err))
                 return false;
         } else if (strcmp(name, "maxvalue") == 0) {
             has_max = node_exists(def->arg);
-            if (has_max && !sequence_number(def, &object->sequence_max, err))
+            if (has_max && !ddl_sequence_number(def, &object->sequence_max, err))
                 return false;
         } else if (strcmp(name, "cycle") == 0) {
             object->sequence_cycle = !node_exists(def->arg) ||
                                      def->arg->node_case != PG_QUERY__NODE__NODE_BOOLEAN ||
                                      def->arg->boolean->boolval;
         } else if (strcmp(name, "cache") == 0) {
-            if (!sequence_number(def, &cache, err))
+            if (!ddl_sequence_number(def, &cache, err))
                 return false;
         } else if (strcmp(name, "owned_by") != 0 && strcmp(name, "sequence_name") != 0) {
             return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "sequence option \"%s\" is not supported",

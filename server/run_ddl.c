@@ -628,6 +628,19 @@ static bool create_sequence(struct ddl_job *job, const PgQuery__CreateSeqStmt *n
     return publish(job, &batch, ok, err);
 }
 
+static bool check_restart(const struct catalog_object *sequence, int64_t value, struct error *err)
+{
+    if (value < sequence->sequence_min)
+        return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                         "RESTART value (%lld) cannot be less than MINVALUE (%lld)", (long long)value,
+                         (long long)sequence->sequence_min);
+    if (value > sequence->sequence_max)
+        return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                         "RESTART value (%lld) cannot be greater than MAXVALUE (%lld)", (long long)value,
+                         (long long)sequence->sequence_max);
+    return true;
+}
+
 static bool alter_sequence(struct ddl_job *job, const PgQuery__AlterSeqStmt *node, struct error *err)
 {
     struct server *server = job->server;
@@ -644,9 +657,9 @@ static bool alter_sequence(struct ddl_job *job, const PgQuery__AlterSeqStmt *nod
     for (size_t i = 0; ok && i < node->n_options; i++) {
         const PgQuery__DefElem *def = node->options[i]->def_elem;
         int64_t value = object->sequence_start;
-        if (strcmp(def->defname, "restart") == 0 &&
-            (!node_exists(def->arg) || node_integer(def->arg, &value)))
-            ok = sequence_set(server, object, value, false, err);
+        if (strcmp(def->defname, "restart") == 0)
+            ok = (!node_exists(def->arg) || ddl_sequence_number(def, &value, err)) &&
+                 check_restart(object, value, err) && sequence_set(server, object, value, false, err);
         else if (strcmp(def->defname, "owned_by") != 0)
             ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER SEQUENCE can only RESTART");
     }

@@ -38,6 +38,15 @@ static bool overflow(struct agg_call *call)
     return error_set(call->error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow");
 }
 
+/* The sum as a double; 22003 when finite values add up to an infinite one. */
+static double rounded_sum(struct agg_call *call, const struct float_state *state)
+{
+    double sum = float_sum_round(&state->sum);
+    if (isinf(sum) && !float_sum_is_special(&state->sum))
+        overflow(call);
+    return sum;
+}
+
 static void sum_float8_finish(struct agg_call *call, void *const *states, uint32_t count,
                               struct column *result)
 {
@@ -48,11 +57,7 @@ static void sum_float8_finish(struct agg_call *call, void *const *states, uint32
             agg_null(result, i);
             continue;
         }
-        out[i] = float_sum_round(&state->sum);
-        if (isinf(out[i]) && !float_sum_is_special(&state->sum))
-            overflow(call);
-        if (state->minus_zeros == state->count)
-            out[i] = -0.0;
+        out[i] = state->minus_zeros == state->count ? -0.0 : rounded_sum(call, state);
     }
 }
 
@@ -84,10 +89,7 @@ static void avg_float_finish(struct agg_call *call, void *const *states, uint32_
             agg_null(result, i);
             continue;
         }
-        out[i] = float_sum_round(&state->sum);
-        if (isinf(out[i]) && !float_sum_is_special(&state->sum))
-            overflow(call);
-        out[i] /= (double)state->count;
+        out[i] = rounded_sum(call, state) / (double)state->count;
     }
 }
 

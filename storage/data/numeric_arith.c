@@ -483,8 +483,10 @@ struct varlen numeric_trim_scale(struct arena *arena, const struct varlen *a)
 
 /* ---- whole-number functions ---- */
 
-bool numeric_gcd(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
-                 struct error *err)
+/* gcd or lcm of both, brought to one scale; NaN when either is special. */
+static bool common_scale(struct arena *arena, const struct varlen *a, const struct varlen *b,
+                         void (*combine)(mpz_ptr, mpz_srcptr, mpz_srcptr), struct varlen *out,
+                         struct error *err)
 {
     if (numeric_head_special(a) || numeric_head_special(b)) {
         *out = numeric_special(NUMERIC_NAN);
@@ -495,28 +497,22 @@ bool numeric_gcd(struct arena *arena, const struct varlen *a, const struct varle
     int32_t scale_x = numeric_load(a, x), scale_y = numeric_load(b, y), scale = max_i32(scale_x, scale_y);
     numeric_mpz_rescale(x, scale_x, scale, false);
     numeric_mpz_rescale(y, scale_y, scale, false);
-    mpz_gcd(x, x, y);
+    combine(x, x, y);
     bool ok = numeric_store(arena, x, scale, out, err);
     mpz_clears(x, y, NULL);
     return ok;
 }
 
+bool numeric_gcd(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
+                 struct error *err)
+{
+    return common_scale(arena, a, b, mpz_gcd, out, err);
+}
+
 bool numeric_lcm(struct arena *arena, const struct varlen *a, const struct varlen *b, struct varlen *out,
                  struct error *err)
 {
-    if (numeric_head_special(a) || numeric_head_special(b)) {
-        *out = numeric_special(NUMERIC_NAN);
-        return true;
-    }
-    mpz_t x, y;
-    mpz_inits(x, y, NULL);
-    int32_t scale_x = numeric_load(a, x), scale_y = numeric_load(b, y), scale = max_i32(scale_x, scale_y);
-    numeric_mpz_rescale(x, scale_x, scale, false);
-    numeric_mpz_rescale(y, scale_y, scale, false);
-    mpz_lcm(x, x, y);
-    bool ok = numeric_store(arena, x, scale, out, err);
-    mpz_clears(x, y, NULL);
-    return ok;
+    return common_scale(arena, a, b, mpz_lcm, out, err);
 }
 
 bool numeric_factorial(struct arena *arena, int64_t n, struct varlen *out, struct error *err)
