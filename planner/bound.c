@@ -215,7 +215,7 @@ bool bound_equal(const struct expr *a, const struct expr *b)
     case EXPR_SET:
         return ((struct bound_set *)a->planner)->column == ((struct bound_set *)b->planner)->column;
     case EXPR_SUBQUERY:
-        return a->planner == b->planner;
+        return bound_equal_subquery(a->planner, b->planner, a->args_count);
     default:
         return true;
     }

@@ -59,8 +59,12 @@ struct bound_set {
     uint32_t columns_count;
 };
 
-/* Same meaning, planner-only kinds included. Subqueries are equal only when they are the same node. */
+/* Same meaning, planner-only kinds included. */
 bool bound_equal(const struct expr *a, const struct expr *b);
+/* Subqueries of the same kind over the same plan; args_count is that of their expressions. */
+bool bound_equal_subquery(const struct bound_subquery *a, const struct bound_subquery *b,
+                          uint32_t args_count);
+bool bound_equal_plan(const struct plan *a, const struct plan *b);
 /* Does the expression (or an argument, filter, order of it) hold a node of a kind in the mask (1u << kind)?
  * Does not look into the plans of subqueries. */
 bool bound_contains(const struct expr *expr, uint64_t kinds);

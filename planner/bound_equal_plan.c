@@ -1,0 +1,188 @@
+/* bound_equal_plan.c: are two plans, as the binder made them, the same? What makes a subquery in GROUP BY, DISTINCT ON or
+ * ORDER BY the same expression as one in the SELECT list. */
+#include "planner/bound.h"
+
+static bool same_expr(const struct expr *a, const struct expr *b)
+{
+    return a == b || (a != NULL && b != NULL && bound_equal(a, b));
+}
+
+static bool same_exprs(struct expr *const *a, struct expr *const *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!same_expr(a[i], b[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_columns(const uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count)
+{
+    return a_count == b_count && (a_count == 0 || memcmp(a, b, sizeof(*a) * a_count) == 0);
+}
+
+static bool same_keys(const struct sort_key *a, uint32_t a_count, const struct sort_key *b, uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++) {
+        if (a[i].column != b[i].column || a[i].descending != b[i].descending ||
+            a[i].nulls_first != b[i].nulls_first)
+            return false;
+    }
+    return true;
+}
+
+static bool same_type(struct sql_type a, struct sql_type b)
+{
+    return a.oid == b.oid && a.typmod == b.typmod;
+}
+
+static bool same_aggregate(const struct plan_aggregate_call *a, const struct plan_aggregate_call *b)
+{
+    return a->aggregate == b->aggregate && same_type(a->type, b->type) && a->filter == b->filter &&
+           a->is_distinct == b->is_distinct && a->keep_input_order == b->keep_input_order &&
+           same_columns(a->args, a->args_count, b->args, b->args_count) &&
+           same_keys(a->order, a->order_count, b->order, b->order_count);
+}
+
+static bool same_over(const struct plan_over_call *a, const struct plan_over_call *b)
+{
+    return a->kind == b->kind && a->aggregate == b->aggregate && same_type(a->type, b->type) &&
+           a->filter == b->filter && a->frame_mode == b->frame_mode && a->frame_start == b->frame_start &&
+           a->frame_end == b->frame_end && a->frame_start_offset == b->frame_start_offset &&
+           a->frame_end_offset == b->frame_end_offset && a->frame_exclude == b->frame_exclude &&
+           same_columns(a->args, a->args_count, b->args, b->args_count);
+}
+
+static bool same_scan(const struct plan_scan *a, const struct plan_scan *b, uint32_t columns_count)
+{
+    return a->relation_oid == b->relation_oid && a->lookup_count == b->lookup_count &&
+           a->lookup_index == b->lookup_index &&
+           same_columns(a->columns, columns_count, b->columns, columns_count) &&
+           same_columns(a->lookup_columns, a->lookup_count, b->lookup_columns, b->lookup_count) &&
+           same_exprs(a->lookup_values, b->lookup_values, a->lookup_count);
+}
+
+static bool same_join(const struct plan *a, const struct plan *b)
+{
+    uint32_t keys = a->join.keys_count;
+    if (a->join.kind != b->join.kind || !same_expr(a->join.residual, b->join.residual) ||
+        !same_columns(a->join.left_keys, keys, b->join.left_keys, b->join.keys_count) ||
+        !same_columns(a->join.right_keys, keys, b->join.right_keys, b->join.keys_count))
+        return false;
+    for (uint32_t i = 0; i < keys; i++) {
+        if ((a->join.null_safe != NULL && a->join.null_safe[i]) !=
+            (b->join.null_safe != NULL && b->join.null_safe[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_values(const struct plan *a, const struct plan *b)
+{
+    if (a->values.rows_count != b->values.rows_count)
+        return false;
+    for (uint32_t r = 0; r < a->values.rows_count; r++) {
+        if (!same_exprs(a->values.rows[r], b->values.rows[r], a->columns_count))
+            return false;
+    }
+    return true;
+}
+
+static bool same_calls(const struct plan *a, const struct plan *b)
+{
+    if (a->kind == PLAN_AGGREGATE) {
+        if (a->aggregate.calls_count != b->aggregate.calls_count)
+            return false;
+        for (uint32_t i = 0; i < a->aggregate.calls_count; i++) {
+            if (!same_aggregate(&a->aggregate.calls[i], &b->aggregate.calls[i]))
+                return false;
+        }
+        return true;
+    }
+    if (a->over.calls_count != b->over.calls_count)
+        return false;
+    for (uint32_t i = 0; i < a->over.calls_count; i++) {
+        if (!same_over(&a->over.calls[i], &b->over.calls[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_node(const struct plan *a, const struct plan *b)
+{
+    switch (a->kind) {
+    case PLAN_SCAN:
+        return same_scan(&a->scan, &b->scan, a->columns_count);
+    case PLAN_SYSTEM:
+        return a->system.rows == b->system.rows && a->system.ctx == b->system.ctx &&
+               same_columns(a->system.columns, a->columns_count, b->system.columns, b->columns_count);
+    case PLAN_VALUES:
+        return same_values(a, b);
+    case PLAN_PROJECT_SET:
+        return a->project_set.calls_count == b->project_set.calls_count &&
+               a->project_set.ordinality == b->project_set.ordinality &&
+               a->project_set.keep_empty == b->project_set.keep_empty &&
+               same_exprs(a->project_set.calls, b->project_set.calls, a->project_set.calls_count);
+    case PLAN_CALC:
+        return same_expr(a->calc.condition, b->calc.condition) &&
+               same_exprs(a->calc.outputs, b->calc.outputs, a->columns_count);
+    case PLAN_WINDOW:
+        return a->window.time_column == b->window.time_column && a->window.slide_us == b->window.slide_us &&
+               a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us;
+    case PLAN_AGGREGATE:
+        return same_columns(a->aggregate.groups, a->aggregate.groups_count, b->aggregate.groups,
+                            b->aggregate.groups_count) &&
+               same_calls(a, b);
+    case PLAN_JOIN:
+        return same_join(a, b);
+    case PLAN_UNION_ALL:
+        return true;
+    case PLAN_SET_OP:
+        return a->set_op.is_except == b->set_op.is_except && a->set_op.all == b->set_op.all;
+    case PLAN_SORT:
+        return a->sort.with_ties == b->sort.with_ties && a->sort.distinct_on == b->sort.distinct_on &&
+               same_expr(a->sort.limit, b->sort.limit) && same_expr(a->sort.offset, b->sort.offset) &&
+               same_keys(a->sort.keys, a->sort.keys_count, b->sort.keys, b->sort.keys_count) &&
+               same_columns(a->sort.partition, a->sort.partition_count, b->sort.partition,
+                            b->sort.partition_count);
+    case PLAN_AT_MOST_ONE:
+        return same_columns(a->at_most_one.partition, a->at_most_one.partition_count,
+                            b->at_most_one.partition, b->at_most_one.partition_count);
+    case PLAN_OVER:
+        return same_columns(a->over.partition, a->over.partition_count, b->over.partition,
+                            b->over.partition_count) &&
+               same_keys(a->over.keys, a->over.keys_count, b->over.keys, b->over.keys_count) &&
+               same_calls(a, b);
+    }
+    return false;
+}
+
+bool bound_equal_plan(const struct plan *a, const struct plan *b)
+{
+    if (a == b)
+        return true;
+    if (a->kind != b->kind || a->columns_count != b->columns_count || a->children_count != b->children_count)
+        return false;
+    for (uint32_t i = 0; i < a->columns_count; i++) {
+        if (!same_type(a->types[i], b->types[i]))
+            return false;
+    }
+    if (!same_node(a, b))
+        return false;
+    for (uint32_t i = 0; i < a->children_count; i++) {
+        if (!bound_equal_plan(a->children[i], b->children[i]))
+            return false;
+    }
+    return true;
+}
+
+bool bound_equal_subquery(const struct bound_subquery *a, const struct bound_subquery *b, uint32_t args_count)
+{
+    if (a->kind != b->kind || !same_keys(a->order, a->order_count, b->order, b->order_count))
+        return false;
+    if (a->ops != NULL && memcmp(a->ops, b->ops, sizeof(struct function_row *) * args_count) != 0)
+        return false;
+    return bound_equal_plan(a->plan, b->plan);
+}
