@@ -76,7 +76,7 @@ CALLS = {
     "bytea": ["({bytea} || {=bytea})", "convert_to({text}, 'UTF8')", "substr({bytea}, 1, 1)", "decode(md5({text}), 'hex')"],
     "jsonb": ["({jsonb} -> 'a')", "jsonb_build_object('x', {int4}, 'y', {text})", "to_jsonb({text})", "jsonb_build_array({int4}, {bool})",
               "({jsonb} #> '{a,c}')", "({jsonb} || '[7]')", "to_jsonb({int4[]})", "({jsonb} -> 0)", "jsonb_strip_nulls({jsonb})",
-              "jsonb_set({=jsonb}, '{a}', '5')" ],
+              "jsonb_set(jsonb_build_object('a', {int4}, 'b', {bool}), '{a}', {jsonb})"],
     "int4[]": ["({int4[]} || {=int4})", "array_append({int4[]}, {int4})", "array_cat({int4[]}, {=int4[]})", "array_remove({int4[]}, 2)",
                "ARRAY[{int4}, {int4}]", "({int4[]})[1:2]", "array_replace({int4[]}, 1, 9)"],
     "text[]": ["array_append({text[]}, {text})", "ARRAY[{text}, {text}]", "string_to_array({text}, ' ')", "array_prepend({=text}, {text[]})",

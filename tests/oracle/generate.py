@@ -68,6 +68,8 @@ class Generator(Expressions):
             return sql + self.returning(t)
         scope = Scope(list(t.columns))
         if what < 0.75:
+            if t.key and self.chance(0.08) and not big:
+                return "UPDATE %s SET k = k + 1000 WHERE k < 1000 AND %s" % (t.name, self.condition(scope, 1))
             sets = []
             for c, ty in r.sample(t.columns[1:], r.randint(1, 2)):
                 sets.append("%s = %s" % (c, self.literal(ty, 0.1) if ty in NUMBERS + ["bytea", "int4[]", "text[]", "varchar"]
@@ -85,6 +87,12 @@ class Generator(Expressions):
         if what < 0.97:
             return "TRUNCATE %s" % t.name
         other = r.choice([x for x in self.tables if not x.key])
+        if self.views and self.chance(0.4) and not big:
+            v = r.choice(self.views)
+            s = Scope([("v.%s" % c, ty) for c, ty in v.columns])
+            return "INSERT INTO %s SELECT DISTINCT %s FROM %s v WHERE %s AND (SELECT count(*) FROM %s) < 100" % (
+                other.name, ", ".join("CASE WHEN %s THEN %s END" % (self.condition(s, 0), self.typed(ty)) for _, ty in other.columns), v.name,
+                self.condition(s, 1), other.name)
         source = r.choice(self.tables)
         s = Scope(list(source.columns))
         return "INSERT INTO %s SELECT %s FROM %s WHERE %s AND k < %d" % (
@@ -132,6 +140,16 @@ class Generator(Expressions):
 
     def join_condition(self, left, right):
         r = self.rng
+        if self.chance(0.12):  # keys of different types
+            t, u = r.choice([("int4", "int8"), ("int4", "numeric"), ("int2", "int4"), ("text", "varchar"), ("bpchar", "text"), ("varchar", "bpchar"),
+                             ("date", "timestamp"), ("timestamp", "timestamptz"), ("int4", "float8"), ("numeric", "float8"), ("float4", "float8"),
+                             ("int8", "numeric"), ("numeric", "int4")])
+            a, b = left.of(t), right.of(u)
+            if a and b:
+                return "%s = %s" % (r.choice(a), r.choice(b))
+        if self.chance(0.1) and left.columns and right.columns:  # keys that are computed
+            t = r.choice(["int4", "text", "date"])
+            return "%s = %s" % (self.expr(left, t, 2), self.expr(right, t, 2))
         for _ in range(8):
             t = r.choice(PLAIN + ["numeric"])
             a, b = left.of(t), right.of(t)
@@ -192,6 +210,16 @@ class Generator(Expressions):
         r = self.rng
         if self.chance(0.06):
             return self.using()
+        if self.chance(0.05):  # joined by WHERE alone
+            items = [self.from_item(0) for _ in range(3)]
+            on = []
+            for (_, x), (_, y) in zip(items, items[1:]):
+                t = next((t for t in r.sample(["int4", "text", "date", "int8"], 4) if x.of(t) and y.of(t)), None)
+                on.append("%s = %s" % (r.choice(x.of(t)), r.choice(y.of(t))) if t else self.condition(Scope(x.columns + y.columns), 0))
+            alias = self.alias()
+            names, outs = named(self.outputs(Scope([c for _, x in items for c in x.columns]), 0))
+            return "(SELECT %s FROM %s WHERE %s) %s" % (names, ", ".join(sql for sql, _ in items), " AND ".join(on), alias), Scope(
+                [("%s.%s" % (alias, c), t) for c, t in outs])
         sql, scope = self.from_item(depth)
         for _ in range(r.choice([0, 0, 1, 1, 2])):
             if self.chance(0.12):
@@ -239,6 +267,9 @@ class Generator(Expressions):
         a2, b2 = r.choice(scope.of(t)), r.choice(inner.of(t))
         inner_condition = self.condition(inner, 1)
         both = Scope(scope.columns + inner.columns)
+        if depth >= 0 and self.chance(0.15):  # two levels, the inner one perhaps reading the outermost row
+            deep = self.subquery_condition(both if self.chance(0.6) else inner, depth - 1)
+            return "%sEXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (r.choice(["", "NOT "]), inner_from, a, b, deep)
         return r.choice([
             "EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (inner_from, a, b, inner_condition),
             "NOT EXISTS (SELECT 1 FROM %s WHERE %s = %s AND %s)" % (inner_from, a, b, inner_condition),
@@ -405,7 +436,7 @@ class Generator(Expressions):
         t = r.choice(self.tables)
         scope = Scope(list(t.columns))
         part = r.choice([c for c, ty in t.columns if ty in ("int4", "text", "bool", "date")])
-        order = ", ".join("%s%s" % (c, r.choice(["", "", " DESC", " NULLS FIRST"])) for c, ty in t.columns if ty not in ("jsonb", "interval"))
+        order = ", ".join("%s%s" % (c, r.choice(["", "", " DESC", " NULLS FIRST"])) for c, _ in t.columns)
         calls = []
         for _ in range(r.choice([1, 1, 2])):
             partition = r.choice(["PARTITION BY %s " % part, "PARTITION BY %s " % part, "PARTITION BY k % 3 ", ""])
@@ -466,9 +497,9 @@ class Generator(Expressions):
         if limit or prefix.startswith("DISTINCT ON"):
             sql += " ORDER BY " + ", ".join("%d%s" % (i + 1, r.choice(["", " DESC", " NULLS FIRST"])) for i in range(len(columns)))
         if limit:
-            sql += " LIMIT %d" % r.randint(1, 6)
-            if self.chance(0.3):
-                sql += " OFFSET %d" % r.randint(1, 3)
+            first = r.randint(1, 6)
+            sql += r.choice([" LIMIT %d" % first, " LIMIT %d OFFSET %d" % (first, r.randint(1, 3)), " LIMIT %d" % first,
+                             " FETCH FIRST %d ROWS WITH TIES" % first])
         return sql, outs
 
     def set_operation(self, depth):
