@@ -49,7 +49,7 @@ bool expr_arg_is_private(const struct expr *expr, uint32_t arg)
     return expr->kind == EXPR_CAST && expr->cast == CAST_ARRAY && arg == 1;
 }
 
-static bool constant_equal(const struct expr *a, const struct expr *b)
+bool expr_constant_equal(const struct expr *a, const struct expr *b)
 {
     if (a->value.is_null || b->value.is_null)
         return a->value.is_null == b->value.is_null;
@@ -71,7 +71,7 @@ bool expr_equal(const struct expr *a, const struct expr *b)
         return false;
     switch (a->kind) {
     case EXPR_CONSTANT:
-        return constant_equal(a, b);
+        return expr_constant_equal(a, b);
     case EXPR_COLUMN:
     case EXPR_PARAM:
         return a->index == b->index;

@@ -81,6 +81,8 @@ struct expr *expr_call(struct arena *arena, const struct function_row *function,
                        struct expr **args, uint32_t args_count);
 /* Same shape, functions, constants (identical) and columns. */
 bool expr_equal(const struct expr *a, const struct expr *b);
+/* Two constants of one type: the same bytes, or both NULL. */
+bool expr_constant_equal(const struct expr *a, const struct expr *b);
 /* Deep copy with EXPR_COLUMN numbers replaced by map[number] (UINT32_MAX in the map CHECKs); map NULL: plain
  * copy. */
 struct expr *expr_remap(struct arena *arena, const struct expr *expr, const uint32_t *map);

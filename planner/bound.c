@@ -182,16 +182,6 @@ static bool over_equal(const struct bound_over *a, const struct bound_over *b)
     return order_equal(a->order, a->order_count, b->order, b->order_count);
 }
 
-static bool constant_equal(const struct expr *a, const struct expr *b)
-{
-    if (a->value.is_null || b->value.is_null)
-        return a->value.is_null == b->value.is_null;
-    enum phys phys = type_phys(a->type.oid);
-    if (phys == PHYS_VAR)
-        return varlen_identical(&a->value.var, &b->value.var);
-    return memcmp(a->value.fix16, b->value.fix16, phys_bytes(phys)) == 0;
-}
-
 bool bound_equal(const struct expr *a, const struct expr *b)
 {
     if (a == b)
@@ -207,7 +197,7 @@ bool bound_equal(const struct expr *a, const struct expr *b)
     }
     switch (a->kind) {
     case EXPR_CONSTANT:
-        return constant_equal(a, b);
+        return expr_constant_equal(a, b);
     case EXPR_AGGREGATE:
         return aggregate_equal(a->planner, b->planner);
     case EXPR_OVER:

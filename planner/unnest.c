@@ -217,35 +217,6 @@ static uint32_t bound_count(const struct unnest *u, const struct unnested *node)
 
 /* ---- conditions ---- */
 
-/* Types whose equal values are the same value: one can stand for the other everywhere. */
-static bool equality_is_identity(uint32_t oid)
-{
-    switch (oid) {
-    case OID_BOOL:
-    case OID_INT2:
-    case OID_INT4:
-    case OID_INT8:
-    case OID_OID:
-    case OID_REGCLASS:
-    case OID_REGTYPE:
-    case OID_REGPROC:
-    case OID_REGNAMESPACE:
-    case OID_TEXT:
-    case OID_VARCHAR:
-    case OID_NAME:
-    case OID_CHAR:
-    case OID_BYTEA:
-    case OID_DATE:
-    case OID_TIME:
-    case OID_TIMESTAMP:
-    case OID_TIMESTAMPTZ:
-    case OID_UUID:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static struct expr *strip_relabel(struct expr *expr)
 {
     while (expr->kind == EXPR_CAST && expr->cast == CAST_RELABEL && expr->args[0]->type.oid != OID_BPCHAR &&
@@ -264,7 +235,7 @@ static bool is_binding(struct unnest *u, const struct expr *expr, uint32_t *f, s
         struct expr *outer = strip_relabel(expr->args[side]), *other = expr->args[1 - side];
         if (outer->kind != EXPR_OUTER || outer->levels_up != 1 || outer_refs(other, NULL))
             continue;
-        if (!equality_is_identity(outer->type.oid) && u->uses[outer->index] > 1)
+        if (!type_equal_is_identical(outer->type.oid) && u->uses[outer->index] > 1)
             continue;
         if (expr_is_volatile(other) || expr->args[0]->type.oid != expr->args[1]->type.oid)
             continue;

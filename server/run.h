@@ -11,6 +11,9 @@ struct eval_env run_env(struct session *session, const struct prepared *prepared
 /* A planner context of the session: settings, search path, expansion of views it has touched. The caller
  * holds the catalog's read lock while it plans. */
 void run_planner(struct session *session, struct planner_context *ctx, struct arena *arena, const char *sql);
+/* The relations a plan scans stay while it is used without the catalog's lock. */
+void run_hold_relations(struct plan *plan);
+void run_release_relations(struct plan *plan);
 /* Is there a scan of a stored relation in it? */
 bool run_scans_anything(const struct plan *plan);
 /* Notes for COMMIT that what an explicit transaction writes depends on these relations; but: left out, may be

@@ -148,18 +148,6 @@ static bool fill_table(struct ddl_job *job, const struct plan *plan, struct cata
     return transaction_begin_statement(session, false, err) && ok;
 }
 
-static void hold_scan(void *ctx, struct plan *node)
-{
-    if (node->kind == PLAN_SCAN)
-        relation_retain(node->scan.relation);
-}
-
-static void release_scan(void *ctx, struct plan *node)
-{
-    if (node->kind == PLAN_SCAN)
-        relation_release(node->scan.relation);
-}
-
 static bool create_table_as(struct ddl_job *job, const PgQuery__Node *query, const PgQuery__IntoClause *into,
                             bool if_not_exists, struct error *err)
 {
@@ -192,7 +180,7 @@ static bool create_table_as(struct ddl_job *job, const PgQuery__Node *query, con
         object->name = arena_strdup(&object->arena, into->rel->relname);
         ddl_assign_oids(server->catalog, object, 0);
         object->sql = ddl_table_sql(&object->arena, server->catalog, object);
-        plan_walk(plan, hold_scan, NULL);
+        run_hold_relations(plan);
     }
     catalog_unlock(server->catalog);
     if (!ok || skip) {
@@ -213,7 +201,7 @@ static bool create_table_as(struct ddl_job *job, const PgQuery__Node *query, con
     }
     if (ok && !into->skip_data)
         snprintf(job->tag, 64, "SELECT %llu", (unsigned long long)rows);
-    plan_walk(plan, release_scan, NULL);
+    run_release_relations(plan);
     catalog_object_release(object);
     return ok;
 }

@@ -167,18 +167,6 @@ static bool explain_dml(struct session *session, const PgQuery__Node *query, str
     return ok;
 }
 
-static void hold_scan(void *ctx, struct plan *node)
-{
-    if (node->kind == PLAN_SCAN)
-        relation_retain(node->scan.relation);
-}
-
-static void release_scan(void *ctx, struct plan *node)
-{
-    if (node->kind == PLAN_SCAN)
-        relation_release(node->scan.relation);
-}
-
 static bool explain_select(struct session *session, struct prepared *prepared,
                            const PgQuery__SelectStmt *select, const struct datum *params,
                            struct planner_context *planner, const struct explain_options *options,
@@ -189,7 +177,7 @@ static bool explain_select(struct session *session, struct prepared *prepared,
     catalog_read_lock(session->server->catalog);
     bool ok = planner_select(planner, select, &plan, err);
     if (ok)
-        plan_walk(plan, hold_scan, NULL);
+        run_hold_relations(plan);
     catalog_unlock(session->server->catalog);
     if (!ok)
         return false;
@@ -207,7 +195,7 @@ static bool explain_select(struct session *session, struct prepared *prepared,
         if (options->analyze)
             strbuf_addf(out, "Execution Time: %.3f ms\n", (double)(clock_monotonic_ns() - planned) / 1e6);
     }
-    plan_walk(plan, release_scan, NULL);
+    run_release_relations(plan);
     return ok;
 }
 

@@ -24,6 +24,28 @@ static void find_scan(void *ctx, struct plan *node)
     *(bool *)ctx |= node->kind == PLAN_SCAN;
 }
 
+static void hold_scan(void *ctx, struct plan *node)
+{
+    if (node->kind == PLAN_SCAN)
+        relation_retain(node->scan.relation);
+}
+
+static void release_scan(void *ctx, struct plan *node)
+{
+    if (node->kind == PLAN_SCAN)
+        relation_release(node->scan.relation);
+}
+
+void run_hold_relations(struct plan *plan)
+{
+    plan_walk(plan, hold_scan, NULL);
+}
+
+void run_release_relations(struct plan *plan)
+{
+    plan_walk(plan, release_scan, NULL);
+}
+
 bool run_scans_anything(const struct plan *plan)
 {
     bool found = false;

@@ -691,7 +691,10 @@ static bool float_picture(const struct picture *picture, double x, int digits_ma
     } else {
         double value = layout.has_shift ? x * pow(10, layout.shift) : x;
         layout.before += layout.shift;
-        const char *special = isnan(value) ? "NaN" : isinf(value) ? "-Infinity" + (value > 0) : NULL;
+        const char *special = isnan(value)    ? "NaN"
+                              : !isinf(value) ? NULL
+                              : value > 0     ? "Infinity"
+                                              : "-Infinity";
         if (special != NULL)
             strbuf_adds(&text, isnan(value) ? special : "Infinity");
         else

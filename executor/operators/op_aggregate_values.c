@@ -8,27 +8,8 @@
 
 bool agg_type_is_exact(struct sql_type type)
 {
-    switch (type.oid) {
-    case OID_NUMERIC:
-        return type.typmod >= 0; /* the scale is fixed */
-    case OID_BOOL:
-    case OID_BYTEA:
-    case OID_INT2:
-    case OID_INT4:
-    case OID_INT8:
-    case OID_OID:
-    case OID_TEXT:
-    case OID_VARCHAR:
-    case OID_NAME:
-    case OID_DATE:
-    case OID_TIME:
-    case OID_TIMESTAMP:
-    case OID_TIMESTAMPTZ:
-    case OID_UUID:
-        return true;
-    default:
-        return false;
-    }
+    /* a numeric with a typmod has one scale */
+    return type_equal_is_identical(type.oid) || (type.oid == OID_NUMERIC && type.typmod >= 0);
 }
 
 struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql_type *types,

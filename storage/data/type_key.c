@@ -100,6 +100,34 @@ static int record_order(const struct varlen *a, const struct varlen *b)
     }
 }
 
+bool type_equal_is_identical(uint32_t oid)
+{
+    switch (oid) {
+    case OID_BOOL:
+    case OID_INT2:
+    case OID_INT4:
+    case OID_INT8:
+    case OID_OID:
+    case OID_REGCLASS:
+    case OID_REGTYPE:
+    case OID_REGPROC:
+    case OID_REGNAMESPACE:
+    case OID_TEXT:
+    case OID_VARCHAR:
+    case OID_NAME:
+    case OID_CHAR:
+    case OID_BYTEA:
+    case OID_DATE:
+    case OID_TIME:
+    case OID_TIMESTAMP:
+    case OID_TIMESTAMPTZ:
+    case OID_UUID:
+        return true;
+    default:
+        return false;
+    }
+}
+
 int type_compare(uint32_t oid, const struct datum *a, const struct datum *b)
 {
     const struct type_row *row = type_find(oid);
