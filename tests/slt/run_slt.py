@@ -20,9 +20,13 @@ def scripts(folder):
 def main():
     binary, slt, *options = sys.argv[1:]
     if options == ["--postgres"]:
-        with harness.postgres() as pg:
-            return subprocess.run([slt, "--port", str(pg.port), "--user", "postgres", "--database", "postgres", "--label",
-                                   "postgresql", *scripts("postgres")]).returncode
+        failed = 0
+        with harness.postgres() as pg, harness.connect_postgres(pg) as con:
+            for n, script in enumerate(scripts("postgres")):
+                con.execute("CREATE DATABASE script%d" % n)
+                failed += subprocess.run([slt, "--port", str(pg.port), "--user", "postgres", "--database", "script%d" % n,
+                                          "--label", "postgresql", script]).returncode != 0
+        return 1 if failed else 0
     failed = 0
     for script in scripts("postgres") + scripts("millrace"):  # a server each: objects of one cannot help another
         with harness.millrace(binary, *options) as server:
