@@ -66,6 +66,7 @@ enum function_flags {
                          the bytes are the same (CAST_RELABEL) */
     FN_CAST_IMPLICIT = 128,   /* with FN_CAST: allowed everywhere */
     FN_CAST_ASSIGNMENT = 256, /* with FN_CAST: allowed in assignments */
+    FN_UNKNOWN = 1024,        /* a literal without a type stays "unknown" as an argument of type "any" */
     FN_HIDDEN = 512,          /* not listed in the reference page */
 };
 

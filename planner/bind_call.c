@@ -1,5 +1,6 @@
 /* bind_call.c: calls written f(...): ordinary functions, aggregates, set-returning functions, and the scalar
  * form of tumble(). Window calls go on to bind_over.c. */
+#include "planner/argument_names.h"
 #include "planner/bind.h"
 
 /* Where aggregates, windows and sets may not stand: PostgreSQL's names of the places. */
@@ -291,6 +292,49 @@ static bool check_schema(struct planner_context *ctx, const PgQuery__FuncCall *c
                      node_names_text(ctx->arena, call->n_funcname, call->funcname));
 }
 
+/* f(a, name => b): the arguments from call->args[from] on go to their places; gaps get defaults. */
+static bool bind_named_args(struct binder *b, const PgQuery__FuncCall *call, size_t from, struct expr ***args,
+                            uint32_t *count, struct error *err)
+{
+    struct planner_context *ctx = b->ctx;
+    const char *function = node_names_text(ctx->arena, 1, call->funcname + call->n_funcname - 1);
+    const struct argument_names *names = argument_names_find(function);
+    if (names == NULL)
+        return BIND_FAIL(ctx, err, call->location, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "named arguments are not supported here");
+    struct expr **placed = ARENA_ARRAY(ctx->arena, struct expr *, ARGUMENT_NAMES_MAX + from);
+    for (size_t i = 0; i < from; i++)
+        placed[i] = (*args)[i];
+    uint32_t end = (uint32_t)from;
+    for (size_t i = from; i < call->n_args; i++) {
+        if (call->args[i]->node_case != PG_QUERY__NODE__NODE_NAMED_ARG_EXPR)
+            return BIND_FAIL(ctx, err, node_location(call->args[i]), ERRCODE_SYNTAX_ERROR,
+                             "positional argument cannot follow named argument");
+        const PgQuery__NamedArgExpr *named = call->args[i]->named_arg_expr;
+        int place = argument_names_place(names, named->name);
+        if (place < 0 || (size_t)place < from)
+            return BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION,
+                             "function %s(... %s => ...) does not exist", function, named->name);
+        if (placed[place] != NULL)
+            return BIND_FAIL(ctx, err, named->location, ERRCODE_SYNTAX_ERROR,
+                             "argument name \"%s\" used more than once", named->name);
+        if (!bind_expr(b, named->arg, &placed[place], err))
+            return false;
+        end = (uint32_t)place + 1 > end ? (uint32_t)place + 1 : end;
+    }
+    for (uint32_t i = 0; i < end; i++) {
+        if (placed[i] != NULL)
+            continue;
+        if (names->defaults[i] == NULL)
+            return BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION,
+                             "function %s(...) needs its argument \"%s\"", function, names->names[i]);
+        placed[i] = bind_text_constant(ctx, names->defaults[i], OID_UNKNOWN, call->location);
+    }
+    *args = placed;
+    *count = end;
+    return true;
+}
+
 static bool bind_args(struct binder *b, const PgQuery__FuncCall *call, struct expr ***args, uint32_t *count,
                       struct error *err)
 {
@@ -300,8 +344,7 @@ static bool bind_args(struct binder *b, const PgQuery__FuncCall *call, struct ex
     *count = 0;
     for (size_t i = 0; i < call->n_args; i++) {
         if (call->args[i]->node_case == PG_QUERY__NODE__NODE_NAMED_ARG_EXPR)
-            return BIND_FAIL(ctx, err, call->location, ERRCODE_FEATURE_NOT_SUPPORTED,
-                             "named arguments are not supported here");
+            return bind_named_args(b, call, i, args, count, err);
         if (!bind_expr(b, call->args[i], &(*args)[*count], err))
             return false;
         (*count)++;

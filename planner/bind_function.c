@@ -283,7 +283,8 @@ static bool convert_args(struct planner_context *ctx, const struct candidate *it
                                  "could not find array type for data type %s",
                                  type_text(ctx, (struct sql_type){element, -1}));
         } else if (target.oid == OID_ANY) {
-            target.oid = types[i] == OID_UNKNOWN ? OID_TEXT : types[i];
+            bool stays = item->function != NULL && (item->function->flags & FN_UNKNOWN) != 0;
+            target.oid = types[i] == OID_UNKNOWN && !stays ? OID_TEXT : types[i];
         }
         if (types[i] == target.oid) {
             out->args[i] = args[i];

@@ -2,7 +2,7 @@
  *
  * DECLARE computes the result at once, at the transaction's snapshot, and keeps it. `position` is 0 before
  * the first row, n on row n, rows + 1 behind the last, as PostgreSQL counts. A cursor over SUBSCRIBE only
- * goes forward and may stay open after its transaction. */
+ * goes forward; WITH HOLD it stays open after its transaction. */
 #include "server/run_cursor.h"
 
 #include "planner/scan.h"
@@ -72,8 +72,7 @@ static bool declare(struct connection *connection, struct prepared *outer, const
     const PgQuery__DeclareCursorStmt *stmt = outer->node->declare_cursor_stmt;
     bool is_subscription = outer->statement->subscribe != NULL;
     bool hold = (stmt->options & OPTION_HOLD) != 0;
-    if (!hold && !is_subscription && session->txn.is_implicit && !connection->in_extended &&
-        !connection->in_multi)
+    if (!hold && session->txn.is_implicit && !connection->in_extended && !connection->in_multi)
         return error_set(err, ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
                          "DECLARE CURSOR can only be used in transaction blocks");
     if (stmt->portalname[0] == '\0')

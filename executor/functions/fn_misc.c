@@ -66,7 +66,7 @@ const struct function_row fn_misc_rows[] = {
     {"gen_random_uuid", "", "uuid", fn_gen_random_uuid, "gen_random_uuid() gives a random uuid (version 4)",
      FN_VOLATILE},
     {"pg_typeof", "any", "regtype", fn_pg_typeof, "pg_typeof(1) gives 'integer'",
-     FN_NULLS | FN_STABLE | FN_VIEW_OK},
+     FN_NULLS | FN_STABLE | FN_VIEW_OK | FN_UNKNOWN},
     {"num_nulls", "variadic any", "int4", fn_num_nulls, "num_nulls(1, NULL) gives 1", FN_NULLS},
     {"num_nonnulls", "variadic any", "int4", fn_num_nonnulls, "num_nonnulls(1, NULL) gives 1", FN_NULLS},
     {"version", "", "text", fn_version, "version() names the server", FN_STABLE | FN_VIEW_OK},
