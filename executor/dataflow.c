@@ -377,6 +377,23 @@ bool dataflow_run_once(const struct plan *plan, const struct query_options *opti
     return ok;
 }
 
+bool dataflow_is_reached(struct dataflow *flow, uint64_t visit)
+{
+    if (flow->visited == visit) /* looked at, and it was not */
+        return false;
+    flow->visited = visit;
+    for (uint32_t i = 0; i < flow->inputs_count; i++) {
+        const struct relation *input = flow->inputs[i];
+        if (input->feed.dirty || (input->dataflow != NULL && dataflow_is_reached(input->dataflow, visit)))
+            return true;
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++) {
+        if (dataflow_is_reached(flow->used[i]->dataflow, visit))
+            return true;
+    }
+    return false;
+}
+
 uint64_t dataflow_take_rows_in(struct dataflow *flow)
 {
     uint64_t rows = 0;

@@ -41,6 +41,9 @@ bool dataflow_tick(struct dataflow *dataflow, uint64_t epoch, int64_t clock_us, 
                    const _Atomic bool *cancel, struct workers *workers, uint64_t rows, struct error *err);
 /* After all dataflows of the tick: forgets this tick's batches. */
 void dataflow_end_tick(struct dataflow *dataflow);
+/* Whether something it reads, directly or through other views, has changed in the running tick, so that its
+ * result may change when it runs. visit: larger than at the last call. */
+bool dataflow_is_reached(struct dataflow *dataflow, uint64_t visit);
 /* Marked by the engine's schedule of the running tick. */
 bool *dataflow_scheduled(struct dataflow *dataflow);
 

@@ -73,6 +73,7 @@ struct dataflow {
     uint64_t epoch; /* of the running tick */
     _Atomic int64_t busy_ns;
     uint64_t rows_in_taken;
+    uint64_t visited; /* dataflow_is_reached */
 
     struct relation *target;                /* view */
     struct shared_arrangement *arrangement; /* or this */

@@ -24,6 +24,7 @@ struct engine *engine_create(const struct engine_options *options)
     engine->epoch = options->first_epoch;
     engine->snapshots = snapshots_create();
     snapshots_publish(engine->snapshots, engine->epoch);
+    atomic_init(&engine->delivered, engine->epoch);
     engine->workers = workers_create(options->shards);
     arena_init(&engine->tick_arena, options->account);
     pthread_mutex_init(&engine->lock, NULL);
@@ -108,10 +109,12 @@ static void publish(struct engine *engine)
             snapshots_publish(engine->snapshots, tick->epoch);
             atomic_store(&engine->stat_durable, tick->epoch);
         }
-        if (tick->log_error.code == ERRCODE_NONE)
+        if (tick->log_error.code == ERRCODE_NONE) {
             subscription_deliver(tick->messages);
-        else
+            atomic_store(&engine->delivered, tick->epoch);
+        } else {
             subscription_discard(tick->messages);
+        }
         engine_acknowledge(tick);
         mem_free(tick);
         tick = next;

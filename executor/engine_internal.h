@@ -69,6 +69,7 @@ struct engine {
 
     /* engine's thread only */
     uint64_t epoch; /* newest computed */
+    uint64_t visits; /* dataflow_is_reached */
     struct arena tick_arena;
     struct relation **touched; /* this tick */
     uint32_t touched_count, touched_cap;
@@ -80,6 +81,7 @@ struct engine {
     pthread_mutex_t subscriptions_lock; /* the list below, for waking */
     struct subscription *subscriptions;
 
+    _Atomic uint64_t delivered; /* subscribers have got everything up to this epoch */
     _Atomic uint64_t stat_ticks, stat_transactions, stat_rows_in, stat_rows_processed, stat_durable,
         stat_computed;
     _Atomic int64_t stat_busy_ns;

@@ -123,12 +123,16 @@ void subscription_relation_dropped(struct relation *relation)
 struct subscribe {
     struct subscription *subscription;
     uint64_t epoch;
+    bool dropped;
 };
 
 static void run_subscribe(struct engine *engine, void *ctx)
 {
     struct subscribe *subscribe = ctx;
     struct subscription *subscription = subscribe->subscription;
+    subscribe->dropped = subscription->relation->dropped;
+    if (subscribe->dropped)
+        return;
     engine_drain(engine); /* so that the newest computed epoch is the one to show first */
     subscribe->epoch = snapshot_open(engine->snapshots, 0);
     subscription->next_of_relation = subscription->relation->subscriptions;
@@ -138,7 +142,6 @@ static void run_subscribe(struct engine *engine, void *ctx)
 bool engine_subscribe(struct engine *engine, struct relation *relation, struct subscription **out,
                       uint64_t *epoch, struct error *err)
 {
-    (void)err;
     struct subscription *subscription = mem_zalloc(sizeof(*subscription));
     subscription->engine = engine;
     subscription->relation = relation;
@@ -151,6 +154,14 @@ bool engine_subscribe(struct engine *engine, struct relation *relation, struct s
     pthread_condattr_destroy(&monotonic);
     struct subscribe subscribe = {.subscription = subscription};
     engine_command(engine, run_subscribe, &subscribe);
+    if (subscribe.dropped) {
+        error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", relation->name);
+        pthread_mutex_destroy(&subscription->lock);
+        pthread_cond_destroy(&subscription->cond);
+        mem_free(subscription);
+        relation_release(relation);
+        return false;
+    }
     pthread_mutex_lock(&engine->subscriptions_lock);
     subscription->next_of_engine = engine->subscriptions;
     engine->subscriptions = subscription;
@@ -176,9 +187,9 @@ bool subscription_next(struct subscription *subscription, int64_t deadline_ns, c
     subscription->shown = NULL;
     pthread_mutex_lock(&subscription->lock);
     bool in_time = true;
-    uint64_t visible;
+    uint64_t delivered;
     for (;;) {
-        visible = snapshots_visible(subscription->engine->snapshots);
+        delivered = atomic_load(&subscription->engine->delivered);
         if (subscription->first != NULL || subscription->overflow || subscription->dropped || !in_time ||
             (cancel != NULL && atomic_load(cancel)))
             break;
@@ -204,7 +215,7 @@ bool subscription_next(struct subscription *subscription, int64_t deadline_ns, c
         ok = error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" was dropped",
                        subscription->relation->name);
     } else {
-        *epoch = visible; /* read before the queue was seen empty: everything up to it has been given */
+        *epoch = delivered; /* read before the queue was seen empty: everything up to it has been given */
     }
     pthread_mutex_unlock(&subscription->lock);
     return ok;

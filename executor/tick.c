@@ -328,8 +328,12 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
 static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, struct error *err)
 {
     for (uint32_t i = 0; i < txn->reads_count; i++) {
-        if (atomic_load(&txn->reads[i].relation->last_epoch) > txn->snapshot)
-            return conflict(txn->reads[i].relation, err);
+        struct relation *relation = txn->reads[i].relation;
+        if (atomic_load(&relation->last_epoch) > txn->snapshot)
+            return conflict(relation, err);
+        /* a view changes at the end of the tick: what its inputs have got from transactions before counts */
+        if (relation->dataflow != NULL && dataflow_is_reached(relation->dataflow, ++tick->engine->visits))
+            return conflict(relation, err);
     }
     for (uint32_t i = 0; i < txn->changes_count; i++) {
         if (txn->changes[i].relation->dropped)
@@ -596,6 +600,7 @@ static void run_replay(struct engine *engine, void *ctx)
         CHECK(apply_part(&tick, &parts[p], false, &ignored));
     CHECK(end_tick(&tick) == NULL);
     snapshots_publish(engine->snapshots, engine->epoch);
+    atomic_store(&engine->delivered, engine->epoch);
     atomic_store(&engine->stat_computed, engine->epoch);
     atomic_store(&engine->stat_durable, engine->epoch);
     arena_reset(&engine->tick_arena);
