@@ -155,23 +155,11 @@ static void add_table(const struct function_row *rows, size_t count)
         add_row(&rows[i]);
 }
 
-/* Reads the address behind a weak symbol so that the compiler cannot assume that it exists. */
-static bool is_linked(const void *symbol)
-{
-    const void *volatile address = symbol;
-    return address != NULL;
-}
-
 static void registry_fill(void)
 {
     arena_init(&registry.arena, NULL);
 #define FUNCTION_TABLE_ADD(name) add_table(name, name##_count);
     FUNCTION_TABLES(FUNCTION_TABLE_ADD)
-#undef FUNCTION_TABLE_ADD
-#define FUNCTION_TABLE_ADD(name)                                                                             \
-    if (is_linked(name) && is_linked(&name##_count))                                                         \
-        add_table(name, name##_count);
-    FUNCTION_TABLES_OPTIONAL(FUNCTION_TABLE_ADD)
 #undef FUNCTION_TABLE_ADD
 }
 

@@ -1,8 +1,6 @@
 /* tables.h: every table of function rows below the planner, one line each.
  *
- * A file with functions ends in `const struct function_row fn_x_rows[]` and `const size_t fn_x_rows_count`.
- * The tables of FUNCTION_TABLES_OPTIONAL are weak: a program that links without one of them simply has no
- * such functions (a static library is then linked whole, because a weak name alone brings no file in). */
+ * A file with functions ends in `const struct function_row fn_x_rows[]` and `const size_t fn_x_rows_count`. */
 #ifndef MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
 #define MILLRACE_EXECUTOR_FUNCTIONS_TABLES_H
 
@@ -26,9 +24,7 @@
     TABLE(fn_array_rows)                                                                                     \
     TABLE(fn_json_rows)                                                                                      \
     TABLE(fn_json_build_rows)                                                                                \
-    TABLE(fn_json_edit_rows)
-
-#define FUNCTION_TABLES_OPTIONAL(TABLE)                                                                      \
+    TABLE(fn_json_edit_rows)                                                                                 \
     TABLE(fn_time_format_rows)                                                                               \
     TABLE(fn_number_format_rows)
 
@@ -37,11 +33,5 @@
     extern const size_t name##_count;
 FUNCTION_TABLES(FUNCTION_TABLE_DECLARE)
 #undef FUNCTION_TABLE_DECLARE
-
-#define FUNCTION_TABLE_DECLARE_WEAK(name)                                                                    \
-    extern const struct function_row name[] __attribute__((weak));                                           \
-    extern const size_t name##_count __attribute__((weak));
-FUNCTION_TABLES_OPTIONAL(FUNCTION_TABLE_DECLARE_WEAK)
-#undef FUNCTION_TABLE_DECLARE_WEAK
 
 #endif
