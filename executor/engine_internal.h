@@ -68,7 +68,7 @@ struct engine {
     bool stopping;
 
     /* engine's thread only */
-    uint64_t epoch; /* newest computed */
+    uint64_t epoch;  /* newest computed */
     uint64_t visits; /* dataflow_is_reached */
     struct arena tick_arena;
     struct relation **touched; /* this tick */

@@ -361,8 +361,8 @@ static bool names_aggregate(const char *name)
 
 /* ---- rows as JSON ---- */
 
-/* A whole row of FROM in a call that writes JSON: its text as JSON, because only here the names of its columns are
- * known. */
+/* A whole row of FROM in a call that writes JSON: its text as JSON, because only here the names of its
+ * columns are known. */
 static struct expr *named_row(struct planner_context *ctx, struct expr *expr, struct expr *pretty)
 {
     const struct range_entry *entry = expr->planner;

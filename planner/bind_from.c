@@ -467,8 +467,8 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
 
 /* ---- functions ---- */
 
-/* One function of FROM: its call and the names and types of its columns. *named: its only column has a name of
- * its own, which an alias of the function leaves alone. */
+/* One function of FROM: its call and the names and types of its columns. *named: its only column has a name
+ * of its own, which an alias of the function leaves alone. */
 static bool from_call(struct binder *b, const PgQuery__Node *node, struct expr **call, const char ***names,
                       struct sql_type **types, uint32_t *columns, bool *named, struct error *err)
 {
@@ -513,7 +513,8 @@ static bool from_call(struct binder *b, const PgQuery__Node *node, struct expr *
 /* The calls that an item of FROM stands for: unnest(a, b) is ROWS FROM (unnest(a), unnest(b)). */
 static const PgQuery__Node **from_calls(struct planner_context *ctx, const PgQuery__Node *item, size_t *count)
 {
-    const PgQuery__FuncCall *call = item->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? item->func_call : NULL;
+    const PgQuery__FuncCall *call =
+        item->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? item->func_call : NULL;
     bool is_unnest = call != NULL && call->n_args > 1 &&
                      strcmp(node_string(call->funcname[call->n_funcname - 1]), "unnest") == 0;
     *count = is_unnest ? call->n_args : 1;

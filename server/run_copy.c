@@ -245,7 +245,8 @@ static bool out_describe(struct result_sink *base, uint32_t columns_count, const
         return false;
     out->started = true;
     send_response(wire, 'H', out->settings->options.format, columns_count);
-    /* a line of its own; the binary header stands before the first row in one message, which clients count on */
+    /* a line of its own; the binary header stands before the first row in one message, which clients count
+     * on */
     if (out->settings->options.format != COPY_BINARY && out->settings->options.header != COPY_HEADER_NONE) {
         wire_begin(wire, 'd');
         copy_writer_start(&out->writer, &wire->out);

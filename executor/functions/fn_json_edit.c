@@ -108,9 +108,10 @@ static void give_tree(struct fn_call *call, struct column *result, uint32_t row,
 
 /* Changes a tree in place; NULL and *err filled on an error. */
 typedef struct json_value *(*tree_edit)(struct fn_call *call, const struct column *args, uint32_t row,
-                                   struct json_value *value, struct arena *scratch, struct error *err);
+                                        struct json_value *value, struct arena *scratch, struct error *err);
 
-static void edit_rows(struct fn_call *call, const struct column *args, struct column *result, tree_edit change)
+static void edit_rows(struct fn_call *call, const struct column *args, struct column *result,
+                      tree_edit change)
 {
     struct arena scratch;
     arena_init(&scratch, NULL);

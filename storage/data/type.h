@@ -132,8 +132,8 @@ bool type_apply_typmod(uint32_t oid, int32_t typmod, bool is_explicit, const str
 
 /* Order as PostgreSQL's default btree class under "C" collation: <0, 0, >0. Neither is NULL. */
 int type_compare(uint32_t oid, const struct datum *a, const struct datum *b);
-/* Are equal values the same bytes, so that one can stand for the other everywhere? Not numeric (1.0 and 1.00),
- * floats (0.0 and -0.0), char(n), intervals, json. */
+/* Are equal values the same bytes, so that one can stand for the other everywhere? Not numeric (1.0 and
+ * 1.00), floats (0.0 and -0.0), char(n), intervals, json. */
 bool type_equal_is_identical(uint32_t oid);
 /* Hash that agrees with type_compare() == 0: 1.0 and 1.00, 0.0 and -0.0, every NaN, char(n) with blanks.
  * NULL hashes to a constant of its own. */
