@@ -142,7 +142,8 @@ void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t c
                      const struct tick_log_entry *entries, uint32_t entries_count)
 {
     error_init(&tick->log_error);
-    tick->durable = engine->log == NULL;
+    bool logged = engine->log != NULL && !atomic_load(&engine->recovering);
+    tick->durable = !logged;
     pthread_mutex_lock(&engine->lock);
     if (engine->pending_last != NULL)
         engine->pending_last->next = tick;
@@ -151,7 +152,7 @@ void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t c
     engine->pending_last = tick;
     engine->pending_count++;
     pthread_mutex_unlock(&engine->lock);
-    if (engine->log != NULL)
+    if (logged)
         tick_log_append(engine->log, tick->epoch, clock_us, seed, entries, entries_count, log_done, engine);
 }
 
@@ -173,6 +174,19 @@ void engine_drain(struct engine *engine)
     while (engine->pending_first != NULL)
         pthread_cond_wait(&engine->done, &engine->lock);
     pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_published(struct engine *engine)
+{
+    snapshots_publish(engine->snapshots, engine->epoch);
+    atomic_store(&engine->delivered, engine->epoch);
+    atomic_store(&engine->stat_computed, engine->epoch);
+    atomic_store(&engine->stat_durable, engine->epoch);
+}
+
+void engine_set_recovering(struct engine *engine, bool recovering)
+{
+    atomic_store(&engine->recovering, recovering);
 }
 
 /* ---- staging ---- */

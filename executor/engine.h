@@ -17,6 +17,7 @@
 
 struct engine;
 struct tick_log; /* storage/disk/tick_log.h */
+struct source_range;
 
 struct engine_options {
     uint32_t shards;      /* worker threads and shards of every state; at least 1 */
@@ -65,6 +66,8 @@ void engine_at_boundary(struct engine *engine, void (*fn)(void *ctx), void *ctx)
 struct txn_change {
     struct relation *relation;
     struct batch *rows; /* all columns, weights; deletes are of rows seen in the snapshot */
+    /* The rows can be had again from the relation's source: this is logged in their place. NULL: the rows. */
+    const struct source_range *range;
 };
 struct txn_read {
     struct relation *relation; /* contents this transaction's writes depend on as a whole */
@@ -86,11 +89,13 @@ bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t
  * log's thread. The transaction's memory must live until then. Blocks only while the staging area is full. */
 void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
                          void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx);
-/* Recovery, before any other use: applies the changes of a logged tick without logging or constraint checks.
- */
-MUST_CHECK
-bool engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, const struct txn_change *changes,
-                   uint32_t changes_count, struct error *err);
+/* Recovery, before any other use: a logged tick again, through the views that are there, without logging or
+ * constraint checks. */
+void engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                   const struct txn_change *changes, uint32_t changes_count);
+/* Recovery: while it lasts nothing is logged, so that a view filled in it takes the epoch it was filled at
+ * before: the next after the last replayed. */
+void engine_set_recovering(struct engine *engine, bool recovering);
 
 /* ---- change streams ---- */
 

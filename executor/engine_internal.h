@@ -66,6 +66,7 @@ struct engine {
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
     bool stopping;
+    _Atomic bool recovering; /* ticks are not logged */
 
     /* engine's thread only */
     uint64_t epoch;  /* newest computed */
@@ -106,6 +107,8 @@ void engine_acknowledge(struct pending_tick *tick);
 void engine_command(struct engine *engine, void (*run)(struct engine *engine, void *ctx), void *ctx);
 /* Engine's thread: waits until everything computed is published. */
 void engine_drain(struct engine *engine);
+/* Replay: what is computed is visible at once. */
+void engine_published(struct engine *engine);
 /* subscription.c */
 struct subscription_message *subscription_collect(struct relation *relation, uint64_t epoch,
                                                   struct subscription_message *list);

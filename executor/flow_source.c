@@ -199,6 +199,13 @@ static bool run_statement_scan(struct operator* op, const struct plan_scan *scan
         return error_set(err, ERRCODE_SERIALIZATION_FAILURE,
                          "could not serialize access: \"%s\" was created after the transaction's snapshot",
                          relation->name);
+    if (relation->no_retention) {
+        error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "\"%s\" keeps no rows that could be read",
+                  relation->name);
+        return error_hint(err,
+                          "Its rows only pass through the materialized views over it: read one of those, "
+                          "or create it WITH (retention = 'forever').");
+    }
     if (atomic_load(&relation->failed)) {
         pthread_mutex_lock(&relation->lock);
         *err = relation->failure;

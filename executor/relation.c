@@ -35,6 +35,7 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     relation->key_columns = copy_columns(&relation->arena, desc->key_columns, desc->key_count);
     relation->key_name = arena_strdup(&relation->arena, desc->key_name ? desc->key_name : "");
     relation->append_only = desc->append_only && desc->key_count == 0;
+    relation->no_retention = relation->append_only && desc->no_retention;
     if (desc->key_count > 0) {
         relation->hash_columns = relation->key_columns;
         relation->hash_columns_count = relation->key_count;
@@ -117,6 +118,11 @@ uint32_t relation_columns(const struct relation *relation, const struct sql_type
     if (types != NULL)
         *types = relation->types;
     return relation->columns_count;
+}
+
+uint64_t relation_created_epoch(const struct relation *relation)
+{
+    return relation->created_epoch;
 }
 
 bool relation_is_append_only(const struct relation *relation)
@@ -281,7 +287,8 @@ void relation_lookup(struct relation *relation, int32_t index, const uint32_t *c
 void relation_stats(struct relation *relation, struct relation_stats *out)
 {
     *out = (struct relation_stats){.last_epoch = atomic_load(&relation->last_epoch),
-                                   .errors = atomic_load(&relation->errors_count)};
+                                   .errors = atomic_load(&relation->errors_count),
+                                   .rows_seen = atomic_load(&relation->rows_seen)};
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         if (relation->append_only) {
             out->rows += segments_rows(relation->segments[shard]);

@@ -27,6 +27,7 @@ struct relation_desc {
     const struct sql_type *types;
     const char *const *column_names;
     bool append_only;
+    bool no_retention;  /* append-only, and its rows are only passed on to views: none is kept */
     uint32_t key_count; /* primary key (tables), or the unique key a view's plan has; 0: whole row */
     const uint32_t *key_columns;
     const char *key_name;  /* constraint name */
@@ -40,6 +41,8 @@ uint32_t relation_oid(const struct relation *relation);
 const char *relation_name(const struct relation *relation);
 enum relation_kind relation_kind(const struct relation *relation);
 uint32_t relation_columns(const struct relation *relation, const struct sql_type **types);
+/* The epoch of the tick in which a view was filled; 0 for other relations. */
+uint64_t relation_created_epoch(const struct relation *relation);
 bool relation_is_append_only(const struct relation *relation);
 /* The key columns; 0 when rows are identified by their whole contents. */
 uint32_t relation_key(const struct relation *relation, const uint32_t **columns);
@@ -70,7 +73,8 @@ void relation_lookup(struct relation *relation, int32_t index, const uint32_t *c
                      const struct batch *keys, struct batch *out);
 
 struct relation_stats {
-    uint64_t rows; /* newest */
+    uint64_t rows;      /* newest */
+    uint64_t rows_seen; /* append-only: all that ever came */
     int64_t bytes;
     uint64_t last_epoch; /* of its last change */
     uint64_t rows_in,

@@ -43,6 +43,8 @@ struct relation {
     struct sql_type *types;
     char **column_names;
     bool append_only;
+    bool no_retention;
+    _Atomic uint64_t rows_seen;
     uint32_t key_count;
     uint32_t *key_columns;
     char *key_name;

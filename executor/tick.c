@@ -13,9 +13,11 @@
 /* One relation's part of a transaction while it is being applied. */
 struct part {
     struct relation *relation;
-    const struct batch *net;     /* consolidated */
-    uint64_t *marks;             /* per shard, for taking it back */
-    const struct batch **pieces; /* per shard */
+    const struct batch *net;          /* consolidated */
+    const struct source_range *range; /* see struct txn_change */
+    bool counted;                     /* in rows_seen */
+    uint64_t *marks;                  /* per shard, for taking it back */
+    const struct batch **pieces;      /* per shard */
     uint32_t uniques_applied;
 };
 
@@ -232,7 +234,8 @@ static bool apply_piece(struct tick *tick, struct relation *relation, uint32_t s
 {
     struct arena *arena = &tick->engine->tick_arena;
     if (relation->append_only) {
-        segments_append(relation->segments[shard], piece, tick->epoch);
+        if (!relation->no_retention)
+            segments_append(relation->segments[shard], piece, tick->epoch);
         return true;
     }
     const struct batch *deletes = select_sign(piece, false, arena),
@@ -258,6 +261,10 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
     struct arena *arena = &tick->engine->tick_arena;
     touch(tick, relation);
     split_by_shard(tick, part);
+    if (relation->append_only) {
+        atomic_fetch_add(&relation->rows_seen, part->net->rows);
+        part->counted = true;
+    }
     for (uint32_t shard = 0; shard < relation->shards_count; shard++)
         part->marks[shard] = relation->append_only ? segments_rows(relation->segments[shard])
                                                    : row_store_mark(relation->stores[shard]);
@@ -282,6 +289,8 @@ static void take_back(struct tick *tick, struct part *part)
     struct relation *relation = part->relation;
     if (part->marks == NULL)
         return;
+    if (part->counted)
+        atomic_fetch_sub(&relation->rows_seen, part->net->rows);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         if (relation->append_only)
             segments_truncate(relation->segments[shard], part->marks[shard]);
@@ -309,7 +318,8 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
                 part = &parts[p];
         }
         if (part == NULL) {
-            parts[(*parts_count)++] = (struct part){.relation = changes[i].relation, .net = rows};
+            parts[(*parts_count)++] =
+                (struct part){.relation = changes[i].relation, .net = rows, .range = changes[i].range};
             continue;
         }
         struct batch *sum = batch_create(arena, part->relation->types, part->relation->columns_count,
@@ -317,12 +327,22 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
         batch_append_range(sum, part->net, 0, part->net->rows, 1);
         batch_append_range(sum, rows, 0, rows->rows, 1);
         part->net = sum;
+        part->range = NULL;
     }
     for (uint32_t p = 0; p < *parts_count; p++) {
         if (parts[p].net->weights != NULL)
             parts[p].net = batch_consolidate(parts[p].net, arena);
     }
     return parts;
+}
+
+/* What was applied is what the dataflows will see. */
+static void feed_part(struct tick *tick, struct part *part)
+{
+    for (uint32_t shard = 0; shard < part->relation->shards_count; shard++)
+        feed_add(&part->relation->feed, shard, part->pieces[shard]);
+    part->relation->feed.dirty = true;
+    tick->rows += part->net->rows;
 }
 
 static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, struct error *err)
@@ -357,11 +377,8 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
         struct part *part = &parts[p];
         if (part->net->rows == 0)
             continue;
-        for (uint32_t shard = 0; shard < part->relation->shards_count; shard++)
-            feed_add(&part->relation->feed, shard, part->pieces[shard]);
-        part->relation->feed.dirty = true;
-        tick->rows += part->net->rows;
-        struct tick_log_entry entry = {part->relation->oid, part->net};
+        feed_part(tick, part);
+        struct tick_log_entry entry = {part->relation->oid, part->net, part->range};
         ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
     }
     return true;
@@ -583,6 +600,8 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
 
 struct replay {
     uint64_t epoch;
+    int64_t clock_us;
+    uint64_t seed;
     const struct txn_change *changes;
     uint32_t changes_count;
 };
@@ -596,22 +615,20 @@ static void run_replay(struct engine *engine, void *ctx)
     uint32_t parts_count;
     struct part *parts = make_parts(&tick, replay->changes, replay->changes_count, &parts_count);
     struct error ignored;
-    for (uint32_t p = 0; p < parts_count; p++)
+    for (uint32_t p = 0; p < parts_count; p++) {
         CHECK(apply_part(&tick, &parts[p], false, &ignored));
+        if (parts[p].net->rows > 0)
+            feed_part(&tick, &parts[p]);
+    }
+    run_dataflows(&tick, replay->clock_us, replay->seed);
     CHECK(end_tick(&tick) == NULL);
-    snapshots_publish(engine->snapshots, engine->epoch);
-    atomic_store(&engine->delivered, engine->epoch);
-    atomic_store(&engine->stat_computed, engine->epoch);
-    atomic_store(&engine->stat_durable, engine->epoch);
+    engine_published(engine);
     arena_reset(&engine->tick_arena);
 }
 
-bool engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, const struct txn_change *changes,
-                   uint32_t changes_count, struct error *err)
+void engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                   const struct txn_change *changes, uint32_t changes_count)
 {
-    struct replay replay = {epoch, changes, changes_count};
-    (void)clock_us;
-    (void)err;
+    struct replay replay = {epoch, clock_us, seed, changes, changes_count};
     engine_command(engine, run_replay, &replay);
-    return true;
 }

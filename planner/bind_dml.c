@@ -130,8 +130,7 @@ static bool bind_stored(struct planner_context *ctx, const char *sql, const stru
     return ok ? true : error_at(err, 0);
 }
 
-/* What a column gets when the statement gives it nothing. */
-static bool default_expr(struct planner_context *ctx, const struct catalog_object *target, uint32_t column,
+bool bind_column_default(struct planner_context *ctx, const struct catalog_object *target, uint32_t column,
                          struct expr **out, struct error *err)
 {
     const struct catalog_column *definition = &target->columns[column];
@@ -372,7 +371,7 @@ static bool bind_values_cells(struct planner_context *ctx, const PgQuery__Insert
             bool use_default = is_default(item);
             if (!use_default && !may_insert(ctx, node, column, node_location(item), &use_default, err))
                 return false;
-            bool ok = use_default ? default_expr(ctx, target, columns[c], cell, err)
+            bool ok = use_default ? bind_column_default(ctx, target, columns[c], cell, err)
                                   : bind_cell(ctx, item, NULL, 0, column, "VALUES", cell, err);
             if (!ok)
                 return false;
@@ -617,7 +616,7 @@ static bool bind_on_conflict(struct planner_context *ctx, const PgQuery__InsertS
         const struct assignment *assignment = &assignments[i];
         const struct catalog_column *column = &target->columns[assignment->column];
         bool ok = is_default(assignment->value)
-                      ? default_expr(ctx, target, assignment->column, &row[assignment->column], err)
+                      ? bind_column_default(ctx, target, assignment->column, &row[assignment->column], err)
                       : bind_cell(ctx, assignment->value, relations, 2, column, "UPDATE",
                                   &row[assignment->column], err);
         if (!ok)
@@ -683,7 +682,7 @@ static bool bind_insert(struct planner_context *ctx, const PgQuery__InsertStmt *
         }
     }
     for (uint32_t i = 0; i < target->columns_count; i++)
-        if (row[i] == NULL && !default_expr(ctx, target, i, &row[i], err))
+        if (row[i] == NULL && !bind_column_default(ctx, target, i, &row[i], err))
             return false;
     struct scope_relation self = {target_alias(node->relation), target};
     return bind_to_row(ctx, plan, row, given, err) && bind_row_programs(ctx, plan, err) &&
@@ -771,7 +770,7 @@ static bool bind_change(struct planner_context *ctx, const struct change_parts *
     for (size_t i = 0; i < assignments_count; i++) {
         const struct assignment *assignment = &assignments[i];
         if (is_default(assignment->value)) {
-            if (!default_expr(ctx, target, assignment->column, &row[assignment->column], err))
+            if (!bind_column_default(ctx, target, assignment->column, &row[assignment->column], err))
                 return false;
             continue;
         }
@@ -900,7 +899,7 @@ bool bind_dml_rows(struct planner_context *ctx, struct catalog_object *target, c
         row[columns[i]] = expr_column(ctx->arena, i, column->type);
     }
     for (uint32_t i = 0; i < target->columns_count; i++)
-        if (row[i] == NULL && !default_expr(ctx, target, i, &row[i], err))
+        if (row[i] == NULL && !bind_column_default(ctx, target, i, &row[i], err))
             return false;
     return bind_to_row(ctx, plan, row, columns_count, err) && bind_row_programs(ctx, plan, err);
 }

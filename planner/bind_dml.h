@@ -85,6 +85,10 @@ struct dml_plan {
 MUST_CHECK
 bool bind_dml(struct planner_context *ctx, const PgQuery__Node *node, struct dml_plan **out,
               struct error *err);
+/* What a column of the target gets when a row says nothing of it: its default, or NULL. */
+MUST_CHECK
+bool bind_column_default(struct planner_context *ctx, const struct catalog_object *target, uint32_t column,
+                         struct expr **out, struct error *err);
 /* INSERT whose source has these columns of the target (COPY FROM): to_row over a row of exactly them. */
 MUST_CHECK
 bool bind_dml_rows(struct planner_context *ctx, struct catalog_object *target, const uint32_t *columns,

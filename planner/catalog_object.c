@@ -1,6 +1,8 @@
 /* catalog_object.c: the life of one object: an arena, a count of references, the relation it stands for. */
 #include "planner/catalog.h"
 
+#include <string.h>
+
 struct catalog_object *catalog_object_create(void)
 {
     struct catalog_object *object = mem_zalloc(sizeof(*object));
@@ -74,4 +76,13 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
     if (object->relation != NULL)
         relation_retain(object->relation);
     return object;
+}
+
+bool catalog_object_keeps_rows(const struct catalog_object *object)
+{
+    for (uint32_t i = 0; i < object->options_count; i++) {
+        if (strcmp(object->options[i].name, "retention") == 0)
+            return strcmp(object->options[i].value, "0") != 0;
+    }
+    return true;
 }

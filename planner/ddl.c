@@ -625,10 +625,36 @@ static bool refuse_table_extras(struct table_builder *b, const PgQuery__CreateSt
     return hint != NULL ? error_hint(err, "%s", hint) : false;
 }
 
+/* retention = '0' keeps no rows, 'forever' all of them; a CREATE SOURCE that says nothing keeps none, and is
+ * written down with the option, so that its text means the same for ever. */
+static bool retention_option(struct table_builder *b, const struct statement *statement, struct error *err)
+{
+    struct catalog_object *object = b->object;
+    const char *retention = ddl_option(object, "retention");
+    if (retention == NULL && statement->word == STATEMENT_WORD_SOURCE && !b->stored) {
+        struct catalog_option *options =
+            ARENA_ARRAY(b->arena, struct catalog_option, object->options_count + 1);
+        memcpy(options, object->options, sizeof(*options) * object->options_count);
+        options[object->options_count++] = (struct catalog_option){"retention", "0"};
+        object->options = options;
+        return true;
+    }
+    if (retention == NULL)
+        return true;
+    if (object->kind != CATALOG_STREAM)
+        return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                         "option \"retention\" is for streams: \"%s\" is a table", object->name);
+    if (strcmp(retention, "0") == 0 || strcmp(retention, "forever") == 0)
+        return true;
+    error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "retention \"%s\" is not supported", retention);
+    return error_hint(err, "Use '0' (rows are passed on to views and not kept) or 'forever'.");
+}
+
 static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *node,
                           const struct statement *statement, struct error *err)
 {
-    static const char *const known[] = {"append_only", "connector", "retention", "fillfactor", NULL};
+    static const char *const known[] = {"append_only", "connector",  "retention",
+                                        "paused",      "fillfactor", NULL};
     bool has_connector = false;
     for (size_t i = 0; i < node->n_options; i++)
         has_connector |= strcmp(node->options[i]->def_elem->defname, "connector") == 0;
@@ -647,13 +673,11 @@ static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *no
         error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "CREATE SOURCE needs WITH (connector = ...)");
         return error_hint(err, "Use CREATE STREAM for rows that clients insert.");
     }
-    if (ddl_option(b->object, "retention") != NULL) {
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"retention\" is not supported yet");
-        return error_hint(err, "Rows of streams are kept.");
-    }
     b->object->kind =
         statement->word != STATEMENT_WORD_NONE || is_append_only ? CATALOG_STREAM : CATALOG_TABLE;
-    return true;
+    if (!has_connector && ddl_option(b->object, "paused") != NULL)
+        return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "option \"paused\" needs a connector");
+    return retention_option(b, statement, err);
 }
 
 static bool build_table(struct table_builder *b, const struct statement *statement, struct error *err)

@@ -399,6 +399,7 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
         .name = object->name,
         .columns_count = object->columns_count,
         .append_only = object->kind == CATALOG_STREAM,
+        .no_retention = !catalog_object_keeps_rows(object),
     };
     struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, object->columns_count);
     const char **names = ARENA_ARRAY(arena, const char *, object->columns_count);

@@ -287,13 +287,14 @@ static struct catalog_record make_record(struct server *server, struct arena *ar
 {
     struct engine_stats stats;
     engine_stats(server->engine, &stats);
+    uint64_t created = object->relation != NULL ? relation_created_epoch(object->relation) : 0;
     return (struct catalog_record){.oid = object->oid,
                                    .schema_oid = object->schema_oid,
                                    .name = object->name,
                                    .kind = ddl_kind_word(object),
                                    .sql = object->sql,
                                    .settings = ddl_settings_json(arena, object),
-                                   .epoch = stats.epoch_visible};
+                                   .epoch = created != 0 ? created : stats.epoch_visible};
 }
 
 static uint32_t next_oid(struct server *server)

@@ -1,17 +1,23 @@
 /* recover.c: see recover.h. Objects are bound again from their stored SQL, under the settings recorded with
  * them. What rows depend on comes first, in OID order; views follow in rounds, since a replaced view may read
- * newer ones. */
+ * newer ones.
+ *
+ * While all rows are kept, views are filled once, when the log has been read. As soon as some stream keeps
+ * none, a view's contents depend on when it was made: then each materialized view is made at the epoch at
+ * which it was made before, and the ticks after that run through it. */
 #include "server/recover.h"
 
 #include "planner/ddl.h"
 #include "planner/statement.h"
 #include "server/ddl_objects.h"
 #include "server/sequence.h"
+#include "server/source_rows.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 #include "storage/disk/tick_log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct stored {
@@ -27,6 +33,17 @@ struct recovery {
     struct eval_env env;
     struct session_info info;
     uint64_t ticks;
+    bool in_order;            /* views are made between the ticks */
+    struct stored **by_epoch; /* materialized views, oldest first */
+    uint32_t by_epoch_count, by_epoch_next;
+    uint64_t epoch;                  /* replayed up to */
+    struct replayed_source *sources; /* asked for rows again */
+};
+
+struct replayed_source {
+    struct replayed_source *next;
+    uint32_t oid;
+    struct source_rows *rows;
 };
 
 static bool collect(void *ctx, const struct catalog_record *record, struct error *err)
@@ -127,38 +144,6 @@ static bool restore_sequence(struct recovery *recovery, const struct stored *sto
         return make_and_publish(recovery, object, err);
     catalog_object_release(object);
     return false;
-}
-
-/* ---- the log ---- */
-
-static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
-                        const struct tick_log_raw *entries, uint32_t count, struct error *err)
-{
-    struct recovery *recovery = ctx;
-    struct arena arena;
-    arena_init(&arena, NULL);
-    struct txn_change *changes = ARENA_ARRAY(&arena, struct txn_change, count);
-    uint32_t changes_count = 0;
-    bool ok = true;
-    for (uint32_t i = 0; i < count && ok; i++) {
-        const struct catalog_object *object =
-            catalog_find_oid(recovery->server->catalog, entries[i].relation_oid);
-        if (object == NULL || object->relation == NULL)
-            continue; /* dropped since */
-        const struct sql_type *types;
-        uint32_t columns_count = relation_columns(object->relation, &types);
-        struct batch *rows = batch_create(&arena, types, columns_count, 16);
-        ok = tick_log_decode(&entries[i], rows, err);
-        if (!ok)
-            error_detail(err, "Tick %llu of log.db, relation \"%s\".", (unsigned long long)epoch,
-                         object->name);
-        else
-            changes[changes_count++] = (struct txn_change){object->relation, rows};
-    }
-    ok = ok && engine_replay(recovery->server->engine, epoch, clock_us, changes, changes_count, err);
-    arena_release(&arena);
-    recovery->ticks++;
-    return ok;
 }
 
 /* ---- views and indexes ---- */
@@ -316,6 +301,135 @@ static bool restore_relations(struct recovery *recovery, struct error *err)
     return true;
 }
 
+/* Plain views that can be bound by now. */
+static bool restore_plain_views(struct recovery *recovery, struct error *err)
+{
+    struct error why;
+    for (bool progress = true; progress;) {
+        progress = false;
+        for (uint32_t i = 0; i < recovery->count; i++) {
+            struct stored *stored = &recovery->items[i];
+            if (stored->done || !is_kind(stored, "view"))
+                continue;
+            error_init(&why);
+            stored->done = restore_view(recovery, stored, &why);
+            progress |= stored->done;
+            if (!stored->done && why.code != ERRCODE_UNDEFINED_TABLE)
+                return damaged(stored, &why, err);
+        }
+    }
+    return true;
+}
+
+static int compare_epochs(const void *a, const void *b)
+{
+    const struct stored *one = *(struct stored *const *)a, *two = *(struct stored *const *)b;
+    if (one->record.epoch != two->record.epoch)
+        return one->record.epoch < two->record.epoch ? -1 : 1;
+    return one->record.oid < two->record.oid ? -1 : one->record.oid > two->record.oid;
+}
+
+/* Decides whether views are made between the ticks, and in which order. */
+static void plan_order(struct recovery *recovery)
+{
+    uint32_t cursor = FIRST_USER_OID, cap = 0;
+    for (struct catalog_object *object; (object = catalog_next(recovery->server->catalog, &cursor)) != NULL;)
+        recovery->in_order |= !catalog_object_keeps_rows(object);
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        struct stored *stored = &recovery->items[i];
+        if (is_kind(stored, "materialized view"))
+            ARENA_PUSH(&recovery->arena, recovery->by_epoch, recovery->by_epoch_count, cap, stored);
+    }
+    if (recovery->by_epoch_count > 0)
+        qsort(recovery->by_epoch, recovery->by_epoch_count, sizeof(*recovery->by_epoch), compare_epochs);
+}
+
+/* Makes the views that were filled at epochs up to this one. Filling takes the next epoch: the one it took
+ * before, for the log holds an empty tick there. */
+static bool make_views_until(struct recovery *recovery, uint64_t epoch, struct error *err)
+{
+    while (recovery->by_epoch_next < recovery->by_epoch_count &&
+           recovery->by_epoch[recovery->by_epoch_next]->record.epoch <= epoch) {
+        struct stored *stored = recovery->by_epoch[recovery->by_epoch_next++];
+        struct error why;
+        error_init(&why);
+        if (stored->record.epoch > recovery->epoch + 1)
+            engine_replay(recovery->server->engine, stored->record.epoch - 1, 0, 0, NULL, 0);
+        if (!restore_plain_views(recovery, err))
+            return false;
+        if (!restore_view(recovery, stored, &why))
+            return damaged(stored, &why, err);
+        stored->done = true;
+        if (stored->record.epoch > recovery->epoch)
+            recovery->epoch = stored->record.epoch;
+    }
+    return true;
+}
+
+/* ---- the log ---- */
+
+static bool read_again(struct recovery *recovery, const struct catalog_object *object,
+                       const struct source_range *range, struct arena *arena, struct batch **out,
+                       struct error *err)
+{
+    struct replayed_source *source = recovery->sources;
+    while (source != NULL && source->oid != object->oid)
+        source = source->next;
+    if (source == NULL) {
+        source = ARENA_NEW(&recovery->arena, struct replayed_source);
+        source->oid = object->oid;
+        if (!source_rows_open(recovery->server, object, range->first, &source->rows, err))
+            return false;
+        source->next = recovery->sources;
+        recovery->sources = source;
+    }
+    if (!source_rows_replayable(source->rows))
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "connector \"%s\" cannot give rows again",
+                         source_rows_connector(source->rows));
+    return source_rows_read(source->rows, range, arena, out, err);
+}
+
+static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                        const struct tick_log_raw *entries, uint32_t count, struct error *err)
+{
+    struct recovery *recovery = ctx;
+    if (recovery->in_order && !make_views_until(recovery, epoch, err))
+        return false;
+    if (epoch <= recovery->epoch)
+        return true; /* the tick in which that view was filled */
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct txn_change *changes = ARENA_ARRAY(&arena, struct txn_change, count);
+    uint32_t changes_count = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < count && ok; i++) {
+        const struct catalog_object *object =
+            catalog_find_oid(recovery->server->catalog, entries[i].relation_oid);
+        if (object == NULL || object->relation == NULL)
+            continue; /* dropped since */
+        struct batch *rows;
+        if (entries[i].bytes == NULL) {
+            ok = read_again(recovery, object, &entries[i].range, &arena, &rows, err);
+        } else {
+            const struct sql_type *types;
+            uint32_t columns_count = relation_columns(object->relation, &types);
+            rows = batch_create(&arena, types, columns_count, 16);
+            ok = tick_log_decode(&entries[i], rows, err);
+        }
+        if (!ok)
+            error_detail(err, "Tick %llu of log.db, relation \"%s\".", (unsigned long long)epoch,
+                         object->name);
+        else
+            changes[changes_count++] = (struct txn_change){object->relation, rows, NULL};
+    }
+    if (ok)
+        engine_replay(recovery->server->engine, epoch, clock_us, seed, changes, changes_count);
+    recovery->epoch = epoch;
+    arena_release(&arena);
+    recovery->ticks++;
+    return ok;
+}
+
 static bool restore_views(struct recovery *recovery, struct error *err)
 {
     struct error why;
@@ -367,13 +481,18 @@ bool recover_catalog(struct server *server, struct error *err)
     uint32_t next_oid = catalog_store_next_oid(server->store);
     if (next_oid > FIRST_USER_OID)
         catalog_reserve_oid(server->catalog, next_oid - 1);
-    ok = ok && restore_relations(&recovery, err) &&
-         (server->log == NULL || tick_log_read(server->log, 0, replay_tick, &recovery, err));
+    engine_set_recovering(server->engine, true);
+    ok = ok && restore_relations(&recovery, err);
+    plan_order(&recovery);
+    ok = ok && (server->log == NULL || tick_log_read(server->log, 0, replay_tick, &recovery, err));
+    for (struct replayed_source *source = recovery.sources; source != NULL; source = source->next)
+        source_rows_close(source->rows);
     uint32_t cursor = FIRST_USER_OID;
     for (struct catalog_object *object; ok && (object = catalog_next(server->catalog, &cursor)) != NULL;)
         if (object->kind == CATALOG_SEQUENCE)
             sequence_attach(server, object);
     ok = ok && restore_views(&recovery, err);
+    engine_set_recovering(server->engine, false);
     if (ok && (recovery.count > 0 || recovery.ticks > 0))
         log_write(LOG_INFO, "recovered %u objects and %llu ticks in %.3f s", recovery.count,
                   (unsigned long long)recovery.ticks, (double)(clock_monotonic_ns() - start) / 1e9);

@@ -9,6 +9,7 @@
 #include "planner/parse_tree.h"
 #include "server/run_dml.h"
 #include "server/sequence.h"
+#include "server/sources.h"
 #include "server/table_locks.h"
 #include "storage/disk/catalog_store.h"
 
@@ -296,6 +297,38 @@ static bool drop_column(struct ddl_job *job, struct definition *definition, cons
     return true;
 }
 
+/* SET (paused = ...): the only options that may change while a connector runs. */
+static bool set_options(struct ddl_job *job, struct definition *definition, const PgQuery__AlterTableCmd *cmd,
+                        const struct catalog_object *object, struct error *err)
+{
+    PgQuery__CreateStmt *create = definition->create;
+    const PgQuery__List *given = cmd->def->list;
+    if (ddl_option(object, "connector") == NULL) {
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "options of \"%s\" cannot be changed", object->name);
+        return error_hint(err, "Only those of relations that a connector feeds can: paused.");
+    }
+    for (size_t i = 0; i < given->n_items; i++) {
+        PgQuery__Node *item = given->items[i];
+        const char *name = item->def_elem->defname;
+        if (strcmp(name, "paused") != 0) {
+            error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of \"%s\" cannot be changed", name,
+                      object->name);
+            return error_hint(err, "The option that can be is paused.");
+        }
+        size_t at = 0;
+        while (at < create->n_options && strcmp(create->options[at]->def_elem->defname, name) != 0)
+            at++;
+        if (at == create->n_options) {
+            PgQuery__Node **options = ARENA_ARRAY(&job->arena, PgQuery__Node *, at + 1);
+            memcpy(options, create->options, sizeof(*options) * at);
+            create->options = options;
+            create->n_options++;
+        }
+        create->options[at] = item;
+    }
+    return true;
+}
+
 /* Applies one command to the tree; *rows_stay = false when rows have to be written anew or checked. */
 static bool apply_command(struct ddl_job *job, struct definition *definition,
                           const PgQuery__AlterTableCmd *cmd, const struct catalog_object *object,
@@ -341,6 +374,8 @@ static bool apply_command(struct ddl_job *job, struct definition *definition,
     case PG_QUERY__ALTER_TABLE_TYPE__AT_DropConstraint:
         *rows_stay = false;
         return drop_constraint(job, definition, cmd, object, err);
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions:
+        return set_options(job, definition, cmd, object, err);
     default:
         break;
     }
@@ -542,9 +577,14 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
     if (rows_stay) {
         table.object->relation = old->relation;
         relation_retain(old->relation);
-        ok = ddl_replace(server, table.object, err);
-        if (!ok)
+        bool is_fed = ddl_option(table.object, "connector") != NULL && server->sources != NULL;
+        catalog_object_retain(table.object);
+        ok = (!is_fed || sources_check(server, table.object, err)) && ddl_replace(server, table.object, err);
+        if (ok && is_fed)
+            ok = server->sources->source_alter(server, table.object, err);
+        else if (!ok)
             catalog_object_release(table.object);
+        catalog_object_release(table.object);
     } else {
         ok = rebuild(job, old, &table, err);
     }

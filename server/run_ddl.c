@@ -105,7 +105,7 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
     if (!ok || skip)
         return ok;
     struct catalog_object *object = table.object;
-    if (ddl_option(object, "connector") != NULL && !sources_check(object, err)) {
+    if (ddl_option(object, "connector") != NULL && !sources_check(server, object, err)) {
         catalog_object_release(object);
         return false;
     }

@@ -85,7 +85,7 @@ static bool write_row(struct server *server, struct sequence *sequence, int64_t 
     }
     struct datum fresh[] = {datum_i64(last), datum_i64(0), datum_bool(called)};
     batch_append_datums(rows, fresh, 1);
-    struct txn_change change = {sequence->relation, rows};
+    struct txn_change change = {sequence->relation, rows, NULL};
     struct engine_txn txn = {.changes_count = 1, .changes = &change};
     uint64_t epoch;
     bool ok = engine_commit(server->engine, &txn, &epoch, err);

@@ -1,13 +1,16 @@
 /* sources.c: threads that feed streams.
  *
  * A source keeps two batches in flight: while the engine works on one, the next is decoded. Where it goes on
- * after a restart is the number of rows its stream holds, so position and rows are one durable fact. */
+ * after a restart is the number of rows its stream has seen, so position and rows are one durable fact. */
 #include "server/sources.h"
 
-#include "protocol/connector/connector.h"
+#include "planner/ddl.h"
+#include "server/source_rows.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
+#include "storage/disk/tick_log.h"
 
+#include <string.h>
 #include <time.h>
 
 #define POLL_ROWS_MAX 16384u
@@ -17,6 +20,7 @@ struct flight {
     struct runner *runner;
     struct arena arena;
     struct txn_change change;
+    struct source_range range;
     struct engine_txn txn;
     bool busy;
 };
@@ -26,14 +30,15 @@ struct runner {
     struct server *server;
     struct relation *relation;
     struct catalog_object *object;
-    const struct connector_class *class;
-    struct source *source;
+    struct source_rows *source; /* the thread's own while it runs */
+    const char *connector;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct flight flights[IN_FLIGHT];
-    bool stopping, ended, failed;
-    uint64_t rows;
+    bool stopping, paused, ended, failed;
+    uint64_t rows;       /* that the engine has taken */
+    int64_t poll_cpu_ns; /* what the connector itself has used */
     struct error error;
 };
 
@@ -42,57 +47,30 @@ struct sources {
     struct runner *first;
 };
 
-static const char *option_of(const struct catalog_object *object, const char *name)
+/* Options of the relation itself, not of its connector. */
+static const char *const own_options[] = {"connector", "append_only", "retention", "paused"};
+
+bool sources_option_is_ours(const char *name)
 {
-    for (uint32_t i = 0; i < object->options_count; i++) {
-        if (strcmp(object->options[i].name, name) == 0)
-            return object->options[i].value;
+    for (size_t i = 0; i < ARRAY_COUNT(own_options); i++) {
+        if (strcmp(own_options[i], name) == 0)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-/* Opens the object's source; *out NULL only checks. */
-static bool open_source(const struct catalog_object *object, uint64_t position,
-                        const struct connector_class **class, struct source **out, struct error *err)
+static bool read_paused(const struct catalog_object *object, bool *paused, struct error *err)
 {
-    const char *name = option_of(object, "connector");
-    *class = name != NULL ? connector_find(name) : NULL;
-    if (*class == NULL) {
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "connector \"%s\" is not supported",
-                  name != NULL ? name : "");
-        return error_hint(err, "Supported connectors: generator.");
-    }
-    struct arena arena;
-    arena_init(&arena, NULL);
-    struct source_spec spec = {
-        .relation_name = object->name, .columns_count = object->columns_count, .position = position};
-    const char **names = ARENA_ARRAY(&arena, const char *, object->columns_count);
-    struct sql_type *types = ARENA_ARRAY(&arena, struct sql_type, object->columns_count);
-    for (uint32_t i = 0; i < object->columns_count; i++) {
-        names[i] = object->columns[i].name;
-        types[i] = object->columns[i].type;
-    }
-    struct connector_option *options = ARENA_ARRAY(&arena, struct connector_option, object->options_count);
-    for (uint32_t i = 0; i < object->options_count; i++) {
-        if (strcmp(object->options[i].name, "connector") == 0 ||
-            strcmp(object->options[i].name, "append_only") == 0 ||
-            strcmp(object->options[i].name, "retention") == 0)
-            continue;
-        options[spec.options_count++] =
-            (struct connector_option){object->options[i].name, object->options[i].value};
-    }
-    spec.column_names = names;
-    spec.types = types;
-    spec.options = options;
-    bool ok = (*class)->open(&spec, out, err);
-    arena_release(&arena);
-    return ok;
+    const char *value = ddl_option(object, "paused");
+    *paused = value != NULL && strcmp(value, "true") == 0;
+    return value == NULL || *paused || strcmp(value, "false") == 0 ||
+           error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "parameter \"paused\" requires a Boolean value");
 }
 
-bool sources_check(const struct catalog_object *object, struct error *err)
+bool sources_check(struct server *server, const struct catalog_object *object, struct error *err)
 {
-    const struct connector_class *class;
-    return open_source(object, 0, &class, NULL, err);
+    bool paused;
+    return read_paused(object, &paused, err) && source_rows_open(server, object, 0, NULL, err);
 }
 
 static void flight_done(void *ctx, uint64_t epoch, const struct error *err)
@@ -104,7 +82,7 @@ static void flight_done(void *ctx, uint64_t epoch, const struct error *err)
     if (err != NULL && !runner->failed) {
         runner->failed = true;
         runner->error = *err;
-    } else if (err == NULL) {
+    } else if (err == NULL && flight->change.rows != NULL) {
         runner->rows += flight->change.rows->rows;
     }
     flight->busy = false;
@@ -138,7 +116,7 @@ static bool wait_until(struct runner *runner, int64_t until_ns)
     struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
     pthread_mutex_lock(&runner->lock);
     int waited = 0;
-    while (!runner->stopping && !runner->failed && waited == 0)
+    while (!runner->stopping && !runner->failed && !runner->paused && waited == 0)
         waited = pthread_cond_timedwait(&runner->cond, &runner->lock, &until);
     bool go_on = !runner->stopping && !runner->failed;
     pthread_mutex_unlock(&runner->lock);
@@ -155,25 +133,70 @@ static void land_all(struct runner *runner)
     pthread_mutex_unlock(&runner->lock);
 }
 
+/* Waits while the source is paused, and then opens the connector anew where it stopped, so that it does not
+ * take the pause for time in which rows were due. false: it is to stop. */
+static bool wait_paused(struct runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    if (!runner->paused) {
+        pthread_mutex_unlock(&runner->lock);
+        return true;
+    }
+    pthread_mutex_unlock(&runner->lock);
+    land_all(runner);
+    pthread_mutex_lock(&runner->lock);
+    while (runner->paused && !runner->stopping && !runner->failed)
+        pthread_cond_wait(&runner->cond, &runner->lock);
+    bool go_on = !runner->stopping && !runner->failed;
+    uint64_t position = runner->rows;
+    pthread_mutex_unlock(&runner->lock);
+    if (!go_on)
+        return false;
+    struct source_rows *fresh;
+    struct error error;
+    error_init(&error);
+    bool ok = source_rows_open(runner->server, runner->object, position, &fresh, &error);
+    pthread_mutex_lock(&runner->lock);
+    if (ok) {
+        source_rows_close(runner->source);
+        runner->source = fresh;
+    } else {
+        runner->failed = true;
+        runner->error = error;
+    }
+    pthread_mutex_unlock(&runner->lock);
+    return ok;
+}
+
 static void *runner_main(void *arg)
 {
     struct runner *runner = arg;
-    const struct sql_type *types;
-    uint32_t columns_count = relation_columns(runner->relation, &types);
     struct flight *flight;
-    while ((flight = take_flight(runner)) != NULL) {
+    uint64_t position = runner->rows; /* of the next row */
+    while (wait_paused(runner) && (flight = take_flight(runner)) != NULL) {
         arena_reset(&flight->arena);
-        struct batch *rows = batch_create(&flight->arena, types, columns_count, 1024);
-        int64_t next_ns = 0;
+        struct batch *rows = NULL;
+        int64_t next_ns = 0, clock_us = clock_now_us(), cpu_ns = clock_thread_cpu_ns();
         struct error error;
         error_init(&error);
-        bool ok = runner->class->poll(runner->source, POLL_ROWS_MAX, rows, &next_ns, &error);
-        flight->change = (struct txn_change){runner->relation, rows};
-        flight->txn = (struct engine_txn){.changes_count = 1, .changes = &flight->change};
-        if (ok && rows->rows > 0)
+        bool ok = source_rows_poll(runner->source, POLL_ROWS_MAX, clock_us, &flight->arena, &rows, &next_ns,
+                                   &error);
+        cpu_ns = clock_thread_cpu_ns() - cpu_ns;
+        pthread_mutex_lock(&runner->lock);
+        runner->poll_cpu_ns += cpu_ns;
+        pthread_mutex_unlock(&runner->lock);
+        if (ok && rows->rows > 0) {
+            flight->range = (struct source_range){position, rows->rows, clock_us};
+            flight->change = (struct txn_change){runner->relation, rows, NULL};
+            if (source_rows_replayable(runner->source))
+                flight->change.range = &flight->range;
+            flight->txn = (struct engine_txn){.changes_count = 1, .changes = &flight->change};
+            position += rows->rows;
             engine_commit_async(runner->server->engine, &flight->txn, flight_done, flight);
-        else
+        } else {
+            flight->change.rows = NULL;
             flight_done(flight, 0, ok ? NULL : &error);
+        }
         if (ok && next_ns == INT64_MAX) {
             runner->ended = true;
             break;
@@ -193,14 +216,16 @@ static bool source_create(struct server *server, struct catalog_object *object, 
     struct relation_stats stats;
     relation_stats(object->relation, &stats);
     struct runner *runner = mem_zalloc(sizeof(*runner));
-    if (!open_source(object, stats.rows, &runner->class, &runner->source, err)) {
+    if (!read_paused(object, &runner->paused, err) ||
+        !source_rows_open(server, object, stats.rows_seen, &runner->source, err)) {
         mem_free(runner);
         return false;
     }
+    runner->connector = source_rows_connector(runner->source);
     runner->server = server;
     runner->relation = object->relation;
     runner->object = object;
-    runner->rows = stats.rows;
+    runner->rows = stats.rows_seen;
     relation_retain(runner->relation);
     catalog_object_retain(object);
     pthread_mutex_init(&runner->lock, NULL);
@@ -228,7 +253,7 @@ static void runner_stop(struct runner *runner)
     pthread_cond_broadcast(&runner->cond);
     pthread_mutex_unlock(&runner->lock);
     pthread_join(runner->thread, NULL);
-    runner->class->close(runner->source);
+    source_rows_close(runner->source);
     for (uint32_t i = 0; i < IN_FLIGHT; i++)
         arena_release(&runner->flights[i].arena);
     relation_release(runner->relation);
@@ -252,7 +277,27 @@ static void source_drop(struct server *server, struct catalog_object *object)
         runner_stop(runner);
 }
 
-const struct source_hooks source_hooks_running = {.source_create = source_create, .source_drop = source_drop};
+static bool source_alter(struct server *server, struct catalog_object *object, struct error *err)
+{
+    bool paused;
+    if (!read_paused(object, &paused, err))
+        return false;
+    pthread_mutex_lock(&server->running_sources->lock);
+    struct runner *runner = server->running_sources->first;
+    while (runner != NULL && runner->object->oid != object->oid)
+        runner = runner->next;
+    if (runner != NULL) {
+        pthread_mutex_lock(&runner->lock);
+        runner->paused = paused;
+        pthread_cond_broadcast(&runner->cond);
+        pthread_mutex_unlock(&runner->lock);
+    }
+    pthread_mutex_unlock(&server->running_sources->lock);
+    return true;
+}
+
+const struct source_hooks source_hooks_running = {
+    .source_create = source_create, .source_drop = source_drop, .source_alter = source_alter};
 
 struct sources *sources_create(void)
 {
@@ -280,11 +325,13 @@ void sources_for_each(struct sources *sources, bool (*visit)(void *ctx, const st
     for (struct runner *runner = sources->first; runner != NULL && more; runner = runner->next) {
         pthread_mutex_lock(&runner->lock);
         struct source_status status = {.relation_oid = runner->object->oid,
-                                       .connector = runner->class->name,
-                                       .state = runner->failed  ? "failed"
-                                                : runner->ended ? "ended"
-                                                                : "running",
+                                       .connector = runner->connector,
+                                       .state = runner->failed   ? "failed"
+                                                : runner->ended  ? "ended"
+                                                : runner->paused ? "paused"
+                                                                 : "running",
                                        .rows = runner->rows,
+                                       .poll_cpu_us = runner->poll_cpu_ns / 1000,
                                        .error = runner->failed ? runner->error.message : NULL};
         more = visit(ctx, &status);
         pthread_mutex_unlock(&runner->lock);

@@ -148,6 +148,7 @@ static bool add_source(void *ctx, const struct source_status *status)
     sys_text(rows, "connector", status->connector);
     sys_text(rows, "state", status->state);
     sys_int(rows, "rows", (int64_t)status->rows);
+    sys_int(rows, "poll_cpu_us", status->poll_cpu_us);
     sys_text(rows, "error", status->error);
     sys_end(rows);
     return true;
@@ -243,7 +244,8 @@ const struct system_view_row sysview_millrace_rows[] = {
          rows_engine, "where the engine stands"),
     VIEW("log", "ticks int8, commits int8, bytes int8, sync_ms float8", rows_log,
          "what the tick log has written"),
-    VIEW("sources", "schema name, relation name, connector text, state text, rows int8, error text",
+    VIEW("sources",
+         "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text",
          rows_sources, "connectors that feed relations"),
     VIEW("settings", "name text, value text, scope text, default_value text, help text", rows_settings,
          "settings of the server and of this session"),

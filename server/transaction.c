@@ -273,7 +273,7 @@ static bool commit_changes(struct session *session, uint64_t *epoch, struct erro
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_MODIFY, COMMIT_LOCK_WAIT_MS);
         else if (!relation_is_append_only(table->relation))
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_INSERT, COMMIT_LOCK_WAIT_MS);
-        changes[request.changes_count++] = (struct txn_change){table->relation, table->changes};
+        changes[request.changes_count++] = (struct txn_change){table->relation, table->changes, NULL};
     }
     *epoch = 0;
     if (request.changes_count == 0)

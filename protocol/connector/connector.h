@@ -43,6 +43,11 @@ struct connector_class {
     bool (*poll)(struct source *source, uint32_t max_rows, struct batch *out, int64_t *wait_until_ns,
                  struct error *err);
     void (*close)(struct source *source);
+    /* Whether rows have a column of that name; spec without columns. Others get their default. */
+    bool (*makes)(const struct source_spec *spec, const char *column);
+    /* Appends the rows at positions first to first + count - 1 again, byte for byte as poll gave them. NULL:
+     * it cannot, and rows are logged instead of positions. */
+    bool (*read)(struct source *source, uint64_t first, uint32_t count, struct batch *out, struct error *err);
 };
 
 struct source {

@@ -40,6 +40,25 @@ static bool choose_kind(const char *name, enum nexmark_kind *kind, struct error 
     return error_hint(err, "Set option relation to person, auction or bid.");
 }
 
+/* The kind that the options name, or the relation's own name. */
+static bool kind_of(const struct source_spec *spec, enum nexmark_kind *kind, struct error *err)
+{
+    const char *relation = connector_option(&connector_generator, spec, "relation");
+    return choose_kind(relation[0] != '\0' ? relation : spec->relation_name, kind, err);
+}
+
+static bool generator_makes(const struct source_spec *spec, const char *column)
+{
+    enum nexmark_kind kind;
+    struct error ignored;
+    if (!kind_of(spec, &kind, &ignored))
+        return true; /* opening says what is wrong */
+    const struct nexmark_column *known = nexmark_columns(kind);
+    while (known->name != NULL && strcmp(known->name, column) != 0)
+        known++;
+    return known->name != NULL;
+}
+
 static bool map_columns(struct generator *generator, const struct source_spec *spec, struct error *err)
 {
     const struct nexmark_column *known = nexmark_columns(generator->kind);
@@ -78,10 +97,8 @@ static bool generator_init(struct generator *generator, const struct source_spec
     const char *kind = connector_option(class, spec, "kind");
     if (strcmp(kind, "nexmark") != 0)
         return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized generator kind \"%s\"", kind);
-    const char *relation = connector_option(class, spec, "relation");
     uint64_t events;
-    if (!choose_kind(relation[0] != '\0' ? relation : spec->relation_name, &generator->kind, err) ||
-        !connector_option_u64(class, spec, "events", &events, err) ||
+    if (!kind_of(spec, &generator->kind, err) || !connector_option_u64(class, spec, "events", &events, err) ||
         !connector_option_u64(class, spec, "rate", &generator->rate, err) ||
         !connector_option_u64(class, spec, "seed", &generator->nexmark.seed, err) ||
         !connector_option_u64(class, spec, "event_rate", &generator->nexmark.events_per_second, err))
@@ -147,6 +164,15 @@ static bool generator_poll(struct source *source, uint32_t max_rows, struct batc
     return true;
 }
 
+static bool generator_read(struct source *source, uint64_t first, uint32_t count, struct batch *out,
+                           struct error *err)
+{
+    struct generator *self = (struct generator *)source;
+    (void)err;
+    nexmark_append(&self->nexmark, self->kind, first, count, self->columns, out);
+    return true;
+}
+
 const struct connector_class connector_generator = {
     .name = "generator",
     .help =
@@ -155,4 +181,6 @@ const struct connector_class connector_generator = {
     .open = generator_open,
     .poll = generator_poll,
     .close = generator_close,
+    .makes = generator_makes,
+    .read = generator_read,
 };

@@ -20,6 +20,13 @@ int64_t clock_now_us(void)
     return ((int64_t)now.tv_sec - UNIX_TO_2000_SECONDS) * 1000000 + now.tv_nsec / 1000;
 }
 
+int64_t clock_thread_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 int64_t clock_monotonic_ns(void)
 {
     struct timespec now;

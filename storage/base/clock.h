@@ -8,6 +8,8 @@
 int64_t clock_now_us(void);
 /* Nanoseconds of a clock that never goes back; only differences mean something. */
 int64_t clock_monotonic_ns(void);
+/* Nanoseconds of CPU time that the calling thread has used. */
+int64_t clock_thread_cpu_ns(void);
 /* Uniform 64 bits from the operating system, or from the seed when one was set. */
 uint64_t random_u64(void);
 void random_seed(uint64_t seed);

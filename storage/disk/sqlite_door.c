@@ -65,10 +65,14 @@ static bool prepare_file(sqlite3 *db, const char *path, const char *schema, bool
     }
     if (version == DISK_FORMAT_VERSION)
         return true;
+    char pragma[64];
+    if (version > 0) { /* what we write from now on an older program must not read */
+        snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d;", DISK_FORMAT_VERSION);
+        return sqlite_door_exec(db, path, pragma, err);
+    }
     if (!is_new)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "file \"%s\" is incomplete: it has no format version",
                          path);
-    char pragma[64];
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d; COMMIT;", DISK_FORMAT_VERSION);
     return sqlite_door_exec(db, path, "BEGIN IMMEDIATE;", err) && sqlite_door_exec(db, path, schema, err) &&
            sqlite_door_exec(db, path, pragma, err);

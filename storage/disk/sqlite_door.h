@@ -6,7 +6,10 @@
 
 #include <sqlite3.h>
 
-#define DISK_FORMAT_VERSION 1 /* of log.db and state.db; raised with every change of what they hold */
+/* Of log.db and state.db; raised with every change of what they hold.
+ *   1  the first
+ *   2  log.db: rows of sources by position (1 is read as it is) */
+#define DISK_FORMAT_VERSION 2
 
 /* Opens DIR/name in WAL mode with synchronous=FULL and exclusive locking, and checks its format version: a
  * new file gets `schema` and the present version; a newer one is refused (XX001). may_create false: a missing

@@ -60,12 +60,24 @@ static void add_u64(struct strbuf *out, uint64_t value)
     strbuf_add(out, &value, sizeof(value));
 }
 
-/* entries_count, then per entry: oid, length, batch_serialize's bytes. */
+/* entries_count, then per entry: oid, length, batch_serialize's bytes; for a range the length RANGE_MARK, then
+ * first, count, clock. */
+#define RANGE_MARK  UINT64_MAX
+#define RANGE_BYTES 20u
+
 static void serialize(struct strbuf *out, const struct tick_log_entry *entries, uint32_t entries_count)
 {
     add_u32(out, entries_count);
     for (uint32_t i = 0; i < entries_count; i++) {
         add_u32(out, entries[i].relation_oid);
+        const struct source_range *range = entries[i].range;
+        if (range != NULL) {
+            add_u64(out, RANGE_MARK);
+            add_u64(out, range->first);
+            add_u32(out, range->count);
+            add_u64(out, (uint64_t)range->clock_us);
+            continue;
+        }
         size_t at = out->len;
         add_u64(out, 0);
         batch_serialize(entries[i].rows, out);
@@ -294,6 +306,13 @@ static bool read_piece(sqlite3_stmt *stmt, uint64_t epoch, struct strbuf *body, 
 typedef bool (*visit_fn)(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
                          const struct tick_log_raw *entries, uint32_t count, struct error *err);
 
+static void read_range(const uint8_t *bytes, struct source_range *out)
+{
+    memcpy(&out->first, bytes, 8);
+    memcpy(&out->count, bytes + 8, 4);
+    memcpy(&out->clock_us, bytes + 12, 8);
+}
+
 static bool visit_body(const struct strbuf *body, uint64_t epoch, int64_t clock_us, uint64_t seed,
                        visit_fn visit, void *ctx, struct error *err)
 {
@@ -313,7 +332,17 @@ static bool visit_body(const struct strbuf *body, uint64_t epoch, int64_t clock_
             memcpy(&entries[i].relation_oid, body->data + at, sizeof(uint32_t));
             memcpy(&len, body->data + at + sizeof(uint32_t), sizeof(len));
             at += sizeof(uint32_t) + sizeof(len);
+            bool is_range = len == RANGE_MARK;
+            if (is_range)
+                len = RANGE_BYTES;
             ok = body->len - at >= len;
+            if (is_range) {
+                if (ok)
+                    read_range((const uint8_t *)body->data + at, &entries[i].range);
+                entries[i].bytes = NULL;
+                at += ok ? RANGE_BYTES : 0;
+                continue;
+            }
             entries[i].bytes = (const uint8_t *)body->data + at;
             entries[i].len = (size_t)len;
             at += (size_t)len;

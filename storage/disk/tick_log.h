@@ -2,7 +2,7 @@
  * thread in groups.
  *
  * A tick's record: epoch, clock, seed, and for each changed relation its rows (columnar, zstd when that
- * pays), guarded by an XXH3 checksum. Derived state is never logged. Not in the log: rows of relations with
+ * pays) or where its source has them, guarded by an XXH3 checksum. Derived state is never logged. Not in the log: rows of relations with
  * durable = false. */
 #ifndef MILLRACE_DISK_TICK_LOG_H
 #define MILLRACE_DISK_TICK_LOG_H
@@ -11,9 +11,17 @@
 
 struct tick_log;
 
+/* Rows that a source gives again when it is asked for the same positions. */
+struct source_range {
+    uint64_t first; /* position of the first row */
+    uint32_t count;
+    int64_t clock_us; /* when they came: now() of the columns' defaults */
+};
+
 struct tick_log_entry {
     uint32_t relation_oid;
     const struct batch *rows;
+    const struct source_range *range; /* logged in place of the rows; NULL: the rows are */
 };
 
 /* Opens DIR/log.db, creating it only with may_create, and starts the log thread. 55006 when another process
@@ -34,8 +42,9 @@ void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uin
  * into a batch of the relation's types. */
 struct tick_log_raw {
     uint32_t relation_oid;
-    const uint8_t *bytes;
+    const uint8_t *bytes; /* of the rows; NULL: there is a range */
     size_t len;
+    struct source_range range;
 };
 MUST_CHECK
 bool tick_log_read(struct tick_log *log, uint64_t after,

@@ -88,7 +88,7 @@ static void change(struct outcome *outcome, struct relation *relation, int weigh
     struct batch *rows = batch_create(&outcome->world->arena, int4x3, 3, 1);
     struct datum values[3] = {datum_i32(k), datum_i32(g), datum_i32(v)};
     batch_append_datums(rows, values, weight);
-    outcome->changes[outcome->txn.changes_count++] = (struct txn_change){relation, rows};
+    outcome->changes[outcome->txn.changes_count++] = (struct txn_change){relation, rows, NULL};
 }
 
 static void finished(void *ctx, uint64_t epoch, const struct error *err)
@@ -374,7 +374,7 @@ TEST(views_over_shards)
             batch_append_datums(rows, gone, -1);
             counts[old % 7]--;
         }
-        struct txn_change one = {w.t, rows};
+        struct txn_change one = {w.t, rows, NULL};
         struct engine_txn txn = {.changes_count = 1, .changes = &one};
         uint64_t epoch;
         struct error err;

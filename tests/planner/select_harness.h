@@ -132,7 +132,7 @@ static inline bool harness_insert(struct harness *h, struct planner_context *ctx
         batch_append_datums(converted, values, 1);
     }
     strbuf_release(&text);
-    struct txn_change change = {object->relation, converted};
+    struct txn_change change = {object->relation, converted, NULL};
     struct engine_txn txn = {.changes_count = 1, .changes = &change};
     uint64_t epoch;
     return engine_commit(h->engine, &txn, &epoch, err);

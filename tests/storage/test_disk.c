@@ -36,7 +36,7 @@ static void append(struct tick_log *log, struct written *written, uint64_t epoch
     arena_init(&arena, NULL);
     struct batch *batch = batch_create(&arena, types, 2, 4);
     EXPECT(batch_from_text(batch, text, &err));
-    struct tick_log_entry entry = {16384, batch};
+    struct tick_log_entry entry = {16384, batch, NULL};
     tick_log_append(log, epoch, (int64_t)epoch * 10, epoch * 100, &entry, 1, on_done, written);
     arena_release(&arena);
 }
