@@ -54,6 +54,9 @@ struct aggregate_row {
     void (*release)(struct agg_call *call, void *state); /* NULL: nothing on the heap */
     /* Ordered ones: the value of one group; false with *call->error filled. */
     bool (*collect)(struct agg_call *call, struct agg_values *values, struct datum *result);
+    /* Adds the accumulator parts[i] to wholes[i]: as if the rows of the part had been added to the whole. A
+     * whole may occur more than once; parts stay as they are. NULL: cannot be merged. */
+    void (*merge)(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count);
 };
 
 size_t aggregate_find(const char *name, const struct aggregate_row *const **rows);

@@ -20,6 +20,16 @@ static void bool_add(struct agg_call *call, const struct column *args, const uin
     }
 }
 
+static void bool_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct bool_counts *whole = wholes[i];
+        const struct bool_counts *part = parts[i];
+        whole->count += part->count;
+        whole->trues += part->trues;
+    }
+}
+
 static void bool_and_finish(struct agg_call *call, void *const *states, uint32_t count, struct column *result)
 {
     uint8_t *out = result->data;
@@ -57,6 +67,17 @@ static void bit_add_value(struct bit_counts *state, uint64_t value, int64_t weig
         state->ones[__builtin_ctzll(value)] += weight;
 }
 
+static void bit_merge(void *const *wholes, void *const *parts, uint32_t count, uint32_t bits)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct bit_counts *whole = wholes[i];
+        const struct bit_counts *part = parts[i];
+        whole->count += part->count;
+        for (uint32_t b = 0; b < bits; b++)
+            whole->ones[b] += part->ones[b];
+    }
+}
+
 #define BIT_KERNELS(name, type, utype, bits)                                                                 \
     static void name##_add(struct agg_call *call, const struct column *args, const uint32_t *selection,      \
                            uint32_t count, const int64_t *weights, void *const *states)                      \
@@ -66,6 +87,10 @@ static void bit_add_value(struct bit_counts *state, uint64_t value, int64_t weig
             uint32_t row = AGG_ROW(i);                                                                       \
             bit_add_value(states[i], (utype)values[row], AGG_WEIGHT(row));                                   \
         }                                                                                                    \
+    }                                                                                                        \
+    static void name##_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count) \
+    {                                                                                                        \
+        bit_merge(wholes, parts, count, bits);                                                               \
     }                                                                                                        \
     static void name##_and(struct agg_call *call, void *const *states, uint32_t count,                       \
                            struct column *result)                                                            \
@@ -113,22 +138,40 @@ BIT_KERNELS(bit64, int64_t, uint64_t, 64)
 #define BOOL_STATE      sizeof(struct bool_counts)
 #define BIT_STATE(bits) (8 * ((bits) + 1))
 #define BIT_ROWS(type, kernels, bits)                                                                        \
-    {"bit_and",     type, type, "bitwise AND of the values", 0, BIT_STATE(bits), kernels##_add,              \
-     kernels##_and, NULL, NULL},                                                                             \
-        {"bit_or",     type, type, "bitwise OR of the values", 0, BIT_STATE(bits), kernels##_add,            \
-         kernels##_or, NULL, NULL},                                                                          \
+    {"bit_and",                                                                                              \
+     type,                                                                                                   \
+     type,                                                                                                   \
+     "bitwise AND of the values",                                                                            \
+     0,                                                                                                      \
+     BIT_STATE(bits),                                                                                        \
+     kernels##_add,                                                                                          \
+     kernels##_and,                                                                                          \
+     NULL,                                                                                                   \
+     NULL,                                                                                                   \
+     kernels##_merge},                                                                                       \
+        {"bit_or",                                                                                           \
+         type,                                                                                               \
+         type,                                                                                               \
+         "bitwise OR of the values",                                                                         \
+         0,                                                                                                  \
+         BIT_STATE(bits),                                                                                    \
+         kernels##_add,                                                                                      \
+         kernels##_or,                                                                                       \
+         NULL,                                                                                               \
+         NULL,                                                                                               \
+         kernels##_merge},                                                                                   \
     {                                                                                                        \
         "bit_xor", type, type, "bitwise XOR of the values", 0, BIT_STATE(bits), kernels##_add,               \
-            kernels##_xor, NULL, NULL                                                                        \
+            kernels##_xor, NULL, NULL, kernels##_merge                                                       \
     }
 
 const struct aggregate_row agg_bool_bit_rows[] = {
     {"bool_and", "bool", "bool", "true when all values are true", 0, BOOL_STATE, bool_add, bool_and_finish,
-     NULL, NULL},
+     NULL, NULL, bool_merge},
     {"every", "bool", "bool", "true when all values are true", 0, BOOL_STATE, bool_add, bool_and_finish, NULL,
-     NULL},
+     NULL, bool_merge},
     {"bool_or", "bool", "bool", "true when some value is true", 0, BOOL_STATE, bool_add, bool_or_finish, NULL,
-     NULL},
+     NULL, bool_merge},
     BIT_ROWS("int2", bit16, 16),
     BIT_ROWS("int4", bit32, 32),
     BIT_ROWS("int8", bit64, 64),

@@ -20,9 +20,15 @@ static void count_finish(struct agg_call *call, void *const *states, uint32_t co
         out[i] = *(const int64_t *)states[i];
 }
 
+static void count_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        *(int64_t *)wholes[i] += *(const int64_t *)parts[i];
+}
+
 const struct aggregate_row agg_count_rows[] = {
-    {"count", "", "int8", "number of rows", AGG_STAR, 8, count_add, count_finish, NULL, NULL},
+    {"count", "", "int8", "number of rows", AGG_STAR, 8, count_add, count_finish, NULL, NULL, count_merge},
     {"count", "any", "int8", "number of rows where the argument is not NULL", 0, 8, count_add, count_finish,
-     NULL, NULL},
+     NULL, NULL, count_merge},
 };
 const size_t agg_count_rows_count = ARRAY_COUNT(agg_count_rows);

@@ -280,6 +280,26 @@ void decimal_sum_add_integer(struct decimal_sum *sum, struct table_heap *heap, _
     sum_add_int128(sum, heap, coefficient, 0, weight);
 }
 
+void decimal_sum_merge(struct decimal_sum *sum, struct table_heap *heap, const struct decimal_sum *part)
+{
+    sum->count += part->count;
+    sum->nan += part->nan;
+    sum->plus_infinity += part->plus_infinity;
+    sum->minus_infinity += part->minus_infinity;
+    const struct decimal_scale *scales = part->scales != NULL ? part->scales : &part->one;
+    for (uint32_t i = 0; i < part->scales_count; i++)
+        count_scale(sum, heap, (int32_t)scales[i].scale, scales[i].count);
+    if (LIKELY(part->big == NULL)) {
+        sum_add_int128(sum, heap, agg_int128_get(&part->small), part->scale, 1);
+        return;
+    }
+    mpz_t value;
+    mpz_init(value);
+    sum_load(part, value);
+    sum_add_mpz(sum, heap, value, part->scale, 1);
+    mpz_clear(value);
+}
+
 void decimal_sum_release(struct decimal_sum *sum, struct table_heap *heap)
 {
     if (sum->big != NULL)

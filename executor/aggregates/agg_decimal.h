@@ -40,6 +40,8 @@ void decimal_sum_add_square(struct decimal_sum *sum, struct table_heap *heap, co
 /* Adds coefficient * weight at scale 0 without counting anything. */
 void decimal_sum_add_integer(struct decimal_sum *sum, struct table_heap *heap, __int128 coefficient,
                              int64_t weight);
+/* Adds all that `part` holds. */
+void decimal_sum_merge(struct decimal_sum *sum, struct table_heap *heap, const struct decimal_sum *part);
 void decimal_sum_release(struct decimal_sum *sum, struct table_heap *heap);
 bool decimal_sum_is_special(const struct decimal_sum *sum);
 int32_t decimal_sum_scale(const struct decimal_sum *sum); /* to show */

@@ -126,6 +126,18 @@ void float_sum_add_product(struct float_sum *sum, struct table_heap *heap, doubl
     add_int128(sum, heap, high, exponent + 64);
 }
 
+void float_sum_merge(struct float_sum *sum, struct table_heap *heap, const struct float_sum *part)
+{
+    sum->nan += part->nan;
+    sum->plus_infinity += part->plus_infinity;
+    sum->minus_infinity += part->minus_infinity;
+    for (uint32_t i = 0; i < part->count; i++) {
+        bool is_top = i + 1U == part->count;
+        __int128 limb = is_top ? (__int128)(int64_t)part->limbs[i] : (__int128)part->limbs[i];
+        add_int128(sum, heap, limb, (part->base + (int)i) * 64 - BIAS);
+    }
+}
+
 void float_sum_release(struct float_sum *sum, struct table_heap *heap)
 {
     if (sum->limbs != NULL)

@@ -24,6 +24,8 @@ void float_sum_add(struct float_sum *sum, struct table_heap *heap, double value,
 /* Adds a * b * weight. Both are finite. */
 void float_sum_add_product(struct float_sum *sum, struct table_heap *heap, double a, double b,
                            int64_t weight);
+/* Adds all that `part` holds. */
+void float_sum_merge(struct float_sum *sum, struct table_heap *heap, const struct float_sum *part);
 void float_sum_release(struct float_sum *sum, struct table_heap *heap);
 bool float_sum_is_special(const struct float_sum *sum);
 /* Rounded once, half to even; may be +-infinity by overflow. Specials give NaN or an infinity. */

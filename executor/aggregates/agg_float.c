@@ -93,6 +93,17 @@ static void avg_float_finish(struct agg_call *call, void *const *states, uint32_
     }
 }
 
+static void float_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct float_state *whole = wholes[i];
+        const struct float_state *part = parts[i];
+        whole->count += part->count;
+        whole->minus_zeros += part->minus_zeros;
+        float_sum_merge(&whole->sum, call->heap, &part->sum);
+    }
+}
+
 static void float_release(struct agg_call *call, void *state)
 {
     float_sum_release(&((struct float_state *)state)->sum, call->heap);
@@ -102,12 +113,12 @@ static void float_release(struct agg_call *call, void *state)
 
 const struct aggregate_row agg_float_rows[] = {
     {"sum", "float4", "float4", "sum of the values", 0, STATE, float4_add, sum_float4_finish, float_release,
-     NULL},
+     NULL, float_merge},
     {"sum", "float8", "float8", "sum of the values", 0, STATE, float8_add, sum_float8_finish, float_release,
-     NULL},
+     NULL, float_merge},
     {"avg", "float4", "float8", "average of the values", 0, STATE, float4_add, avg_float_finish,
-     float_release, NULL},
+     float_release, NULL, float_merge},
     {"avg", "float8", "float8", "average of the values", 0, STATE, float8_add, avg_float_finish,
-     float_release, NULL},
+     float_release, NULL, float_merge},
 };
 const size_t agg_float_rows_count = ARRAY_COUNT(agg_float_rows);

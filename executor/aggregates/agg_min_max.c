@@ -39,6 +39,15 @@ static bool float_less(double a, double b)
             }                                                                                                \
         }                                                                                                    \
     }                                                                                                        \
+    static void name##_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count) \
+    {                                                                                                        \
+        for (uint32_t i = 0; i < count; i++) {                                                               \
+            struct extreme *whole = wholes[i];                                                               \
+            const struct extreme *part = parts[i];                                                           \
+            if (part->is_set && (!whole->is_set || better(part->field, whole->field)))                       \
+                *whole = *part;                                                                              \
+        }                                                                                                    \
+    }                                                                                                        \
     static void name##_finish(struct agg_call *call, void *const *states, uint32_t count,                    \
                               struct column *result)                                                         \
     {                                                                                                        \
@@ -103,6 +112,43 @@ static void max_other_add(struct agg_call *call, const struct column *args, cons
     extreme_other_add(call, args, selection, count, weights, states, 1);
 }
 
+static void extreme_other_merge(struct agg_call *call, void *const *wholes, void *const *parts,
+                                uint32_t count, int sign)
+{
+    struct sql_type type = call->arg_types[0];
+    bool is_var = type_phys(type.oid) == PHYS_VAR;
+    for (uint32_t i = 0; i < count; i++) {
+        struct extreme *whole = wholes[i];
+        const struct extreme *part = parts[i];
+        if (!part->is_set)
+            continue;
+        struct datum value = {.is_null = false}, present = {.is_null = false};
+        memcpy(value.fix16, part->bytes, 16);
+        if (whole->is_set) {
+            memcpy(present.fix16, whole->bytes, 16);
+            if (type_compare(type.oid, &value, &present) * sign <= 0)
+                continue;
+            if (is_var)
+                table_heap_free(call->heap, &whole->var);
+        }
+        whole->is_set = 1;
+        if (is_var)
+            whole->var = table_heap_store(call->heap, &value.var);
+        else
+            memcpy(whole->bytes, part->bytes, 16);
+    }
+}
+
+static void min_other_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    extreme_other_merge(call, wholes, parts, count, -1);
+}
+
+static void max_other_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    extreme_other_merge(call, wholes, parts, count, 1);
+}
+
 static void extreme_other_finish(struct agg_call *call, void *const *states, uint32_t count,
                                  struct column *result)
 {
@@ -154,18 +200,36 @@ static bool max_collect(struct agg_call *call, struct agg_values *values, struct
 #define MAX_HELP "largest value"
 #define STATE    sizeof(struct extreme)
 #define FIXED_ROWS(type, phys)                                                                               \
-    {"min", type,       type, MIN_HELP, AGG_APPEND_ONLY_ADD, STATE, min_##phys##_add, min_##phys##_finish,   \
-     NULL,  min_collect},                                                                                    \
+    {"min",                                                                                                  \
+     type,                                                                                                   \
+     type,                                                                                                   \
+     MIN_HELP,                                                                                               \
+     AGG_APPEND_ONLY_ADD,                                                                                    \
+     STATE,                                                                                                  \
+     min_##phys##_add,                                                                                       \
+     min_##phys##_finish,                                                                                    \
+     NULL,                                                                                                   \
+     min_collect,                                                                                            \
+     min_##phys##_merge},                                                                                    \
     {                                                                                                        \
         "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, STATE, max_##phys##_add, max_##phys##_finish,      \
-            NULL, max_collect                                                                                \
+            NULL, max_collect, max_##phys##_merge                                                            \
     }
 #define OTHER_ROWS(type, release)                                                                            \
-    {"min",   type,       type, MIN_HELP, AGG_APPEND_ONLY_ADD, STATE, min_other_add, extreme_other_finish,   \
-     release, min_collect},                                                                                  \
+    {"min",                                                                                                  \
+     type,                                                                                                   \
+     type,                                                                                                   \
+     MIN_HELP,                                                                                               \
+     AGG_APPEND_ONLY_ADD,                                                                                    \
+     STATE,                                                                                                  \
+     min_other_add,                                                                                          \
+     extreme_other_finish,                                                                                   \
+     release,                                                                                                \
+     min_collect,                                                                                            \
+     min_other_merge},                                                                                       \
     {                                                                                                        \
         "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, STATE, max_other_add, extreme_other_finish,        \
-            release, max_collect                                                                             \
+            release, max_collect, max_other_merge                                                            \
     }
 
 const struct aggregate_row agg_min_max_rows[] = {

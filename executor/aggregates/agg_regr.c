@@ -49,6 +49,26 @@ static void regr_count_finish(struct agg_call *call, void *const *states, uint32
         out[i] = *(const int64_t *)states[i];
 }
 
+static void regr_count_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        *(int64_t *)wholes[i] += *(const int64_t *)parts[i];
+}
+
+static void regr_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct regr_state *whole = wholes[i];
+        const struct regr_state *part = parts[i];
+        whole->count += part->count;
+        float_sum_merge(&whole->x, call->heap, &part->x);
+        float_sum_merge(&whole->y, call->heap, &part->y);
+        float_sum_merge(&whole->xx, call->heap, &part->xx);
+        float_sum_merge(&whole->yy, call->heap, &part->yy);
+        float_sum_merge(&whole->xy, call->heap, &part->xy);
+    }
+}
+
 static void regr_release(struct agg_call *call, void *state)
 {
     struct regr_state *regr = state;
@@ -201,12 +221,12 @@ REGR_FINISH(regr_intercept)
 #define REGR_ROW(name, help)                                                                                 \
     {                                                                                                        \
 #name, "float8,float8", "float8", help, 0, sizeof(struct regr_state), regr_add, name##_finish,       \
-            regr_release, NULL                                                                               \
+            regr_release, NULL, regr_merge                                                                   \
     }
 
 const struct aggregate_row agg_regr_rows[] = {
     {"regr_count", "float8,float8", "int8", "number of pairs without NULL", 0, 8, regr_count_add,
-     regr_count_finish, NULL, NULL},
+     regr_count_finish, NULL, NULL, regr_count_merge},
     REGR_ROW(regr_sxx, "sum of squares of X around its average"),
     REGR_ROW(regr_syy, "sum of squares of Y around its average"),
     REGR_ROW(regr_sxy, "sum of products of X and Y around their averages"),

@@ -28,6 +28,16 @@ INT_SUM_ADD(sum_int2_add, int16_t)
 INT_SUM_ADD(sum_int4_add, int32_t)
 INT_SUM_ADD(sum_int8_add, int64_t)
 
+static void sum_int_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct int_sum *whole = wholes[i];
+        const struct int_sum *part = parts[i];
+        agg_int128_set(&whole->sum, agg_int128_get(&whole->sum) + agg_int128_get(&part->sum));
+        whole->count += part->count;
+    }
+}
+
 static void sum_int_finish(struct agg_call *call, void *const *states, uint32_t count, struct column *result)
 {
     int64_t *out = result->data;
@@ -83,6 +93,12 @@ static void sum_numeric_add(struct agg_call *call, const struct column *args, co
         uint32_t row = AGG_ROW(i);
         decimal_sum_add(states[i], call->heap, &values[row], AGG_WEIGHT(row));
     }
+}
+
+static void sum_numeric_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        decimal_sum_merge(wholes[i], call->heap, parts[i]);
 }
 
 static void sum_numeric_release(struct agg_call *call, void *state)
@@ -144,6 +160,18 @@ static void sum_interval_add(struct agg_call *call, const struct column *args, c
         state->days += values[row].days * weight;
         state->months += values[row].months * weight;
         state->count += weight;
+    }
+}
+
+static void sum_interval_merge(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct interval_sum *whole = wholes[i];
+        const struct interval_sum *part = parts[i];
+        agg_int128_set(&whole->us, agg_int128_get(&whole->us) + agg_int128_get(&part->us));
+        whole->days += part->days;
+        whole->months += part->months;
+        whole->count += part->count;
     }
 }
 
@@ -219,26 +247,29 @@ static void avg_interval_finish(struct agg_call *call, void *const *states, uint
 #define INTERVAL_STATE sizeof(struct interval_sum)
 
 const struct aggregate_row agg_sum_rows[] = {
-    {"sum", "int2", "int8", "sum of the values", 0, INT_STATE, sum_int2_add, sum_int_finish, NULL, NULL},
-    {"sum", "int4", "int8", "sum of the values", 0, INT_STATE, sum_int4_add, sum_int_finish, NULL, NULL},
-    {"sum", "int8", "numeric", "sum of the values", 0, INT_STATE, sum_int8_add, sum_int8_finish, NULL, NULL},
+    {"sum", "int2", "int8", "sum of the values", 0, INT_STATE, sum_int2_add, sum_int_finish, NULL, NULL,
+     sum_int_merge},
+    {"sum", "int4", "int8", "sum of the values", 0, INT_STATE, sum_int4_add, sum_int_finish, NULL, NULL,
+     sum_int_merge},
+    {"sum", "int8", "numeric", "sum of the values", 0, INT_STATE, sum_int8_add, sum_int8_finish, NULL, NULL,
+     sum_int_merge},
     {"sum", "numeric", "numeric", "sum of the values", 0, DECIMAL_STATE, sum_numeric_add, sum_numeric_finish,
-     sum_numeric_release, NULL},
+     sum_numeric_release, NULL, sum_numeric_merge},
     {"sum", "interval", "interval", "sum of the values", 0, INTERVAL_STATE, sum_interval_add,
-     sum_interval_finish, NULL, NULL},
+     sum_interval_finish, NULL, NULL, sum_interval_merge},
 };
 const size_t agg_sum_rows_count = ARRAY_COUNT(agg_sum_rows);
 
 const struct aggregate_row agg_avg_rows[] = {
     {"avg", "int2", "numeric", "average of the values", 0, INT_STATE, sum_int2_add, avg_int_finish, NULL,
-     NULL},
+     NULL, sum_int_merge},
     {"avg", "int4", "numeric", "average of the values", 0, INT_STATE, sum_int4_add, avg_int_finish, NULL,
-     NULL},
+     NULL, sum_int_merge},
     {"avg", "int8", "numeric", "average of the values", 0, INT_STATE, sum_int8_add, avg_int_finish, NULL,
-     NULL},
+     NULL, sum_int_merge},
     {"avg", "numeric", "numeric", "average of the values", 0, DECIMAL_STATE, sum_numeric_add,
-     avg_numeric_finish, sum_numeric_release, NULL},
+     avg_numeric_finish, sum_numeric_release, NULL, sum_numeric_merge},
     {"avg", "interval", "interval", "average of the values", 0, INTERVAL_STATE, sum_interval_add,
-     avg_interval_finish, NULL, NULL},
+     avg_interval_finish, NULL, NULL, sum_interval_merge},
 };
 const size_t agg_avg_rows_count = ARRAY_COUNT(agg_avg_rows);

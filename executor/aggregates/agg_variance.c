@@ -47,6 +47,17 @@ VARIANCE_INT_ADD(variance_int2_add, int16_t)
 VARIANCE_INT_ADD(variance_int4_add, int32_t)
 VARIANCE_INT_ADD(variance_int8_add, int64_t)
 
+static void variance_decimal_merge(struct agg_call *call, void *const *wholes, void *const *parts,
+                                   uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct decimal_variance *whole = wholes[i];
+        const struct decimal_variance *part = parts[i];
+        decimal_sum_merge(&whole->x, call->heap, &part->x);
+        decimal_sum_merge(&whole->xx, call->heap, &part->xx);
+    }
+}
+
 static void variance_decimal_release(struct agg_call *call, void *state)
 {
     struct decimal_variance *variance = state;
@@ -146,6 +157,18 @@ struct float_variance {
 VARIANCE_FLOAT_ADD(variance_float4_add, float)
 VARIANCE_FLOAT_ADD(variance_float8_add, double)
 
+static void variance_float_merge(struct agg_call *call, void *const *wholes, void *const *parts,
+                                 uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct float_variance *whole = wholes[i];
+        const struct float_variance *part = parts[i];
+        whole->count += part->count;
+        float_sum_merge(&whole->x, call->heap, &part->x);
+        float_sum_merge(&whole->xx, call->heap, &part->xx);
+    }
+}
+
 static void variance_float_release(struct agg_call *call, void *state)
 {
     struct float_variance *variance = state;
@@ -216,12 +239,12 @@ VARIANCE_FINISH(stddev_samp, IS_SAMPLE | IS_STDDEV)
 #define DECIMAL_ROW(name, kernels, type, help)                                                               \
     {                                                                                                        \
         name, #type, "numeric", help, 0, sizeof(struct decimal_variance), variance_##type##_add,             \
-            kernels##_decimal, variance_decimal_release, NULL                                                \
+            kernels##_decimal, variance_decimal_release, NULL, variance_decimal_merge                        \
     }
 #define FLOAT_ROW(name, kernels, type, help)                                                                 \
     {                                                                                                        \
         name, #type, "float8", help, 0, sizeof(struct float_variance), variance_##type##_add,                \
-            kernels##_float, variance_float_release, NULL                                                    \
+            kernels##_float, variance_float_release, NULL, variance_float_merge                              \
     }
 #define VARIANCE_ROWS(name, kernels, help)                                                                   \
     DECIMAL_ROW(name, kernels, int2, help), DECIMAL_ROW(name, kernels, int4, help),                          \

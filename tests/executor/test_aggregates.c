@@ -253,6 +253,85 @@ TEST(extremes)
     check("max", "date", "+ 2020-01-01\n+ 2019-05-05\n", "2020-01-01");
 }
 
+static const char *sample_value(const char *type, uint32_t *seed)
+{
+    static const char *const numbers[] = {"0", "1", "-7", "12", "300", "-32768", "32767"};
+    static const char *const numerics[] = {"0", "1.50", "1.5", "-0.00001", "1e40", "NaN", "7", "2.000"};
+    static const char *const floats[] = {"0", "-0", "1.5", "1e30", "-1e-30", "NaN", "0.1", "-Infinity"};
+    static const char *const booleans[] = {"t", "f"};
+    static const char *const dates[] = {"2020-01-01", "1999-12-31", "2024-02-29"};
+    static const char *const times[] = {"10:00:00", "00:00:01", "23:59:59.5"};
+    static const char *const intervals[] = {"1mon", "3days", "-04:05:06", "00:00:01"};
+    static const char *const uuids[] = {"00000000-0000-0000-0000-000000000001",
+                                        "f0000000-0000-0000-0000-000000000001"};
+    static const char *const texts[] = {"a", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+                                        "zzzzzzzzzzzzzzzzzzzzzzzzz", "c"};
+    static const char *const bytes[] = {"\\\\x00", "\\\\xff00", "\\\\xabcdef"};
+#define SAMPLE(list) list[harness_random(seed, ARRAY_COUNT(list))]
+    if (strncmp(type, "int", 3) == 0 && strcmp(type, "interval") != 0)
+        return SAMPLE(numbers);
+    if (strcmp(type, "oid") == 0)
+        return "77";
+    if (strncmp(type, "float", 5) == 0)
+        return SAMPLE(floats);
+    if (strcmp(type, "numeric") == 0)
+        return SAMPLE(numerics);
+    if (strcmp(type, "bool") == 0)
+        return SAMPLE(booleans);
+    if (strcmp(type, "date") == 0 || strncmp(type, "timestamp", 9) == 0)
+        return SAMPLE(dates);
+    if (strcmp(type, "time") == 0)
+        return SAMPLE(times);
+    if (strcmp(type, "interval") == 0)
+        return SAMPLE(intervals);
+    if (strcmp(type, "uuid") == 0)
+        return SAMPLE(uuids);
+    if (strcmp(type, "bytea") == 0)
+        return SAMPLE(bytes);
+    return SAMPLE(texts);
+#undef SAMPLE
+}
+
+/* Rows spread over two accumulators, one merged into the other twice over, are as all rows in one. */
+TEST(merging_is_adding)
+{
+    uint32_t seed = 11, merged = 0;
+    struct strbuf line = STRBUF_INIT;
+    for (const struct aggregate_row *row; (row = aggregate_at(merged)) != NULL; merged++) {
+        if (row->merge == NULL || strncmp(row->args, "any", 3) == 0 || row->args[0] == '\0')
+            continue;
+        struct subject whole, part, all;
+        subject_init(&whole, row->name, row->args);
+        subject_init(&part, row->name, row->args);
+        subject_init(&all, row->name, row->args);
+        bool only_inserts = (row->flags & AGG_APPEND_ONLY_ADD) != 0;
+        for (uint32_t step = 0; step < 60; step++) {
+            struct subject *one = harness_random(&seed, 2) == 0 ? &whole : &part;
+            strbuf_reset(&line);
+            strbuf_adds(&line, only_inserts || harness_random(&seed, 4) > 0 ? "+" : "-");
+            for (uint32_t a = 0; a < all.call.args_count; a++)
+                strbuf_addf(&line, " %s", sample_value(type_find(all.types[a].oid)->name, &seed));
+            strbuf_addc(&line, '\n');
+            subject_add(one, strbuf_text(&line));
+            subject_add(&all, strbuf_text(&line));
+            if (step % 20 != 19)
+                continue;
+            whole.call.aggregate->merge(&whole.call, &whole.state, &part.state, 1);
+            if (part.call.aggregate->release != NULL)
+                part.call.aggregate->release(&part.call, part.state);
+            memset(part.state, 0, row->state_bytes);
+            int before = test_failures;
+            EXPECT_TEXT(subject_result(&whole), subject_result(&all));
+            if (test_failures > before)
+                fprintf(stderr, "%s(%s) after merging\n", row->name, row->args);
+        }
+        subject_close(&whole);
+        subject_close(&part);
+        subject_close(&all);
+    }
+    strbuf_release(&line);
+}
+
 TEST(every_row_has_a_number_and_a_signature)
 {
     uint32_t count = 0;
@@ -283,6 +362,7 @@ int main(void)
     RUN(intervals);
     RUN(bits_and_booleans);
     RUN(extremes);
+    RUN(merging_is_adding);
     RUN(every_row_has_a_number_and_a_signature);
     return test_result();
 }
