@@ -173,6 +173,7 @@ static void *runner_main(void *arg)
     struct runner *runner = arg;
     struct flight *flight;
     uint64_t position = runner->rows; /* of the next row */
+    bool at_end = false;
     while (wait_paused(runner) && (flight = take_flight(runner)) != NULL) {
         arena_reset(&flight->arena);
         struct batch *rows = NULL;
@@ -198,13 +199,16 @@ static void *runner_main(void *arg)
             flight_done(flight, 0, ok ? NULL : &error);
         }
         if (ok && next_ns == INT64_MAX) {
-            runner->ended = true;
+            at_end = true;
             break;
         }
         if (next_ns > clock_monotonic_ns() && !wait_until(runner, next_ns))
             break;
     }
     land_all(runner);
+    pthread_mutex_lock(&runner->lock);
+    runner->ended = at_end;
+    pthread_mutex_unlock(&runner->lock);
     if (runner->failed)
         log_write(LOG_ERROR, "source of \"%s\" failed: %s", relation_name(runner->relation),
                   runner->error.message);
