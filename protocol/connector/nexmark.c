@@ -1,6 +1,8 @@
 /* nexmark.c: persons, auctions and bids by event number. */
 #include "protocol/connector/nexmark.h"
 
+#include <pthread.h>
+
 #define EVENTS_PER_ROUND   50u
 #define PERSONS_PER_ROUND  1u
 #define AUCTIONS_PER_ROUND 3u
@@ -16,6 +18,7 @@
 #define HOT_SELLER_RATIO   4u
 #define HOT_BLOCK          100u
 #define CHANNELS           10000u
+#define DICE_STEP          0x9e3779b97f4a7c15u
 
 static const struct nexmark_column person_columns[] = {
     {"id", OID_INT8},   {"name", OID_TEXT},  {"email_address", OID_TEXT},  {"credit_card", OID_TEXT},
@@ -54,21 +57,21 @@ struct dice {
     uint64_t state;
 };
 
-static uint64_t mix(uint64_t z)
+static inline uint64_t mix(uint64_t z)
 {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
 
-static struct dice dice_of(uint64_t seed, uint64_t event)
+static inline struct dice dice_of(uint64_t seed, uint64_t event)
 {
     return (struct dice){mix(seed + 0x9e3779b97f4a7c15u) ^ mix(event * 0x9e3779b97f4a7c15u + 1)};
 }
 
-static uint64_t roll(struct dice *dice, uint64_t sides)
+static inline uint64_t roll(struct dice *dice, uint64_t sides)
 {
-    dice->state += 0x9e3779b97f4a7c15u;
+    dice->state += DICE_STEP;
     return mix(dice->state) % sides;
 }
 
@@ -105,61 +108,94 @@ uint64_t nexmark_rows_in(enum nexmark_kind kind, uint64_t events)
 }
 
 /* Newest auction and person (counted from 0) at the time of an event. */
-static uint64_t last_auction(uint64_t event)
+static inline uint64_t last_auction(uint64_t event)
 {
     uint64_t rows = nexmark_rows_in(NEXMARK_AUCTION, event + 1);
     return rows == 0 ? 0 : rows - 1;
 }
 
-static uint64_t last_person(uint64_t event)
+static inline uint64_t last_person(uint64_t event)
 {
     return nexmark_rows_in(NEXMARK_PERSON, event + 1) - 1;
 }
 
 /* One of the most recent ids, or a little ahead of them. */
-static uint64_t recent(struct dice *dice, uint64_t last, uint64_t span)
+static inline uint64_t recent(struct dice *dice, uint64_t last, uint64_t span)
 {
     uint64_t least = last > span ? last - span : 0;
     return least + roll(dice, last - least + 1 + ID_LEAD);
 }
 
 /* Spread over six powers of ten, in cents. */
-static uint64_t price_of(struct dice *dice)
+static inline uint64_t price_of(struct dice *dice)
 {
-    uint64_t scale = 1;
-    for (uint64_t digits = roll(dice, 6); digits > 0; digits--)
-        scale *= 10;
+    static const uint32_t scales[] = {1, 10, 100, 1000, 10000, 100000};
+    uint32_t scale = scales[roll(dice, ARRAY_COUNT(scales))];
     return (scale + roll(dice, 9 * scale)) * 100;
 }
 
-static struct varlen text_of(struct arena *arena, const char *text, size_t len)
+/* ---- columns ---- */
+
+#define COLUMNS_OF_KIND 10u
+
+/* Where the standard columns go: NULL for those that nobody wants. */
+struct sink {
+    int64_t *ints[COLUMNS_OF_KIND];
+    struct varlen *texts[COLUMNS_OF_KIND];
+    struct arena *arena;
+};
+
+static inline void put_int(const struct sink *sink, uint32_t column, uint32_t row, uint64_t value)
 {
-    return varlen_copy(arena, text, (uint32_t)len);
+    if (sink->ints[column] != NULL)
+        sink->ints[column][row] = (int64_t)value;
 }
 
-static struct varlen words(struct arena *arena, const char *first, const char *between, const char *second)
+static inline void put_text(const struct sink *sink, uint32_t column, uint32_t row, const char *text,
+                            size_t len)
 {
-    char buffer[128];
-    size_t len = 0;
-    const char *const parts[] = {first, between, second};
-    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-        size_t more = strlen(parts[i]);
-        memcpy(buffer + len, parts[i], more);
-        len += more;
-    }
-    return text_of(arena, buffer, len);
+    if (sink->texts[column] != NULL)
+        sink->texts[column][row] = varlen_copy(sink->arena, text, (uint32_t)len);
 }
 
-static struct varlen letters(struct arena *arena, struct dice *dice, size_t least, size_t span)
+#define LETTERS_MAX 128u
+
+/* Eight letters, the first in the lowest byte: each byte modulo 26, four at a time in lanes of 16 bits
+ * (79 / 2048 is near enough to 1 / 26 for every byte). */
+static inline uint64_t eight_letters(uint64_t bits)
 {
-    char buffer[128];
+    const uint64_t lanes = 0x00ff00ff00ff00ffu, low5 = 0x001f001f001f001fu;
+    uint64_t even = bits & lanes, odd = (bits >> 8) & lanes;
+    even -= ((even * 79 >> 11) & low5) * 26;
+    odd -= ((odd * 79 >> 11) & low5) * 26;
+    return (even | odd << 8) + 0x6161616161616161u;
+}
+
+/* Random letters, least <= len < least + span; returns len. to: room for LETTERS_MAX; NULL only rolls. */
+static inline size_t letters(struct dice *dice, size_t least, size_t span, uint8_t *to)
+{
     size_t len = least + roll(dice, span);
-    for (size_t i = 0; i < len;) {
-        uint64_t bits = roll(dice, UINT64_MAX);
-        for (size_t j = 0; j < 8 && i < len; j++, bits >>= 8)
-            buffer[i++] = (char)('a' + (bits & 0xff) % 26);
+    for (size_t i = 0; i < len; i += 8) {
+        dice->state += DICE_STEP;
+        if (to == NULL)
+            continue;
+        uint64_t some = mix(dice->state);
+        some = eight_letters(some == UINT64_MAX ? 0 : some); /* as roll(dice, UINT64_MAX) has it */
+        memcpy(to + i, &some, sizeof(some));
     }
-    return text_of(arena, buffer, len);
+    return len;
+}
+
+static inline void put_letters(const struct sink *sink, uint32_t column, uint32_t row, struct dice *dice,
+                               size_t least, size_t span)
+{
+    if (sink->texts[column] == NULL) {
+        letters(dice, least, span, NULL);
+        return;
+    }
+    uint8_t text[LETTERS_MAX];
+    size_t len = letters(dice, least, span, text);
+    sink->texts[column][row] = varlen_copy(sink->arena, text, (uint32_t)len);
 }
 
 static size_t put_number(char *out, uint64_t value)
@@ -175,121 +211,142 @@ static size_t put_number(char *out, uint64_t value)
     return len;
 }
 
-static void person(const struct nexmark *nexmark, uint64_t event, struct arena *arena, struct datum *out)
+static size_t put_name(char *out, const char *name)
+{
+    size_t len = strlen(name);
+    memcpy(out, name, len);
+    return len;
+}
+
+static void person(const struct nexmark *nexmark, uint64_t event, int64_t time_us, const struct sink *sink,
+                   uint32_t row)
 {
     struct dice dice = dice_of(nexmark->seed, event);
+    char text[2 * LETTERS_MAX];
     const char *first = first_names[roll(&dice, ARRAY_COUNT(first_names))];
     const char *last = last_names[roll(&dice, ARRAY_COUNT(last_names))];
-    out[0].i64 = (int64_t)(FIRST_ID + last_person(event));
-    out[1].var = words(arena, first, " ", last);
-    struct varlen left = letters(arena, &dice, 3, 5), right = letters(arena, &dice, 3, 3);
-    char address[64];
-    size_t len = left.len;
-    memcpy(address, varlen_bytes(&left), left.len);
-    address[len++] = '@';
-    memcpy(address + len, varlen_bytes(&right), right.len);
-    len += right.len;
-    memcpy(address + len, ".com", 4);
-    out[2].var = text_of(arena, address, len + 4);
+    put_int(sink, 0, row, FIRST_ID + last_person(event));
+    size_t len = put_name(text, first);
+    text[len++] = ' ';
+    len += put_name(text + len, last);
+    put_text(sink, 1, row, text, len);
+    len = letters(&dice, 3, 5, (uint8_t *)text);
+    text[len++] = '@';
+    len += letters(&dice, 3, 3, (uint8_t *)text + len);
+    memcpy(text + len, ".com", 4);
+    put_text(sink, 2, row, text, len + 4);
     char card[19];
     for (size_t i = 0; i < sizeof(card); i++)
         card[i] = i % 5 == 4 ? ' ' : (char)('0' + roll(&dice, 10));
-    out[3].var = text_of(arena, card, sizeof(card));
+    put_text(sink, 3, row, card, sizeof(card));
     const char *city = cities[roll(&dice, ARRAY_COUNT(cities))];
     const char *state = states[roll(&dice, ARRAY_COUNT(states))];
-    out[4].var = text_of(arena, city, strlen(city));
-    out[5].var = text_of(arena, state, strlen(state));
-    out[7].var = letters(arena, &dice, 20, 40);
+    put_text(sink, 4, row, city, strlen(city));
+    put_text(sink, 5, row, state, strlen(state));
+    put_int(sink, 6, row, (uint64_t)time_us);
+    put_letters(sink, 7, row, &dice, 20, 40);
 }
 
-static void auction(const struct nexmark *nexmark, uint64_t event, int64_t time_us, struct arena *arena,
-                    struct datum *out)
+static void auction(const struct nexmark *nexmark, uint64_t event, int64_t time_us, const struct sink *sink,
+                    uint32_t row)
 {
     struct dice dice = dice_of(nexmark->seed, event);
-    out[0].i64 = (int64_t)(FIRST_ID + last_auction(event));
-    out[1].var = letters(arena, &dice, 5, 15);
-    out[2].var = letters(arena, &dice, 20, 60);
+    put_int(sink, 0, row, FIRST_ID + last_auction(event));
+    put_letters(sink, 1, row, &dice, 5, 15);
+    put_letters(sink, 2, row, &dice, 20, 60);
     uint64_t initial = price_of(&dice);
-    out[3].i64 = (int64_t)initial;
-    out[4].i64 = (int64_t)(initial + price_of(&dice));
+    put_int(sink, 3, row, initial);
+    put_int(sink, 4, row, initial + price_of(&dice));
+    put_int(sink, 5, row, (uint64_t)time_us);
     /* open for about as long as it takes AUCTIONS_IN_FLIGHT later ones to appear, on average */
     uint64_t events_open = AUCTIONS_IN_FLIGHT * EVENTS_PER_ROUND / AUCTIONS_PER_ROUND;
     int64_t average_us = (int64_t)(events_open * 1000000u / nexmark->events_per_second) + 1;
-    out[6].i64 = time_us + 1 + (int64_t)roll(&dice, (uint64_t)(2 * average_us));
+    put_int(sink, 6, row, (uint64_t)(time_us + 1 + (int64_t)roll(&dice, (uint64_t)(2 * average_us))));
     uint64_t newest = last_person(event);
     uint64_t seller = roll(&dice, HOT_SELLER_RATIO) > 0 ? newest / HOT_BLOCK * HOT_BLOCK
                                                         : recent(&dice, newest, ACTIVE_PERSONS);
-    out[7].i64 = (int64_t)(FIRST_ID + seller);
-    out[8].i64 = (int64_t)(FIRST_CATEGORY + roll(&dice, CATEGORIES));
-    out[9].var = letters(arena, &dice, 60, 60);
+    put_int(sink, 7, row, FIRST_ID + seller);
+    put_int(sink, 8, row, FIRST_CATEGORY + roll(&dice, CATEGORIES));
+    put_letters(sink, 9, row, &dice, 60, 60);
 }
 
-static void bid(const struct nexmark *nexmark, uint64_t event, struct arena *arena, struct datum *out)
+/* The three directories in a channel's URLs, four letters each: a function of the channel alone. */
+static uint8_t channel_paths[CHANNELS][12];
+static pthread_once_t channel_paths_made = PTHREAD_ONCE_INIT;
+
+static void make_channel_paths(void)
+{
+    for (uint64_t channel = 0; channel < CHANNELS; channel++)
+        for (uint64_t i = 0; i < 12; i++)
+            channel_paths[channel][i] = (uint8_t)('a' + mix(channel * 16 + i) % 26);
+}
+
+static size_t url_of(uint64_t channel, char *out)
+{
+    static const char before[] = "https://www.nexmark.com/aaaa/bbbb/cccc/item.htm?query=1&channel_id=";
+    const uint8_t *path = channel_paths[channel];
+    memcpy(out, before, sizeof(before) - 1);
+    memcpy(out + 24, path, 4);
+    memcpy(out + 29, path + 4, 4);
+    memcpy(out + 34, path + 8, 4);
+    return sizeof(before) - 1 + put_number(out + sizeof(before) - 1, channel);
+}
+
+static inline void bid(const struct nexmark *nexmark, uint64_t event, int64_t time_us,
+                       const struct sink *sink, uint32_t row)
 {
     struct dice dice = dice_of(nexmark->seed, event);
     uint64_t newest = last_auction(event);
     uint64_t chosen = roll(&dice, HOT_AUCTION_RATIO) > 0 ? newest / HOT_BLOCK * HOT_BLOCK
                                                          : recent(&dice, newest, AUCTIONS_IN_FLIGHT);
-    out[0].i64 = (int64_t)(FIRST_ID + chosen);
+    put_int(sink, 0, row, FIRST_ID + chosen);
     newest = last_person(event);
     uint64_t bidder = roll(&dice, HOT_BIDDER_RATIO) > 0 ? newest / HOT_BLOCK * HOT_BLOCK + 1
                                                         : recent(&dice, newest, ACTIVE_PERSONS);
-    out[1].i64 = (int64_t)(FIRST_ID + bidder);
-    out[2].i64 = (int64_t)price_of(&dice);
-    char buffer[128];
-    size_t len;
+    put_int(sink, 1, row, FIRST_ID + bidder);
+    put_int(sink, 2, row, price_of(&dice));
     uint64_t channel = roll(&dice, CHANNELS);
+    char text[128];
+    size_t len;
     if (roll(&dice, 2) == 0) {
-        const char *name = hot_channels[channel % ARRAY_COUNT(hot_channels)];
-        len = strlen(name);
-        memcpy(buffer, name, len);
+        len = put_name(text, hot_channels[channel % ARRAY_COUNT(hot_channels)]);
     } else {
-        memcpy(buffer, "channel-", 8);
-        len = 8 + put_number(buffer + 8, channel);
+        memcpy(text, "channel-", 8);
+        len = 8 + put_number(text + 8, channel);
     }
-    out[3].var = text_of(arena, buffer, len);
-    static const char before[] = "https://www.nexmark.com/", after[] = "/item.htm?query=1&channel_id=";
-    len = sizeof(before) - 1;
-    memcpy(buffer, before, len);
-    for (int i = 0; i < 3; i++) {
-        if (i > 0)
-            buffer[len++] = '/';
-        for (int j = 0; j < 4; j++)
-            buffer[len++] = (char)('a' + mix(channel * 16 + (uint64_t)(i * 4 + j)) % 26);
-    }
-    memcpy(buffer + len, after, sizeof(after) - 1);
-    len += sizeof(after) - 1;
-    len += put_number(buffer + len, channel);
-    out[4].var = text_of(arena, buffer, len);
-    out[6].var = letters(arena, &dice, 10, 20);
+    put_text(sink, 3, row, text, len);
+    if (sink->texts[4] != NULL)
+        put_text(sink, 4, row, text, url_of(channel, text));
+    put_int(sink, 5, row, (uint64_t)time_us);
+    put_letters(sink, 6, row, &dice, 10, 20);
 }
 
 void nexmark_append(const struct nexmark *nexmark, enum nexmark_kind kind, uint64_t first, uint32_t count,
                     const uint32_t *columns, struct batch *out)
 {
+    pthread_once(&channel_paths_made, make_channel_paths);
     batch_reserve(out, count);
-    struct arena *arena = out->arena;
-    struct datum values[10] = {0};
+    struct sink sink = {.arena = out->arena};
+    for (uint32_t c = 0; c < out->columns_count; c++) {
+        if (out->columns[c].phys == PHYS_VAR)
+            sink.texts[columns[c]] = (struct varlen *)out->columns[c].data + out->rows;
+        else
+            sink.ints[columns[c]] = (int64_t *)out->columns[c].data + out->rows;
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint64_t event = nexmark_event_of_row(kind, first + i);
         int64_t time_us = nexmark->start_us + (int64_t)(event * 1000000u / nexmark->events_per_second);
-        uint32_t time_column = 5;
         switch (kind) {
         case NEXMARK_PERSON:
-            person(nexmark, event, arena, values);
-            time_column = 6;
+            person(nexmark, event, time_us, &sink, i);
             break;
         case NEXMARK_AUCTION:
-            auction(nexmark, event, time_us, arena, values);
+            auction(nexmark, event, time_us, &sink, i);
             break;
         case NEXMARK_BID:
-            bid(nexmark, event, arena, values);
+            bid(nexmark, event, time_us, &sink, i);
             break;
         }
-        values[time_column].i64 = time_us;
-        uint32_t row = out->rows + i;
-        for (uint32_t c = 0; c < out->columns_count; c++)
-            column_set(&out->columns[c], row, &values[columns[c]], out->capacity, arena);
     }
     out->rows += count;
 }
