@@ -26,22 +26,28 @@ void feed_add(struct feed *feed, uint32_t shard, const struct batch *batch)
         list->batches = mem_realloc(list->batches, sizeof(*list->batches) * list->cap);
     }
     list->batches[list->count++] = batch;
+    list->rows += batch->rows;
+}
+
+void feed_count(struct feed *feed, uint32_t shard, uint64_t rows)
+{
+    feed->shards[shard].rows += rows;
 }
 
 void feed_clear(struct feed *feed)
 {
-    for (uint32_t i = 0; i < feed->shards_count; i++)
+    for (uint32_t i = 0; i < feed->shards_count; i++) {
         feed->shards[i].count = 0;
+        feed->shards[i].rows = 0;
+    }
     feed->dirty = false;
 }
 
 uint64_t feed_rows(const struct feed *feed)
 {
     uint64_t rows = 0;
-    for (uint32_t i = 0; i < feed->shards_count; i++) {
-        for (uint32_t b = 0; b < feed->shards[i].count; b++)
-            rows += feed->shards[i].batches[b]->rows;
-    }
+    for (uint32_t i = 0; i < feed->shards_count; i++)
+        rows += feed->shards[i].rows;
     return rows;
 }
 

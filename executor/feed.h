@@ -13,6 +13,7 @@ struct dataflow;
 struct feed_shard {
     const struct batch **batches;
     uint32_t count, cap;
+    uint64_t rows; /* of the batches, and those that were only counted */
 };
 
 struct feed {
@@ -28,6 +29,8 @@ void feed_release(struct feed *feed);
 /* Borrowed until feed_clear. Empty batches are dropped. Different shards may be filled by different threads.
  */
 void feed_add(struct feed *feed, uint32_t shard, const struct batch *batch);
+/* Rows that nobody is going to read: only that there was a change is kept. */
+void feed_count(struct feed *feed, uint32_t shard, uint64_t rows);
 void feed_clear(struct feed *feed);
 uint64_t feed_rows(const struct feed *feed);
 void feed_add_dependent(struct feed *feed, struct dataflow *dataflow);

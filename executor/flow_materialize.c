@@ -2,8 +2,8 @@
  * sink.
  *
  * A view's root collects the tick's output, consolidates it and applies it to the relation's shard; what is
- * left is the view's net change, which dependents and subscribers get. In an initial tick rows without
- * retractions go straight into the relation, so that filling a large view needs no second copy. */
+ * left is the view's net change, which dependents and subscribers get. Where nobody reads the change (there are
+ * none of them, or the tick is the initial one) rows without retractions go straight into the relation. */
 #include "executor/dataflow_internal.h"
 
 #include "executor/operator.h"
@@ -33,8 +33,11 @@ static bool materialize_push(struct operator* op, uint32_t port, const struct ba
 {
     struct flow_root *self = (struct flow_root *)op;
     struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
-    if (op->ctx->initial && change->weights == NULL) {
-        apply(op, flow->target, change, flow->epoch);
+    struct relation *target = flow->target;
+    bool is_read = target->subscriptions != NULL || target->feed.dependents_count > 0;
+    if (change->weights == NULL && (op->ctx->initial || (target->append_only && !is_read))) {
+        apply(op, target, change, flow->epoch);
+        feed_count(&target->feed, op->ctx->shard, change->rows);
         return account_check(op->ctx->account, err);
     }
     if (self->change == NULL)

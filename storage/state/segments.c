@@ -13,7 +13,7 @@
 #define FIRST_ROWS_LOG2 6u
 #define SEGMENTS_MAX    40u
 #define TEXT_CHUNK_MIN  ((size_t)1 << 10)
-#define TEXT_CHUNK_MAX  ((size_t)1 << 20)
+#define TEXT_CHUNK_MAX  ((size_t)8 << 20)
 
 struct segment_column {
     void *data;
@@ -118,7 +118,7 @@ static void free_text(struct segments *s, struct text_chunk *down_to)
     while (s->chunk != down_to) {
         struct text_chunk *older = s->chunk->older;
         charge(s, -(int64_t)(sizeof(*s->chunk) + s->chunk->bytes));
-        mem_free(s->chunk);
+        memory_unmap(s->chunk, sizeof(*s->chunk) + s->chunk->bytes);
         s->chunk = older;
     }
 }
@@ -152,7 +152,7 @@ static struct varlen store_text(struct segments *s, const struct varlen *value)
         return *value;
     if ((size_t)(s->text_end - s->text_next) < value->len) {
         size_t bytes = s->chunk_bytes > value->len ? s->chunk_bytes : value->len;
-        struct text_chunk *chunk = mem_alloc(sizeof(*chunk) + bytes);
+        struct text_chunk *chunk = memory_map(sizeof(*chunk) + bytes, true);
         chunk->older = s->chunk;
         chunk->bytes = bytes;
         s->chunk = chunk;
@@ -177,7 +177,7 @@ static void need_segment(struct segments *s, uint32_t k)
     charge(s, (int64_t)(sizeof(*columns) * (s->columns_count + 1)));
     for (uint32_t c = 0; c < s->columns_count; c++) {
         size_t bytes = segment_rows(k) * phys_bytes(s->phys[c]);
-        columns[c].data = memory_map(bytes, false);
+        columns[c].data = memory_map(bytes, true);
         if (!memory_is_lazy(bytes))
             charge(s, (int64_t)bytes);
     }
