@@ -37,6 +37,9 @@ pkg_check_modules(LIBPQ REQUIRED libpq)
 add_executable(slt tests/slt/slt.c)
 target_include_directories(slt SYSTEM PRIVATE ${LIBPQ_INCLUDE_DIRS})
 target_link_libraries(slt ${LIBPQ_LINK_LIBRARIES} crypto)
+add_executable(pg_client EXCLUDE_FROM_ALL tests/bench/pg_client.c)
+target_include_directories(pg_client SYSTEM PRIVATE ${LIBPQ_INCLUDE_DIRS})
+target_link_libraries(pg_client ${LIBPQ_LINK_LIBRARIES})
 
 # name script [arguments]: a Python test that starts its own servers
 function(add_server_test name script)

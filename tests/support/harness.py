@@ -101,8 +101,9 @@ def millrace(binary, *options):
 
 
 @contextlib.contextmanager
-def postgres():
-    """A PostgreSQL of its own in a temporary directory; connect with user postgres, database postgres."""
+def postgres(*options):
+    """A PostgreSQL of its own in a temporary directory; connect with user postgres, database postgres. Options are settings like
+    fsync=on, which is off otherwise."""
     with temp_dir() as base:
         data = os.path.join(base, "pg")
         port = free_port()
@@ -123,7 +124,8 @@ def postgres():
         out = open(log, "ab")
         process = subprocess.Popen(
             [POSTGRES_BIN + "/postgres", "-D", data, "-p", str(port), "-k", base, "-c", "listen_addresses=127.0.0.1", "-c",
-             "fsync=off", "-c", "timezone=UTC", "-c", "max_connections=60", "-c", "jit=off"],
+             "fsync=off", "-c", "timezone=UTC", "-c", "max_connections=60", "-c", "jit=off",
+             *(word for option in options for word in ("-c", option))],
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=become_postgres, env=env, cwd="/")
         out.close()
         server = Server(process, port, log)
@@ -136,6 +138,23 @@ def postgres():
             yield server
         finally:
             server.stop(signal.SIGINT)
+
+
+def cpu_seconds(pid):
+    """CPU seconds of a process with its children, those that have ended too."""
+    parents, spent = {}, {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open("/proc/%s/stat" % name) as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+                parents[int(name)] = int(fields[1])
+                spent[int(name)] = sum(int(field) for field in fields[11:15])
+    family = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in family} - family
+        if not more:
+            return sum(spent.get(member, 0) for member in family) / os.sysconf("SC_CLK_TCK")
+        family |= more
 
 
 def connect_postgres(server):
