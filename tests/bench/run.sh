@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks: run.sh [state | nexmark [EVENTS] | {ingest | read | latency | growth} [OPTIONS]]. Figures are only worth something as ratios within one run.
+# Benchmarks: see the usage below. Figures are only worth something as ratios within one run.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 what=${1:-all}
@@ -9,7 +9,10 @@ state | all)
     build/bench_state
     ;;&
 nexmark | all)
-    /usr/bin/python3 -B tests/server/nexmark_test.py build/millrace --events "${2:-1000000}"
+    /usr/bin/python3 -B tests/bench/nexmark.py build/millrace "${@:2}"
+    ;;
+nexmark-table)
+    /usr/bin/python3 -B tests/bench/nexmark_table.py "${@:2}"
     ;;
 state) ;;
 ingest | read | latency | growth)
@@ -17,7 +20,7 @@ ingest | read | latency | growth)
     /usr/bin/python3 -B "tests/bench/$what.py" "${@:2}"
     ;;
 *)
-    echo "usage: ./dev bench [state | nexmark [EVENTS] | {ingest | read | latency | growth} [OPTIONS]]" >&2
+    echo "usage: ./dev bench [state | nexmark [QUERY ...] [OPTIONS] | nexmark-table FILE ... | {ingest | read | latency | growth} [OPTIONS]]" >&2
     exit 2
     ;;
 esac
