@@ -312,6 +312,8 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
         return &op_calc_class;
     case PLAN_WINDOW:
         return &op_window_class;
+    case PLAN_SESSION:
+        return &op_session_class;
     case PLAN_AGGREGATE:
         return &op_aggregate_class;
     case PLAN_UNION_ALL:
@@ -340,6 +342,10 @@ static bool needs_partition(struct builder *b, const struct plan *plan, const ui
     case PLAN_AGGREGATE:
         *columns = plan->aggregate.groups;
         *count = plan->aggregate.groups_count;
+        return true;
+    case PLAN_SESSION:
+        *columns = plan->session.keys;
+        *count = plan->session.keys_count;
         return true;
     case PLAN_SORT:
         *columns = plan->sort.partition;
@@ -379,6 +385,17 @@ static struct distribution distribution_after(struct builder *b, const struct pl
         for (uint32_t i = 0; i < plan->aggregate.groups_count; i++)
             columns[i] = i;
         return (struct distribution){ROWS_BY_HASH, plan->aggregate.groups_count, columns};
+    }
+    case PLAN_SESSION: {
+        if (!plan->session.is_aggregate)
+            return through(b, plan, &inputs[0]->distribution);
+        if (plan->session.keys_count == 0)
+            return (struct distribution){ROWS_ON_SHARD_0, 0, NULL};
+        uint32_t *columns = ARENA_ARRAY(&b->flow->arena, uint32_t, plan->session.keys_count);
+        for (uint32_t k = 0; k < plan->session.keys_count; k++)
+            while (plan->session.groups[columns[k]] != plan->session.keys[k])
+                columns[k]++;
+        return (struct distribution){ROWS_BY_HASH, plan->session.keys_count, columns};
     }
     case PLAN_UNION_ALL:
         return (struct distribution){ROWS_ANYWHERE, 0, NULL};

@@ -93,6 +93,7 @@ bool op_error_weight(struct operator* op, int64_t weight, const struct error *er
 extern const struct operator_class op_calc_class;        /* PLAN_CALC */
 extern const struct operator_class op_project_set_class; /* PLAN_PROJECT_SET */
 extern const struct operator_class op_window_class;      /* PLAN_WINDOW */
+extern const struct operator_class op_session_class;     /* PLAN_SESSION */
 extern const struct operator_class op_aggregate_class;   /* PLAN_AGGREGATE */
 extern const struct operator_class op_arrange_class;     /* a side of a join that must be remembered: below */
 extern const struct operator_class op_join_class;        /* PLAN_JOIN */

@@ -189,6 +189,18 @@ static void finish_window(struct plan *plan, struct arena *arena)
         key_add(plan, arena, &(uint32_t){child->columns_count}, 1, 0);
 }
 
+static void finish_session(struct plan *plan, struct arena *arena)
+{
+    if (!plan->session.is_aggregate) {
+        copy_key(plan, plan->children[0]);
+        return;
+    }
+    uint32_t *columns = ARENA_ARRAY(arena, uint32_t, plan->session.groups_count);
+    for (uint32_t i = 0; i < plan->session.groups_count; i++)
+        columns[i] = i;
+    key_set(plan, arena, columns, plan->session.groups_count);
+}
+
 static void finish_aggregate(struct plan *plan, struct arena *arena)
 {
     plan->append_only = plan->aggregate.calls_count == 0 && plan->children[0]->append_only;
@@ -243,6 +255,9 @@ static void finish_node(struct plan *plan, struct arena *arena)
         break;
     case PLAN_WINDOW:
         finish_window(plan, arena);
+        break;
+    case PLAN_SESSION:
+        finish_session(plan, arena);
         break;
     case PLAN_AGGREGATE:
         finish_aggregate(plan, arena);
@@ -355,15 +370,10 @@ static void print_calc(const struct plan *plan, struct strbuf *out)
     }
 }
 
-static void print_aggregate(const struct plan *plan, struct strbuf *out)
+static void print_calls(const struct plan_aggregate_call *calls, uint32_t calls_count, struct strbuf *out)
 {
-    strbuf_adds(out, plan->aggregate.calls_count == 0 ? "Distinct" : "Aggregate");
-    if (plan->aggregate.groups_count > 0) {
-        strbuf_adds(out, plan->aggregate.calls_count == 0 ? " on " : " by ");
-        print_columns(plan->aggregate.groups, plan->aggregate.groups_count, out);
-    }
-    for (uint32_t i = 0; i < plan->aggregate.calls_count; i++) {
-        const struct plan_aggregate_call *call = &plan->aggregate.calls[i];
+    for (uint32_t i = 0; i < calls_count; i++) {
+        const struct plan_aggregate_call *call = &calls[i];
         strbuf_addf(out, "%s%s(%s", i > 0 ? ", " : ": ", call->aggregate->name,
                     call->is_distinct ? "distinct " : "");
         if (call->args_count == 0)
@@ -377,6 +387,27 @@ static void print_aggregate(const struct plan *plan, struct strbuf *out)
         if (call->filter >= 0)
             strbuf_addf(out, " filter #%d", call->filter);
     }
+}
+
+static void print_aggregate(const struct plan *plan, struct strbuf *out)
+{
+    strbuf_adds(out, plan->aggregate.calls_count == 0 ? "Distinct" : "Aggregate");
+    if (plan->aggregate.groups_count > 0) {
+        strbuf_adds(out, plan->aggregate.calls_count == 0 ? " on " : " by ");
+        print_columns(plan->aggregate.groups, plan->aggregate.groups_count, out);
+    }
+    print_calls(plan->aggregate.calls, plan->aggregate.calls_count, out);
+}
+
+static void print_session(const struct plan *plan, struct strbuf *out)
+{
+    strbuf_addf(out, "Session #%u gap %lld", plan->session.time_column, (long long)plan->session.gap_us);
+    print_partition(plan->session.keys, plan->session.keys_count, out);
+    if (!plan->session.is_aggregate)
+        return;
+    strbuf_adds(out, " aggregate by ");
+    print_columns(plan->session.groups, plan->session.groups_count, out);
+    print_calls(plan->session.calls, plan->session.calls_count, out);
 }
 
 static void print_join(const struct plan *plan, struct strbuf *out)
@@ -512,6 +543,9 @@ static void print_node(const struct plan *plan, struct strbuf *out)
                     (long long)plan->window.slide_us, (long long)plan->window.size_us);
         if (plan->window.offset_us != 0)
             strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
+        break;
+    case PLAN_SESSION:
+        print_session(plan, out);
         break;
     case PLAN_AGGREGATE:
         print_aggregate(plan, out);

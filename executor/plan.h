@@ -22,11 +22,13 @@ enum plan_kind {
     PLAN_PROJECT_SET, /* child columns, then the columns of set-returning functions, in lock step */
     PLAN_CALC,        /* filter (optional), then projection */
     PLAN_WINDOW,      /* child columns, then window_start, window_end: TUMBLE, HOP */
-    PLAN_AGGREGATE,   /* group columns, then aggregates; DISTINCT is one without aggregates */
-    PLAN_JOIN,        /* equality keys and a residual */
-    PLAN_UNION_ALL,   /* children with equal types */
-    PLAN_SET_OP, /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
-    PLAN_SORT,   /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition */
+    PLAN_SESSION,   /* child columns, then window_start, window_end: session windows; or groups and aggregates
+                         by session */
+    PLAN_AGGREGATE, /* group columns, then aggregates; DISTINCT is one without aggregates */
+    PLAN_JOIN,      /* equality keys and a residual */
+    PLAN_UNION_ALL, /* children with equal types */
+    PLAN_SET_OP,    /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
+    PLAN_SORT,      /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition */
     PLAN_AT_MOST_ONE, /* 21000 when a partition holds more than one row: scalar subqueries */
     PLAN_OVER,        /* window functions: child columns, then results */
 };
@@ -148,6 +150,20 @@ struct plan {
             uint32_t time_column;                 /* timestamp, timestamptz or date */
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
         } window;
+        struct {
+            uint32_t time_column; /* as above */
+            int64_t gap_us;
+            uint32_t keys_count; /* 0: one sequence of sessions */
+            uint32_t *keys;      /* child columns */
+            /* With is_aggregate one row per session comes out instead: the columns `groups` of the row form (the
+             * keys and window_start or window_end are among them, nothing else is), then the calls over the
+             * child's columns. */
+            bool is_aggregate;
+            uint32_t groups_count;
+            uint32_t *groups;
+            uint32_t calls_count;
+            struct plan_aggregate_call *calls;
+        } session;
         struct {
             uint32_t groups_count;
             uint32_t *groups; /* input columns */

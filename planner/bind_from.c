@@ -1,5 +1,5 @@
-/* bind_from.c: FROM: relations, joins, subqueries, functions, VALUES, WITH, and the window functions tumble
- * and hop.
+/* bind_from.c: FROM: relations, joins, subqueries, functions, VALUES, WITH, and the window functions tumble,
+ * hop and session.
  *
  * Every item is bound with the FROM clause so far as its parent scope, so that a LATERAL item refers to what
  * stands to its left as to the columns of an enclosing query; the item's plan then loses one level when it is
@@ -312,7 +312,7 @@ static bool from_subselect(struct planner_context *ctx, struct scope *parent,
     return apply_alias(ctx, entry, node->alias, -1, err) && scope_add_entry(ctx, out->scope, entry, -1, err);
 }
 
-/* ---- tumble and hop ---- */
+/* ---- tumble, hop and session ---- */
 
 static bool interval_argument(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
                               const char *what, int64_t *us, struct error *err)
@@ -375,10 +375,122 @@ static bool is_window_source(const PgQuery__FuncCall *call, const char **name)
                                  call->args[0]->node_case == PG_QUERY__NODE__NODE_SUB_LINK);
 }
 
+/* The time column of a window function, bound over its input. */
+static bool time_argument(struct planner_context *ctx, struct scope *parent, const struct from_item *input,
+                          const PgQuery__Node *node, const char *name, uint32_t *column,
+                          struct sql_type *bound_type, struct error *err)
+{
+    struct binder b = {.ctx = ctx, .scope = input->scope, .place = PLACE_FROM_FUNCTION};
+    scope_hide(parent, 1);
+    struct expr *time;
+    bool ok = bind_expr(&b, node, &time, err);
+    scope_hide(parent, -1);
+    if (!ok)
+        return false;
+    uint32_t type = time->type.oid;
+    if (time->kind != EXPR_COLUMN || (type != OID_TIMESTAMP && type != OID_TIMESTAMPTZ && type != OID_DATE))
+        return BIND_FAIL(
+            ctx, err, node_location(node), ERRCODE_DATATYPE_MISMATCH,
+            "second argument of %s must be a column of type timestamp, timestamp with time zone or date",
+            name);
+    *column = time->index;
+    *bound_type = (struct sql_type){type == OID_DATE ? OID_TIMESTAMP : type, -1};
+    return true;
+}
+
+/* A node of the input's columns with window_start and window_end behind them. */
+static struct plan *window_plan(struct planner_context *ctx, enum plan_kind kind, struct plan *input,
+                                struct sql_type bound_type)
+{
+    uint32_t columns = input->columns_count;
+    struct plan *plan = plan_new(ctx->arena, kind, columns + 2, 1);
+    memcpy(plan->types, input->types, sizeof(*plan->types) * columns);
+    plan->types[columns] = plan->types[columns + 1] = bound_type;
+    plan->children[0] = input;
+    return plan;
+}
+
+static bool window_item(struct planner_context *ctx, struct scope *parent, const struct from_item *input,
+                        struct plan *plan, const PgQuery__FuncCall *call, const char *name,
+                        const PgQuery__Alias *alias, struct from_item *out, struct error *err)
+{
+    uint32_t columns = plan->children[0]->columns_count;
+    out->plan = plan;
+    out->scope = item_scope(ctx, parent);
+    const struct range_entry *old = input->scope->entries[0];
+    struct range_entry *entry =
+        new_entry(ctx, old->alias != NULL ? old->alias : name, old->columns_count + 2);
+    for (uint32_t i = 0; i < old->columns_count; i++)
+        entry->columns[i] = old->columns[i];
+    entry->columns[old->columns_count] = (struct range_column){"window_start", columns, plan->types[columns]};
+    entry->columns[old->columns_count + 1] =
+        (struct range_column){"window_end", columns + 1, plan->types[columns + 1]};
+    return apply_alias(ctx, entry, alias, call->location, err) &&
+           scope_add_entry(ctx, out->scope, entry, call->location, err);
+}
+
+/* session(relation, time column, gap, key ...) */
+static bool from_session(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
+                         const PgQuery__Alias *alias, struct from_item *out, struct error *err)
+{
+    static const char usage[] = "Write session(relation, time column, gap, key columns ...).";
+    struct from_item input;
+    if (!window_input(ctx, parent, call->args[0], &input, err))
+        return false;
+    if (call->n_args < 3) {
+        BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION,
+                  "wrong number of arguments for session");
+        return error_hint(err, usage);
+    }
+    for (size_t i = 1; i < call->n_args; i++) {
+        if (call->args[i]->node_case != PG_QUERY__NODE__NODE_NAMED_ARG_EXPR)
+            continue;
+        BIND_FAIL(ctx, err, call->args[i]->named_arg_expr->location, ERRCODE_UNDEFINED_FUNCTION,
+                  "session has no argument named \"%s\"", call->args[i]->named_arg_expr->name);
+        return error_hint(err, usage);
+    }
+    uint32_t time_column, keys_count = (uint32_t)call->n_args - 3;
+    struct sql_type bound_type;
+    int64_t gap_us;
+    if (!time_argument(ctx, parent, &input, call->args[1], "session", &time_column, &bound_type, err) ||
+        !interval_argument(ctx, parent, call->args[2], "gap", &gap_us, err))
+        return false;
+    if (gap_us <= 0)
+        return BIND_FAIL(ctx, err, node_location(call->args[2]), ERRCODE_INVALID_PARAMETER_VALUE,
+                         "gap of a session window must be positive");
+    uint32_t *keys = ARENA_ARRAY(ctx->arena, uint32_t, keys_count);
+    for (uint32_t k = 0; k < keys_count; k++) {
+        const PgQuery__Node *node = call->args[3 + k];
+        struct binder b = {.ctx = ctx, .scope = input.scope, .place = PLACE_FROM_FUNCTION};
+        struct expr *key;
+        scope_hide(parent, 1);
+        bool ok = bind_expr(&b, node, &key, err);
+        scope_hide(parent, -1);
+        if (!ok)
+            return false;
+        if (key->kind != EXPR_COLUMN)
+            return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
+                             "key of a session window must be a column of its relation");
+        if (!type_has_equality(key->type.oid))
+            return BIND_FAIL(ctx, err, node_location(node), ERRCODE_UNDEFINED_FUNCTION,
+                             "could not identify an equality operator for type %s",
+                             type_text(ctx, key->type));
+        keys[k] = key->index;
+    }
+    struct plan *plan = window_plan(ctx, PLAN_SESSION, input.plan, bound_type);
+    plan->session.time_column = time_column;
+    plan->session.gap_us = gap_us;
+    plan->session.keys_count = keys_count;
+    plan->session.keys = keys;
+    return window_item(ctx, parent, &input, plan, call, "session", alias, out, err);
+}
+
 static bool from_window(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
                         const char *name, const PgQuery__Alias *alias, struct from_item *out,
                         struct error *err)
 {
+    if (strcmp(name, "session") == 0)
+        return from_session(ctx, parent, call, alias, out, err);
     bool is_hop = strcmp(name, "hop") == 0;
     if (!is_hop && strcmp(name, "tumble") != 0)
         return BIND_FAIL(ctx, err, call->location, ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -417,19 +529,10 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
         return error_hint(err, is_hop ? "Write hop(relation, time column, slide, size)."
                                       : "Write tumble(relation, time column, size).");
     }
-    struct binder b = {.ctx = ctx, .scope = input.scope, .place = PLACE_FROM_FUNCTION};
-    scope_hide(parent, 1);
-    struct expr *time;
-    bool ok = bind_expr(&b, positional[0], &time, err);
-    scope_hide(parent, -1);
-    if (!ok)
+    uint32_t time_column;
+    struct sql_type bound_type;
+    if (!time_argument(ctx, parent, &input, positional[0], name, &time_column, &bound_type, err))
         return false;
-    uint32_t type = time->type.oid;
-    if (time->kind != EXPR_COLUMN || (type != OID_TIMESTAMP && type != OID_TIMESTAMPTZ && type != OID_DATE))
-        return BIND_FAIL(
-            ctx, err, node_location(positional[0]), ERRCODE_DATATYPE_MISMATCH,
-            "second argument of %s must be a column of type timestamp, timestamp with time zone or date",
-            name);
     int64_t slide_us, size_us;
     if (!interval_argument(ctx, parent, positional[1], is_hop ? "slide" : "size", &slide_us, err))
         return false;
@@ -442,27 +545,12 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
     if (slide_us > size_us)
         return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
                          "slide of a window cannot be larger than its size");
-    uint32_t columns = input.plan->columns_count;
-    struct sql_type bound_type = {type == OID_DATE ? OID_TIMESTAMP : type, -1};
-    struct plan *plan = plan_new(ctx->arena, PLAN_WINDOW, columns + 2, 1);
-    memcpy(plan->types, input.plan->types, sizeof(*plan->types) * columns);
-    plan->types[columns] = plan->types[columns + 1] = bound_type;
-    plan->children[0] = input.plan;
-    plan->window.time_column = time->index;
+    struct plan *plan = window_plan(ctx, PLAN_WINDOW, input.plan, bound_type);
+    plan->window.time_column = time_column;
     plan->window.slide_us = slide_us;
     plan->window.size_us = size_us;
     plan->window.offset_us = offset_us;
-    out->plan = plan;
-    out->scope = item_scope(ctx, parent);
-    const struct range_entry *old = input.scope->entries[0];
-    struct range_entry *entry =
-        new_entry(ctx, old->alias != NULL ? old->alias : name, old->columns_count + 2);
-    for (uint32_t i = 0; i < old->columns_count; i++)
-        entry->columns[i] = old->columns[i];
-    entry->columns[old->columns_count] = (struct range_column){"window_start", columns, bound_type};
-    entry->columns[old->columns_count + 1] = (struct range_column){"window_end", columns + 1, bound_type};
-    return apply_alias(ctx, entry, alias, call->location, err) &&
-           scope_add_entry(ctx, out->scope, entry, call->location, err);
+    return window_item(ctx, parent, &input, plan, call, name, alias, out, err);
 }
 
 /* ---- functions ---- */

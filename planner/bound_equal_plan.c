@@ -131,6 +131,9 @@ static bool same_node(const struct plan *a, const struct plan *b)
     case PLAN_WINDOW:
         return a->window.time_column == b->window.time_column && a->window.slide_us == b->window.slide_us &&
                a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us;
+    case PLAN_SESSION: /* in the row form: the other one comes last */
+        return a->session.time_column == b->session.time_column && a->session.gap_us == b->session.gap_us &&
+               same_columns(a->session.keys, a->session.keys_count, b->session.keys, b->session.keys_count);
     case PLAN_AGGREGATE:
         return same_columns(a->aggregate.groups, a->aggregate.groups_count, b->aggregate.groups,
                             b->aggregate.groups_count) &&

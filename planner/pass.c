@@ -11,6 +11,8 @@ const struct plan_pass plan_passes[] = {
     {"fold again", "conditions that became constant", pass_fold, false},
     {"prune", "columns nobody reads", pass_prune, false},
     {"merge", "projections and conditions on top of each other become one", pass_merge, false},
+    {"session", "aggregates of session windows are kept by session", pass_session, false},
+    {"merge again", "projections that moved below the sessions", pass_merge, false},
     {"lookup", "key = constant reads one row", pass_lookup, false},
     {"view", "refuses what cannot be maintained", pass_check_view, true},
 };

@@ -32,6 +32,8 @@ bool pass_pushdown(struct planner_context *ctx, struct plan **plan, struct error
 bool pass_prune(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_merge.c: adjacent CALC nodes become one. */
 bool pass_merge(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_session.c: an aggregate per session and the sessions below it become one node. */
+bool pass_session(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_lookup.c: key = constant reads one row instead of all. */
 bool pass_lookup(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* lower.c: what the executor does not do is expressed by what it does; refusals for views. */

@@ -180,6 +180,7 @@ static struct plan *fold(struct planner_context *ctx, struct plan *plan)
     }
     case PLAN_PROJECT_SET:
     case PLAN_WINDOW:
+    case PLAN_SESSION:
     case PLAN_OVER:
     case PLAN_AT_MOST_ONE:
         return child_empty ? empty_like(ctx, plan) : plan;

@@ -263,7 +263,7 @@ static struct plan *prune_same(struct planner_context *ctx, struct plan *plan, c
     return copy;
 }
 
-/* PROJECT_SET, WINDOW: the child's columns shrink, the added ones stay. */
+/* PROJECT_SET, WINDOW, SESSION: the child's columns shrink, the added ones stay. */
 static struct plan *prune_widening(struct planner_context *ctx, struct plan *plan, const bool *needed,
                                    uint32_t *map)
 {
@@ -274,6 +274,9 @@ static struct plan *prune_widening(struct planner_context *ctx, struct plan *pla
         below[i] = needed[i];
     if (plan->kind == PLAN_WINDOW) {
         below[plan->window.time_column] = true;
+    } else if (plan->kind == PLAN_SESSION) {
+        below[plan->session.time_column] = true;
+        mark(below, plan->session.keys, plan->session.keys_count);
     } else {
         for (uint32_t i = 0; i < plan->project_set.calls_count; i++)
             bound_columns(plan->project_set.calls[i], below, old);
@@ -289,6 +292,11 @@ static struct plan *prune_widening(struct planner_context *ctx, struct plan *pla
         map[i] = i < old ? child_map[i] : base + i - old;
     if (plan->kind == PLAN_WINDOW) {
         copy->window.time_column = child_map[plan->window.time_column];
+        return copy;
+    }
+    if (plan->kind == PLAN_SESSION) {
+        copy->session.time_column = child_map[plan->session.time_column];
+        copy->session.keys = mapped(ctx, plan->session.keys, plan->session.keys_count, child_map);
         return copy;
     }
     copy->project_set.calls = ARENA_ARRAY(ctx->arena, struct expr *, plan->project_set.calls_count);
@@ -399,6 +407,7 @@ static struct plan *prune(struct planner_context *ctx, struct plan *plan, const 
         return prune_same(ctx, plan, needed, map);
     case PLAN_PROJECT_SET:
     case PLAN_WINDOW:
+    case PLAN_SESSION:
         return prune_widening(ctx, plan, needed, map);
     case PLAN_OVER:
         return prune_over(ctx, plan, needed, map);

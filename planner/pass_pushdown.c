@@ -474,6 +474,8 @@ static struct plan *push_node(struct planner_context *ctx, struct plan *plan, st
         return push_partitioned(ctx, plan, conditions, plan->sort.partition, plan->sort.partition_count);
     case PLAN_OVER:
         return push_partitioned(ctx, plan, conditions, plan->over.partition, plan->over.partition_count);
+    case PLAN_SESSION:
+        return push_partitioned(ctx, plan, conditions, plan->session.keys, plan->session.keys_count);
     case PLAN_WINDOW:
     case PLAN_PROJECT_SET:
         return push_widening(ctx, plan, conditions);

@@ -703,6 +703,9 @@ static void widen(struct unnest *u, const struct plan *plan, struct unnested *ou
     if (node->kind == PLAN_OVER)
         node->over.partition =
             with_bound(u, out, plan->over.partition, plan->over.partition_count, &node->over.partition_count);
+    if (node->kind == PLAN_SESSION)
+        node->session.keys =
+            with_bound(u, out, plan->session.keys, plan->session.keys_count, &node->session.keys_count);
     out->plan = node;
     uint32_t *originals = ARENA_ARRAY(arena, uint32_t, plan->columns_count);
     for (uint32_t i = 0; i < plan->columns_count; i++)
@@ -810,6 +813,7 @@ static bool unnest_node(struct unnest *u, struct plan *plan, struct pulled *pull
         return unnest_project_set(u, plan, out, err);
     case PLAN_OVER:
     case PLAN_WINDOW:
+    case PLAN_SESSION:
         if (!unnest_plan(u, plan->children[0], NULL, out, err))
             return false;
         widen(u, plan, out);

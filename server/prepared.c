@@ -173,6 +173,7 @@ static void column_origin(const struct plan *plan, uint32_t column, uint32_t *oi
             break;
         case PLAN_PROJECT_SET:
         case PLAN_WINDOW:
+        case PLAN_SESSION:
         case PLAN_OVER:
             if (column >= plan->children[0]->columns_count)
                 return;

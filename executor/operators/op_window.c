@@ -4,7 +4,8 @@
  * Windows are [k * slide + offset, k * slide + offset + size) for every integer k, so times before the epoch
  * need floor division. TIMESTAMPTZ windows are windows of UTC. A row without a time is in no window. Linear
  * and stateless. */
-#include "executor/operators/op_common.h"
+#include "executor/operators/op_window.h"
+
 #include "storage/data/datetime.h"
 
 struct window {
@@ -31,8 +32,7 @@ struct window_rows {
     uint32_t count;
 };
 
-/* The time of a row in us; false: in no window. An infinite time is an error. */
-static bool row_time(const struct column *column, uint32_t row, int64_t *out, struct error *error)
+bool window_row_time(const struct column *column, uint32_t row, int64_t *out, struct error *error)
 {
     error->code = ERRCODE_NONE;
     if (column_is_null(column, row))
@@ -94,7 +94,7 @@ static bool window_push(struct operator* op, uint32_t port, const struct batch *
     for (uint32_t i = 0; i < change->rows; i++) {
         int64_t time;
         struct error error;
-        if (!row_time(column, i, &time, &error)) {
+        if (!window_row_time(column, i, &time, &error)) {
             if (error.code != ERRCODE_NONE && !op_error_row(op, change, i, &error, err))
                 return false;
             continue;

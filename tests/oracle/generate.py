@@ -430,6 +430,41 @@ class Generator(Expressions):
         sql = ("SELECT ", names, " FROM ", None, " GROUP BY window_start, window_end")
         return "".join(ours if p is None else p for p in sql), "".join(theirs if p is None else p for p in sql), columns
 
+    def session(self, depth):
+        """session, which PostgreSQL says with gaps and islands: the pair (millrace, postgres)."""
+        r = self.rng
+        t = r.choice([x for x in self.tables if any(ty in ("timestamp", "date") for _, ty in x.columns)] or [None])
+        if t is None:
+            return None
+        ts, ts_type = r.choice([(c, ty) for c, ty in t.columns if ty in ("timestamp", "date")])
+        gap = "%d %s" % (r.choice([1, 3, 12]), "hours" if ts_type == "timestamp" and self.chance(0.7) else "days")
+        keys = r.sample([c for c, ty in t.columns if ty in PLAIN and c != ts], r.choice([0, 1, 1, 2]))
+        scope = Scope(list(t.columns))
+        rows = t.name if self.chance(0.7) else "(SELECT * FROM %s WHERE %s)" % (t.name, self.condition(scope, 1))
+        ours = "session(%s, %s, INTERVAL '%s'%s)" % (rows, ts, gap, "".join(", " + k for k in keys))
+        names = ", ".join(c for c, _ in t.columns)
+        part = "PARTITION BY %s" % ", ".join(keys + ["true"])
+        theirs = ("(SELECT {names}, min({ts}::timestamp) OVER ({part}, island) AS window_start,"
+                  " max({ts}::timestamp) OVER ({part}, island) + interval '{gap}' AS window_end"
+                  " FROM (SELECT *, count(*) FILTER (WHERE cut) OVER ({part} ORDER BY {ts}) AS island"
+                  " FROM (SELECT *, {ts}::timestamp - lag({ts}::timestamp) OVER ({part} ORDER BY {ts}) >= interval '{gap}' AS cut"
+                  " FROM {rows} a WHERE {ts} IS NOT NULL) b) c) w").format(names=names, ts=ts, part=part, gap=gap, rows=rows)
+        bounds = [("window_start", "timestamp"), ("window_end", "timestamp")]
+        types = dict(t.columns)
+        if self.chance(0.35):
+            outs, columns = named(list(t.columns) + bounds)
+            tail = self.where(scope, 0)
+        else:
+            groups = [(k, types[k]) for k in keys] + r.choice([bounds, bounds, bounds[:1], bounds[1:]])
+            if self.chance(0.1):
+                groups = groups[1:]
+            outs, columns = named(groups + [self.aggregate(scope) for _ in range(r.randint(0, 3))])
+            tail = self.where(Scope([g for g in groups]), 0) if self.chance(0.3) and groups else ""
+            tail += " GROUP BY " + ", ".join(g for g, _ in groups) if groups else ""
+            if not columns:
+                return None
+        return "SELECT %s FROM %s%s" % (outs, ours, tail), "SELECT %s FROM %s%s" % (outs, theirs, tail), columns
+
     def over(self, depth):
         """Window functions: over a total order, or of values that do not depend on the order of peers."""
         r = self.rng
@@ -540,14 +575,14 @@ class Generator(Expressions):
     def view(self, name):
         """(query for Millrace, query for PostgreSQL, Relation)."""
         pick = self.rng.random()
-        if pick < 0.08:
-            made = self.window(1)
+        if pick < 0.12:
+            made = self.window(1) if self.chance(0.5) else self.session(1)
             if made is not None:
                 ours, theirs, columns = made
                 return ours, theirs, Relation(name, columns, is_view=True, depth=1)
-        if pick < 0.2:
+        if pick < 0.24:
             sql, columns = self.over(1)
-        elif pick < 0.32:
+        elif pick < 0.36:
             sql, columns = self.with_query()
         else:
             sql, columns = self.select(2)
