@@ -148,16 +148,14 @@ void relation_release(struct relation *relation)
         relation_destroy(relation);
 }
 
-void relation_partition(const struct relation *relation, const struct batch *change, uint64_t epoch,
-                        struct arena *arena, uint32_t **lists, uint32_t *counts, uint64_t *hashes)
+void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,
+                        struct arena *arena, uint32_t **lists, uint32_t *counts)
 {
     uint32_t shards_count = relation->shards_count;
     memset(counts, 0, sizeof(*counts) * shards_count);
     uint32_t *owners = arena_alloc(arena, sizeof(*owners) * change->rows);
     for (uint32_t row = 0; row < change->rows; row++) {
-        /* append-only rows need no owner: whole batches go round the shards */
-        uint32_t owner = relation->append_only ? (uint32_t)((epoch + row / BATCH_ROWS_MAX) % shards_count)
-                                               : shard_of_hash(hashes[row], shards_count);
+        uint32_t owner = shard_of_hash(hashes[row], shards_count);
         owners[row] = owner;
         counts[owner]++;
     }

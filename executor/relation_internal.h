@@ -80,9 +80,10 @@ struct relation {
 
 struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
                                  struct account *parent);
-/* Rows of `change` by owning shard: lists[shard] gets row numbers in the arena, counts[shard] how many. */
-void relation_partition(const struct relation *relation, const struct batch *change, uint64_t epoch,
-                        struct arena *arena, uint32_t **lists, uint32_t *counts, uint64_t *hashes);
+/* Rows of `change` by the shard that owns them: lists[shard] gets row numbers in the arena, counts[shard] how
+ * many. hashes: of the relation's hash_columns. */
+void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,
+                        struct arena *arena, uint32_t **lists, uint32_t *counts);
 void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
                         const char *message, const char *row, int64_t weight);
 static inline uint32_t shard_of_hash(uint64_t hash, uint32_t shards_count)

@@ -202,6 +202,20 @@ static const uint64_t *hash_rows(const struct relation *relation, const struct b
     return hashes;
 }
 
+/* Append-only rows need no owner: each shard gets a run of whole batches, another one first in each tick. */
+static void slice_by_shard(struct tick *tick, struct part *part)
+{
+    uint32_t shards = part->relation->shards_count, rows = part->net->rows;
+    uint32_t batches = (rows + BATCH_ROWS_MAX - 1) / BATCH_ROWS_MAX;
+    uint32_t run = (batches + shards - 1) / shards * BATCH_ROWS_MAX;
+    for (uint32_t i = 0, first = 0; i < shards; i++) {
+        uint32_t count = rows - first < run ? rows - first : run;
+        part->pieces[(tick->epoch + i) % shards] =
+            batch_slice(&tick->engine->tick_arena, part->net, first, count);
+        first += count;
+    }
+}
+
 static void split_by_shard(struct tick *tick, struct part *part)
 {
     struct relation *relation = part->relation;
@@ -212,9 +226,13 @@ static void split_by_shard(struct tick *tick, struct part *part)
         part->pieces[0] = part->net;
         return;
     }
-    uint64_t *hashes = relation->append_only ? NULL : (uint64_t *)hash_rows(relation, part->net, arena);
+    if (relation->append_only) {
+        slice_by_shard(tick, part);
+        return;
+    }
+    const uint64_t *hashes = hash_rows(relation, part->net, arena);
     uint32_t *lists[SHARDS_MAX], counts[SHARDS_MAX];
-    relation_partition(relation, part->net, tick->epoch, arena, lists, counts, hashes);
+    relation_partition(relation, part->net, hashes, arena, lists, counts);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         struct batch *piece = batch_header(arena, part->net->columns_count);
         piece->rows = counts[shard];
