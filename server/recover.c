@@ -401,19 +401,27 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
     arena_init(&arena, NULL);
     struct txn_change *changes = ARENA_ARRAY(&arena, struct txn_change, count);
     uint32_t changes_count = 0;
+    struct batch *decoded = NULL; /* the last change's rows */
     bool ok = true;
     for (uint32_t i = 0; i < count && ok; i++) {
         const struct catalog_object *object =
             catalog_find_oid(recovery->server->catalog, entries[i].relation_oid);
         if (object == NULL || object->relation == NULL)
             continue; /* dropped since */
+        struct txn_change *last = changes_count > 0 ? &changes[changes_count - 1] : NULL;
         struct batch *rows;
-        if (entries[i].bytes == NULL) {
+        if (entries[i].bytes != NULL && last != NULL && last->relation == object->relation &&
+            decoded != NULL) {
+            ok = tick_log_decode(&entries[i], decoded, err); /* large changes are logged in slices */
+            if (ok)
+                continue;
+        } else if (entries[i].bytes == NULL) {
+            decoded = NULL;
             ok = read_again(recovery, object, &entries[i].range, &arena, &rows, err);
         } else {
             const struct sql_type *types;
             uint32_t columns_count = relation_columns(object->relation, &types);
-            rows = batch_create(&arena, types, columns_count, 16);
+            rows = decoded = batch_create(&arena, types, columns_count, 16);
             ok = tick_log_decode(&entries[i], rows, err);
         }
         if (!ok)

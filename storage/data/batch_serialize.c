@@ -16,6 +16,14 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "batches are stored as
 
 /* ---- writing ---- */
 
+#define DISTANCES(bytes)                                                                                     \
+    do {                                                                                                     \
+        for (uint32_t i = 0; i < count; i++) {                                                               \
+            uint64_t distance = (uint64_t)values[i] - (uint64_t)min;                                         \
+            memcpy(to + (size_t)i * (bytes), &distance, (bytes));                                            \
+        }                                                                                                    \
+    } while (0)
+
 static void write_integers(const int64_t *values, uint32_t count, struct strbuf *out)
 {
     int64_t min = count > 0 ? values[0] : 0, max = min;
@@ -33,10 +41,21 @@ static void write_integers(const int64_t *values, uint32_t count, struct strbuf 
     strbuf_add(out, &min, 8);
     strbuf_reserve(out, (size_t)count * width);
     char *to = out->data + out->len;
-    for (uint32_t i = 0; width > 0 && i < count; i++) {
-        uint64_t distance = (uint64_t)values[i] - (uint64_t)min;
-        memcpy(to, &distance, width);
-        to += width;
+    switch (width) {
+    case 1:
+        DISTANCES(1);
+        break;
+    case 2:
+        DISTANCES(2);
+        break;
+    case 4:
+        DISTANCES(4);
+        break;
+    case 8:
+        DISTANCES(8);
+        break;
+    default:
+        break;
     }
     out->len += (size_t)count * width;
     out->data[out->len] = '\0';
@@ -82,8 +101,13 @@ static void write_column(const struct column *column, uint32_t rows, int64_t *wi
         }
         write_integers(wide, rows, out);
         strbuf_reserve(out, total);
-        for (uint32_t i = 0; i < rows; i++)
-            strbuf_add(out, varlen_bytes(&values[i]), values[i].len);
+        char *to = out->data + out->len;
+        for (uint32_t i = 0; i < rows; i++) {
+            memcpy(to, varlen_bytes(&values[i]), values[i].len);
+            to += values[i].len;
+        }
+        out->len += total;
+        out->data[out->len] = '\0';
         return;
     }
     default:
