@@ -321,7 +321,7 @@ static void take_back(struct tick *tick, struct part *part)
                      &ignored);
 }
 
-/* The transaction's changes, one part per relation. */
+/* The transaction's changes: one part per relation, but rows that are only inserted stay as they are. */
 static struct part *make_parts(struct tick *tick, const struct txn_change *changes, uint32_t changes_count,
                                uint32_t *parts_count)
 {
@@ -331,7 +331,7 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
     for (uint32_t i = 0; i < changes_count; i++) {
         const struct batch *rows = changes[i].rows;
         struct part *part = NULL;
-        for (uint32_t p = 0; p < *parts_count; p++) {
+        for (uint32_t p = 0; p < *parts_count && rows->weights != NULL; p++) {
             if (parts[p].relation == changes[i].relation)
                 part = &parts[p];
         }

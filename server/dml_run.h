@@ -21,6 +21,7 @@ struct dml_run {
     struct dml_conflict *conflict;
     struct batch *returned;
     uint64_t count;
+    bool takes_rows; /* the source's rows live as long as the transaction */
     /* joined UPDATE and DELETE: target rows that have matched */
     struct key_map seen;
     struct batch *seen_rows; /* their source rows */

@@ -195,8 +195,10 @@ static bool start_in(struct copy_in *in, struct prepared *prepared, struct copy_
     if (!copy_settings_resolve(arena, settings, names, columns_count, err))
         return false;
     in->run = dml_run_create(session, plan, &session->env);
-    in->reader = copy_reader_create(&settings->options, target->name, list, columns_count, &session->env.io,
-                                    &session->account, insert_rows, in);
+    bool takes_rows = dml_run_takes_rows(in->run);
+    in->reader =
+        copy_reader_create(&settings->options, target->name, list, columns_count, &session->env.io,
+                           &session->account, takes_rows ? &session->txn.arena : NULL, insert_rows, in);
     send_response(&in->connection->wire, 'G', settings->options.format, columns_count);
     return wire_flush(&in->connection->wire) ||
            error_set(err, ERRCODE_CONNECTION_FAILURE, "connection to client lost");

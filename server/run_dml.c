@@ -233,9 +233,20 @@ static bool insert_piece(struct dml_run *run, const struct batch *source, struct
         return false;
     if (run->conflict != NULL)
         return dml_conflict_add(run->conflict, rows, err);
-    transaction_change(run->session, run->relation, rows);
+    if (run->takes_rows)
+        transaction_take(run->session, run->relation, rows);
+    else
+        transaction_change(run->session, run->relation, rows);
     run->count += rows->rows;
     return dml_return_rows(run, rows, source, NULL, err);
+}
+
+bool dml_run_takes_rows(struct dml_run *run)
+{
+    const struct dml_plan *plan = run->plan;
+    run->takes_rows = plan->to_row == NULL && plan->generated_count == 0 && plan->returning_count == 0 &&
+                      plan->keys_count == 0 && run->conflict == NULL;
+    return run->takes_rows;
 }
 
 bool dml_run_insert(struct dml_run *run, const struct batch *rows, struct error *err)

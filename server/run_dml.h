@@ -15,6 +15,9 @@ struct dml_run *dml_run_create(struct session *session, const struct dml_plan *p
  * 23514 and what the expressions raise. */
 MUST_CHECK
 bool dml_run_insert(struct dml_run *run, const struct batch *rows, struct error *err);
+/* True when the rows of dml_run_insert become the change as they are, without a copy: they must then live in the
+ * transaction's arena. Ask before the first. */
+bool dml_run_takes_rows(struct dml_run *run);
 /* Rows taken so far. */
 const struct dml_plan *dml_run_plan(const struct dml_run *run);
 uint64_t dml_run_count(const struct dml_run *run);

@@ -1,7 +1,8 @@
 /* transaction.c: see transaction.h.
  *
  * Changes of one relation are one growing batch in statement order; a savepoint is its length. The overlay is
- * the consolidated form, made anew only when the batch has grown. */
+ * the consolidated form, made anew only when the batch has grown. Rows of a COPY stand beside the batch as they came
+ * (pieces), and go into it only when something but the commit wants to see them. */
 #include "server/transaction.h"
 
 #include "server/sequence.h"
@@ -19,6 +20,8 @@ struct txn_table {
     struct relation *relation;
     struct batch *changes;
     bool has_deletes;
+    struct batch **pieces; /* after the rows of `changes` */
+    uint32_t pieces_count, pieces_cap;
     const struct batch *net; /* changes[0..net_rows) consolidated; NULL: not made */
     uint32_t net_rows;
     struct arena net_arena;
@@ -103,22 +106,55 @@ static struct txn_table *find_table(const struct transaction *txn, const struct 
     return NULL;
 }
 
-void transaction_change(struct session *session, struct relation *relation, const struct batch *rows)
+/* The relation's changes, for `rows` more. */
+static struct txn_table *need_table(struct session *session, struct relation *relation, uint32_t rows)
 {
     struct transaction *txn = &session->txn;
-    if (rows->rows == 0)
-        return;
     struct txn_table *table = find_table(txn, relation);
     if (table == NULL) {
         const struct sql_type *types;
         uint32_t columns = relation_columns(relation, &types);
         struct txn_table fresh = {.relation = relation,
-                                  .changes = batch_create(&txn->arena, types, columns, rows->rows)};
+                                  .changes = batch_create(&txn->arena, types, columns, rows)};
         relation_retain(relation);
         ARENA_PUSH(&txn->arena, txn->tables, txn->tables_count, txn->tables_cap, fresh);
         table = &txn->tables[txn->tables_count - 1];
         arena_init(&table->net_arena, &session->account);
     }
+    return table;
+}
+
+static bool has_rows(const struct txn_table *table)
+{
+    return table->changes->rows > 0 || table->pieces_count > 0;
+}
+
+static void gather_pieces(struct txn_table *table)
+{
+    for (uint32_t i = 0; i < table->pieces_count; i++)
+        batch_append_range(table->changes, table->pieces[i], 0, table->pieces[i]->rows, 1);
+    table->pieces_count = 0;
+}
+
+void transaction_take(struct session *session, struct relation *relation, const struct batch *rows)
+{
+    struct transaction *txn = &session->txn;
+    CHECK(rows->weights == NULL);
+    if (rows->rows == 0)
+        return;
+    struct txn_table *table = need_table(session, relation, 0);
+    struct batch *piece = batch_header(&txn->arena, rows->columns_count);
+    piece->rows = rows->rows;
+    memcpy(piece->columns, rows->columns, sizeof(*rows->columns) * rows->columns_count);
+    ARENA_PUSH(&txn->arena, table->pieces, table->pieces_count, table->pieces_cap, piece);
+}
+
+void transaction_change(struct session *session, struct relation *relation, const struct batch *rows)
+{
+    if (rows->rows == 0)
+        return;
+    struct txn_table *table = need_table(session, relation, rows->rows);
+    gather_pieces(table);
     for (uint32_t i = 0; rows->weights != NULL && i < rows->rows && !table->has_deletes; i++)
         table->has_deletes = rows->weights[i] < 0;
     batch_append_range(table->changes, rows, 0, rows->rows, 1);
@@ -138,7 +174,7 @@ void transaction_read(struct session *session, struct relation *relation)
 bool transaction_has_changes(const struct session *session)
 {
     for (uint32_t i = 0; i < session->txn.tables_count; i++)
-        if (session->txn.tables[i].changes->rows > 0)
+        if (has_rows(&session->txn.tables[i]))
             return true;
     return false;
 }
@@ -150,11 +186,13 @@ bool transaction_check_keys(struct session *session, const struct dml_plan *plan
     if (table == NULL || plan->keys_count == 0 ||
         (txn->is_implicit && txn->ends_now && plan->returning_count == 0))
         return true;
+    gather_pieces(table);
     return txn_keys_check(&table->keys, session, plan, table->changes, err);
 }
 
 static void make_net(struct txn_table *table)
 {
+    gather_pieces(table);
     if (table->net != NULL && table->net_rows == table->changes->rows)
         return;
     arena_reset(&table->net_arena);
@@ -173,7 +211,7 @@ const struct overlay *transaction_overlay(struct session *session, struct arena 
     struct overlay_relation *items = ARENA_ARRAY(arena, struct overlay_relation, txn->tables_count);
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         struct txn_table *table = &txn->tables[i];
-        if (table->changes->rows == 0)
+        if (!has_rows(table))
             continue;
         make_net(table);
         items[overlay->count++] = (struct overlay_relation){table->relation, table->net};
@@ -186,7 +224,7 @@ static bool touches(struct session *session, uint32_t oid, uint32_t depth)
 {
     const struct transaction *txn = &session->txn;
     for (uint32_t i = 0; i < txn->tables_count; i++)
-        if (txn->tables[i].changes->rows > 0 && relation_oid(txn->tables[i].relation) == oid)
+        if (has_rows(&txn->tables[i]) && relation_oid(txn->tables[i].relation) == oid)
             return true;
     const struct catalog_object *object = catalog_find_oid(session->server->catalog, oid);
     for (uint32_t i = 0; object != NULL && depth < NESTING_MAX && i < object->depends_count; i++)
@@ -263,17 +301,24 @@ void transaction_lock(struct session *session, struct relation *relation, bool i
 static bool commit_changes(struct session *session, uint64_t *epoch, struct error *err)
 {
     struct transaction *txn = &session->txn;
-    struct txn_change *changes = ARENA_ARRAY(&txn->arena, struct txn_change, txn->tables_count);
+    uint32_t changes_max = txn->tables_count;
+    for (uint32_t i = 0; i < txn->tables_count; i++)
+        changes_max += txn->tables[i].pieces_count;
+    struct txn_change *changes = ARENA_ARRAY(&txn->arena, struct txn_change, changes_max);
     struct engine_txn request = {.snapshot = txn->snapshot, .changes = changes};
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         struct txn_table *table = &txn->tables[i];
-        if (table->changes->rows == 0)
+        if (!has_rows(table))
             continue;
         if (table->has_deletes)
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_MODIFY, COMMIT_LOCK_WAIT_MS);
         else if (!relation_is_append_only(table->relation))
             take_lock(session, relation_oid(table->relation), TABLE_LOCK_INSERT, COMMIT_LOCK_WAIT_MS);
-        changes[request.changes_count++] = (struct txn_change){table->relation, table->changes, NULL};
+        if (table->changes->rows > 0)
+            changes[request.changes_count++] = (struct txn_change){table->relation, table->changes, NULL};
+        for (uint32_t piece = 0; piece < table->pieces_count; piece++)
+            changes[request.changes_count++] =
+                (struct txn_change){table->relation, table->pieces[piece], NULL};
     }
     *epoch = 0;
     if (request.changes_count == 0)
@@ -360,8 +405,10 @@ bool transaction_savepoint(struct session *session, const char *name, struct err
     savepoint->name = arena_strdup(&txn->arena, name);
     savepoint->tables_count = txn->tables_count;
     savepoint->rows = ARENA_ARRAY(&txn->arena, uint32_t, txn->tables_count);
-    for (uint32_t i = 0; i < txn->tables_count; i++)
+    for (uint32_t i = 0; i < txn->tables_count; i++) {
+        gather_pieces(&txn->tables[i]);
         savepoint->rows[i] = txn->tables[i].changes->rows;
+    }
     savepoint->outer = txn->savepoints;
     txn->savepoints = savepoint;
     return true;
@@ -399,6 +446,7 @@ bool transaction_rollback_to(struct session *session, const char *name, struct e
     for (uint32_t i = 0; i < txn->tables_count; i++) {
         struct txn_table *table = &txn->tables[i];
         uint32_t rows = i < savepoint->tables_count ? savepoint->rows[i] : 0;
+        table->pieces_count = 0; /* younger than the savepoint, which has gathered those before */
         txn_keys_rollback(&table->keys, table->changes, rows);
         table->changes->rows = rows;
         table->net = NULL;

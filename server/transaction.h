@@ -47,6 +47,8 @@ void transaction_renew_snapshot(struct session *session);
 void transaction_lock(struct session *session, struct relation *relation, bool is_upsert);
 /* Records a change; rows are copied. */
 void transaction_change(struct session *session, struct relation *relation, const struct batch *rows);
+/* The same for rows of weight 1 whose memory is the transaction's arena: they are not copied. */
+void transaction_take(struct session *session, struct relation *relation, const struct batch *rows);
 /* The statement's result depends on the whole contents of a relation and the transaction writes: checked at
  * commit. */
 void transaction_read(struct session *session, struct relation *relation);

@@ -33,22 +33,24 @@ static enum field_kind field_kind_of(struct sql_type type)
 
 static void reader_new_batch(struct copy_reader *reader)
 {
-    arena_reset(&reader->batch_arena);
-    struct sql_type *types = ARENA_ARRAY(&reader->batch_arena, struct sql_type, reader->columns_count);
+    if (reader->batch_arena == &reader->own_arena)
+        arena_reset(reader->batch_arena);
+    struct sql_type *types = ARENA_ARRAY(reader->batch_arena, struct sql_type, reader->columns_count);
     for (uint32_t i = 0; i < reader->columns_count; i++)
         types[i] = reader->columns[i].type;
-    reader->batch = batch_create(&reader->batch_arena, types, reader->columns_count, BATCH_ROWS_MAX);
+    reader->batch = batch_create(reader->batch_arena, types, reader->columns_count, BATCH_ROWS_MAX);
     reader->row = 0;
 }
 
 struct copy_reader *copy_reader_create(const struct copy_options *options, const char *relation,
                                        const struct copy_column *columns, uint32_t columns_count,
-                                       const struct io_env *io, struct account *account, copy_rows_fn rows,
-                                       void *ctx)
+                                       const struct io_env *io, struct account *account,
+                                       struct arena *rows_arena, copy_rows_fn rows, void *ctx)
 {
     struct copy_reader *reader = mem_zalloc(sizeof(*reader));
     arena_init(&reader->arena, account);
-    arena_init(&reader->batch_arena, account);
+    arena_init(&reader->own_arena, account);
+    reader->batch_arena = rows_arena != NULL ? rows_arena : &reader->own_arena;
     reader->options = options;
     reader->relation = relation;
     reader->columns = columns;
@@ -74,7 +76,7 @@ void copy_reader_destroy(struct copy_reader *reader)
         return;
     strbuf_release(&reader->pending);
     strbuf_release(&reader->field);
-    arena_release(&reader->batch_arena);
+    arena_release(&reader->own_arena);
     arena_release(&reader->arena);
     mem_free(reader);
 }
@@ -122,10 +124,7 @@ bool copy_reader_feed(struct copy_reader *reader, const uint8_t *bytes, size_t l
 static bool reader_give_batch(struct copy_reader *reader, struct error *err)
 {
     reader->batch->rows = reader->row;
-    if (reader->row > 0 && !reader->rows(reader->ctx, reader->batch, err))
-        return false;
-    reader_new_batch(reader);
-    return account_check(reader->account, err);
+    return reader->row == 0 || reader->rows(reader->ctx, reader->batch, err);
 }
 
 bool copy_reader_end(struct copy_reader *reader, struct error *err)
@@ -147,7 +146,12 @@ bool copy_finish_row(struct copy_reader *reader, struct error *err)
 {
     reader->row++;
     reader->rows_count++;
-    return reader->row < BATCH_ROWS_MAX || reader_give_batch(reader, err);
+    if (reader->row < BATCH_ROWS_MAX)
+        return true;
+    if (!reader_give_batch(reader, err))
+        return false;
+    reader_new_batch(reader);
+    return account_check(reader->account, err);
 }
 
 /* ---- fields ---- */
@@ -155,14 +159,14 @@ bool copy_finish_row(struct copy_reader *reader, struct error *err)
 bool copy_store_null(struct copy_reader *reader, uint32_t column)
 {
     column_set_null(&reader->batch->columns[column], reader->row, reader->batch->capacity,
-                    &reader->batch_arena);
+                    reader->batch_arena);
     return true;
 }
 
 void copy_store_datum(struct copy_reader *reader, uint32_t column, const struct datum *value)
 {
     column_set(&reader->batch->columns[column], reader->row, value, reader->batch->capacity,
-               &reader->batch_arena);
+               reader->batch_arena);
 }
 
 /* Up to 18 digits with a sign; everything else is for type_input. */
@@ -284,7 +288,7 @@ bool copy_store_text(struct copy_reader *reader, uint32_t column, const char *te
         }
         break;
     case FIELD_TEXT:
-        ((struct varlen *)target->data)[row] = varlen_copy(&reader->batch_arena, text, (uint32_t)len);
+        ((struct varlen *)target->data)[row] = varlen_copy(reader->batch_arena, text, (uint32_t)len);
         return true;
     case FIELD_TIMESTAMP:
         if (fast_timestamp(text, len, &number, &used) && used == len) {
@@ -309,7 +313,7 @@ bool copy_store_text(struct copy_reader *reader, uint32_t column, const char *te
     }
     struct datum value = {.is_null = false};
     struct sql_type type = reader->columns[column].type;
-    if (!type_input(type.oid, type.typmod, text, len, reader->io, &reader->batch_arena, &value, err))
+    if (!type_input(type.oid, type.typmod, text, len, reader->io, reader->batch_arena, &value, err))
         return copy_column_context(reader, column, text, len, err);
     copy_store_datum(reader, column, &value);
     return true;

@@ -30,11 +30,12 @@ typedef bool (*copy_rows_fn)(void *ctx, const struct batch *rows, struct error *
 
 struct copy_reader;
 
-/* What is passed in is borrowed while the reader lives. relation: for error contexts. */
+/* What is passed in is borrowed while the reader lives. relation: for error contexts. rows_arena: where all batches
+ * are made, and stay; NULL: each lives for its call of `rows` only. */
 struct copy_reader *copy_reader_create(const struct copy_options *options, const char *relation,
                                        const struct copy_column *columns, uint32_t columns_count,
-                                       const struct io_env *io, struct account *account, copy_rows_fn rows,
-                                       void *ctx);
+                                       const struct io_env *io, struct account *account,
+                                       struct arena *rows_arena, copy_rows_fn rows, void *ctx);
 void copy_reader_destroy(struct copy_reader *reader);
 /* 22P04, 22P02, 22021 and others with context 'COPY t, line 3, column a: "x"'. */
 MUST_CHECK

@@ -88,7 +88,7 @@ static bool read_tuple(struct copy_reader *reader, const uint8_t *bytes, struct 
         }
         struct datum value = {.is_null = false};
         struct sql_type type = reader->columns[i].type;
-        if (!type_recv(type.oid, type.typmod, at, len, &reader->batch_arena, &value, err)) {
+        if (!type_recv(type.oid, type.typmod, at, len, reader->batch_arena, &value, err)) {
             return error_context(err, "COPY %s, line %llu, column %s", reader->relation,
                                  (unsigned long long)reader->line, reader->columns[i].name);
         }

@@ -31,7 +31,8 @@ struct copy_reader {
     copy_rows_fn rows;
     void *ctx;
     struct arena arena;
-    struct arena batch_arena;
+    struct arena own_arena;    /* of one batch */
+    struct arena *batch_arena; /* that one, or the caller's, which keeps all batches */
     struct batch *batch;
     uint32_t row;          /* the row being filled */
     struct strbuf pending; /* bytes of a record that is not whole yet */

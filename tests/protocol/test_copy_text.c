@@ -50,7 +50,7 @@ static struct result read_copy(const struct copy_options *options, uint32_t colu
     struct result result = {.ok = true};
     error_init(&result.err);
     struct copy_reader *reader = copy_reader_create(options, "t", columns, columns_count, &io_env_default,
-                                                    NULL, collect, &result.text);
+                                                    NULL, NULL, collect, &result.text);
     for (size_t at = 0; at < len && result.ok; at += step) {
         size_t part = len - at < step ? len - at : step;
         /* an exact copy, so that a sanitizer sees reads past the piece */
