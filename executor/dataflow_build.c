@@ -334,14 +334,27 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
     return NULL;
 }
 
+/* The group columns of an aggregate whose rows must meet: all but those of the window, since slices of
+ * different windows meet. numbers NULL: by their place in its output. */
+static uint32_t *meeting_columns(struct builder *b, const struct plan *plan, const uint32_t *numbers,
+                                 uint32_t *count)
+{
+    uint32_t *columns = ARENA_ARRAY(&b->flow->arena, uint32_t, plan->aggregate.groups_count);
+    const struct plan_slices *slices = plan->aggregate.slices;
+    *count = 0;
+    for (uint32_t g = 0; g < plan->aggregate.groups_count; g++)
+        if (slices == NULL || slices->roles[g] == ROLE_NONE)
+            columns[(*count)++] = numbers != NULL ? numbers[g] : g;
+    return columns;
+}
+
 /* The columns that must meet on one shard before this node; false: rows may be anywhere. */
 static bool needs_partition(struct builder *b, const struct plan *plan, const uint32_t **columns,
                             uint32_t *count)
 {
     switch (plan->kind) {
     case PLAN_AGGREGATE:
-        *columns = plan->aggregate.groups;
-        *count = plan->aggregate.groups_count;
+        *columns = meeting_columns(b, plan, plan->aggregate.groups, count);
         return true;
     case PLAN_SESSION:
         *columns = plan->session.keys;
@@ -379,12 +392,11 @@ static struct distribution distribution_after(struct builder *b, const struct pl
     case PLAN_VALUES:
         return (struct distribution){ROWS_ON_SHARD_0, 0, NULL};
     case PLAN_AGGREGATE: {
-        if (plan->aggregate.groups_count == 0)
+        uint32_t count;
+        uint32_t *columns = meeting_columns(b, plan, NULL, &count);
+        if (count == 0)
             return (struct distribution){ROWS_ON_SHARD_0, 0, NULL};
-        uint32_t *columns = ARENA_ARRAY(&b->flow->arena, uint32_t, plan->aggregate.groups_count);
-        for (uint32_t i = 0; i < plan->aggregate.groups_count; i++)
-            columns[i] = i;
-        return (struct distribution){ROWS_BY_HASH, plan->aggregate.groups_count, columns};
+        return (struct distribution){ROWS_BY_HASH, count, columns};
     }
     case PLAN_SESSION: {
         if (!plan->session.is_aggregate)

@@ -106,6 +106,10 @@ extern const struct operator_class op_over_class;        /* PLAN_OVER */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 
+/* PLAN_AGGREGATE: can all of its calls be merged (aggregate_row.merge), so that rows may be added up in parts
+ * first? For the plan's owner: plan_finish has run. only_inserts: a SELECT, whose input holds no deletion. */
+bool op_aggregate_can_merge(const struct plan *plan, bool only_inserts);
+
 /* op_arrange keeps an arrangement keyed by the child's join keys; it applies its input as it is pushed,
  * passes each batch on after applying it, and drops nothing: rows with NULL keys are kept too. Call before
  * open. */

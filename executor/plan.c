@@ -185,7 +185,7 @@ static void finish_window(struct plan *plan, struct arena *arena)
     const struct plan *child = plan->children[0];
     plan->append_only = child->append_only;
     copy_key(plan, child);
-    if (child->has_key && plan->window.slide_us != plan->window.size_us)
+    if (child->has_key && plan->window.slide_us != plan->window.size_us && plan->window.slice_us == 0)
         key_add(plan, arena, &(uint32_t){child->columns_count}, 1, 0);
 }
 
@@ -397,6 +397,9 @@ static void print_aggregate(const struct plan *plan, struct strbuf *out)
         print_columns(plan->aggregate.groups, plan->aggregate.groups_count, out);
     }
     print_calls(plan->aggregate.calls, plan->aggregate.calls_count, out);
+    if (plan->aggregate.slices != NULL)
+        strbuf_addf(out, " over windows of slices: slide %lld size %lld",
+                    (long long)plan->aggregate.slices->slide_us, (long long)plan->aggregate.slices->size_us);
 }
 
 static void print_session(const struct plan *plan, struct strbuf *out)
@@ -539,8 +542,12 @@ static void print_node(const struct plan *plan, struct strbuf *out)
         print_calc(plan, out);
         break;
     case PLAN_WINDOW:
-        strbuf_addf(out, "Window #%u slide %lld size %lld", plan->window.time_column,
-                    (long long)plan->window.slide_us, (long long)plan->window.size_us);
+        if (plan->window.slice_us != 0)
+            strbuf_addf(out, "Slice #%u size %lld", plan->window.time_column,
+                        (long long)plan->window.slice_us);
+        else
+            strbuf_addf(out, "Window #%u slide %lld size %lld", plan->window.time_column,
+                        (long long)plan->window.slide_us, (long long)plan->window.size_us);
         if (plan->window.offset_us != 0)
             strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
         break;

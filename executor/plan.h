@@ -21,7 +21,7 @@ enum plan_kind {
     PLAN_VALUES,      /* rows of constant expressions; one row and no column for a SELECT without FROM */
     PLAN_PROJECT_SET, /* child columns, then the columns of set-returning functions, in lock step */
     PLAN_CALC,        /* filter (optional), then projection */
-    PLAN_WINDOW,      /* child columns, then window_start, window_end: TUMBLE, HOP */
+    PLAN_WINDOW,      /* child columns, then window_start, window_end: TUMBLE, HOP, slices of HOP */
     PLAN_SESSION,   /* child columns, then window_start, window_end: session windows; or groups and aggregates
                          by session */
     PLAN_AGGREGATE, /* group columns, then aggregates; DISTINCT is one without aggregates */
@@ -69,6 +69,18 @@ struct plan_aggregate_call {
     struct sort_key *order; /* input columns; NULL: by the arguments */
     bool keep_input_order;  /* SELECT only: input comes sorted and no ORDER BY was given; collect in arrival
                                order */
+};
+
+/* What a group column of an aggregate over slices says of the window. */
+enum window_role { ROLE_NONE, ROLE_WINDOW_START, ROLE_WINDOW_END };
+
+/* An aggregate over HOP whose input gives every row once, with the slice that holds it in the place of a
+ * window: slices are pieces of slice_us (the greatest common divisor of slide and size, from offset_us on),
+ * so that a window is made of whole ones. The aggregate adds rows up per slice and slices up into windows;
+ * its output has windows. At least one group column has a role; every call can be merged. */
+struct plan_slices {
+    int64_t slide_us, size_us, offset_us, slice_us;
+    uint8_t *roles; /* enum window_role per group column */
 };
 
 enum frame_mode { FRAME_ROWS, FRAME_RANGE, FRAME_GROUPS };
@@ -149,6 +161,7 @@ struct plan {
         struct {
             uint32_t time_column;                 /* timestamp, timestamptz or date */
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
+            int64_t slice_us; /* not 0: one row with the slice's start and end instead (struct plan_slices) */
         } window;
         struct {
             uint32_t time_column; /* as above */
@@ -169,6 +182,7 @@ struct plan {
             uint32_t *groups; /* input columns */
             uint32_t calls_count;
             struct plan_aggregate_call *calls;
+            struct plan_slices *slices; /* NULL: groups are formed by the input as it is */
         } aggregate;
         struct {
             enum join_kind kind; /* output: left columns, right columns; SEMI and ANTI: left columns only */

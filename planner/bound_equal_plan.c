@@ -1,5 +1,5 @@
-/* bound_equal_plan.c: are two plans, as the binder made them, the same? What makes a subquery in GROUP BY, DISTINCT ON or
- * ORDER BY the same expression as one in the SELECT list. */
+/* bound_equal_plan.c: are two plans the same? What makes a subquery in GROUP BY, DISTINCT ON or ORDER BY the
+ * same expression as one in the SELECT list, and equal parts of a finished plan one operator. */
 #include "planner/bound.h"
 
 static bool same_expr(const struct expr *a, const struct expr *b)
@@ -44,6 +44,18 @@ static bool same_aggregate(const struct plan_aggregate_call *a, const struct pla
            a->is_distinct == b->is_distinct && a->keep_input_order == b->keep_input_order &&
            same_columns(a->args, a->args_count, b->args, b->args_count) &&
            same_keys(a->order, a->order_count, b->order, b->order_count);
+}
+
+static bool same_aggregates(const struct plan_aggregate_call *a, uint32_t a_count,
+                            const struct plan_aggregate_call *b, uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++) {
+        if (!same_aggregate(&a[i], &b[i]))
+            return false;
+    }
+    return true;
 }
 
 static bool same_over(const struct plan_over_call *a, const struct plan_over_call *b)
@@ -92,15 +104,9 @@ static bool same_values(const struct plan *a, const struct plan *b)
 
 static bool same_calls(const struct plan *a, const struct plan *b)
 {
-    if (a->kind == PLAN_AGGREGATE) {
-        if (a->aggregate.calls_count != b->aggregate.calls_count)
-            return false;
-        for (uint32_t i = 0; i < a->aggregate.calls_count; i++) {
-            if (!same_aggregate(&a->aggregate.calls[i], &b->aggregate.calls[i]))
-                return false;
-        }
-        return true;
-    }
+    if (a->kind == PLAN_AGGREGATE)
+        return same_aggregates(a->aggregate.calls, a->aggregate.calls_count, b->aggregate.calls,
+                               b->aggregate.calls_count);
     if (a->over.calls_count != b->over.calls_count)
         return false;
     for (uint32_t i = 0; i < a->over.calls_count; i++) {
@@ -108,6 +114,14 @@ static bool same_calls(const struct plan *a, const struct plan *b)
             return false;
     }
     return true;
+}
+
+static bool same_slices(const struct plan_slices *a, const struct plan_slices *b, uint32_t groups_count)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->slide_us == b->slide_us && a->size_us == b->size_us && a->offset_us == b->offset_us &&
+           memcmp(a->roles, b->roles, groups_count) == 0;
 }
 
 static bool same_node(const struct plan *a, const struct plan *b)
@@ -130,14 +144,21 @@ static bool same_node(const struct plan *a, const struct plan *b)
                same_exprs(a->calc.outputs, b->calc.outputs, a->columns_count);
     case PLAN_WINDOW:
         return a->window.time_column == b->window.time_column && a->window.slide_us == b->window.slide_us &&
-               a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us;
-    case PLAN_SESSION: /* in the row form: the other one comes last */
+               a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us &&
+               a->window.slice_us == b->window.slice_us;
+    case PLAN_SESSION:
         return a->session.time_column == b->session.time_column && a->session.gap_us == b->session.gap_us &&
-               same_columns(a->session.keys, a->session.keys_count, b->session.keys, b->session.keys_count);
+               a->session.is_aggregate == b->session.is_aggregate &&
+               same_columns(a->session.keys, a->session.keys_count, b->session.keys, b->session.keys_count) &&
+               same_columns(a->session.groups, a->session.groups_count, b->session.groups,
+                            b->session.groups_count) &&
+               same_aggregates(a->session.calls, a->session.calls_count, b->session.calls,
+                               b->session.calls_count);
     case PLAN_AGGREGATE:
         return same_columns(a->aggregate.groups, a->aggregate.groups_count, b->aggregate.groups,
                             b->aggregate.groups_count) &&
-               same_calls(a, b);
+               same_calls(a, b) &&
+               same_slices(a->aggregate.slices, b->aggregate.slices, a->aggregate.groups_count);
     case PLAN_JOIN:
         return same_join(a, b);
     case PLAN_UNION_ALL:

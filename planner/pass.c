@@ -14,6 +14,9 @@ const struct plan_pass plan_passes[] = {
     {"session", "aggregates of session windows are kept by session", pass_session, false},
     {"merge again", "projections that moved below the sessions", pass_merge, false},
     {"lookup", "key = constant reads one row", pass_lookup, false},
+    {"slices", "aggregates over HOP add up slices instead of one copy of a row per window", pass_slices,
+     false},
+    {"share", "equal parts of a view's plan are computed once", pass_share, false},
     {"view", "refuses what cannot be maintained", pass_check_view, true},
 };
 const uint32_t plan_passes_count = ARRAY_COUNT(plan_passes);

@@ -36,6 +36,10 @@ bool pass_merge(struct planner_context *ctx, struct plan **plan, struct error *e
 bool pass_session(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_lookup.c: key = constant reads one row instead of all. */
 bool pass_lookup(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_slices.c: HOP without a copy of each row per window. */
+bool pass_slices(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_share.c: from here on a plan may be a graph: a node with several parents. */
+bool pass_share(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* lower.c: what the executor does not do is expressed by what it does; refusals for views. */
 bool pass_lower(struct planner_context *ctx, struct plan **plan, struct error *err);
 bool pass_check_view(struct planner_context *ctx, struct plan **plan, struct error *err);

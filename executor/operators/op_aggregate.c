@@ -12,44 +12,6 @@
  * ONE_SHOT needs no old outputs: finish walks the table, in order of arrival. */
 #include "executor/operators/op_aggregate.h"
 
-#define CHUNK_GROUPS (BATCH_ROWS_MAX / 2) /* of finish: each may emit two rows */
-
-struct touched_group {
-    uint32_t slot;
-    uint32_t old_row; /* in `old`; UINT32_MAX: there was no row */
-    struct error *old_error;
-};
-
-struct aggregate {
-    struct operator base;
-    uint32_t groups_count;
-    const uint32_t *groups;
-    struct hashed_table *table; /* NULL without group columns: `single` */
-    struct agg_group *single;
-    struct table_heap *single_heap;
-    uint32_t payload_bytes;
-    uint64_t next_number;
-    uint32_t calls_count;
-    struct agg_call *calls;
-    uint32_t *offsets;
-    struct agg_value_set **call_values; /* per call; NULL: finish */
-    uint32_t value_sets_count;
-    struct agg_value_set **value_sets;
-    uint32_t feeds_count;
-    struct agg_feed *feeds;
-    uint32_t distincts_count;
-    struct agg_distinct *distincts;
-    struct agg_value_set *spellings; /* of the group columns; NULL: equal ones are identical */
-    struct arena scratch;
-    struct agg_buffers *buffers;
-
-    uint32_t tick; /* stamp of the present tick; set at its first use */
-    bool in_tick;
-    struct touched_group *touched; /* tick arena */
-    uint32_t touched_count, touched_cap;
-    struct batch *old; /* tick arena: results of calls only */
-};
-
 /* ---- opening ---- */
 
 static bool same_columns(const uint32_t *a, uint32_t count_a, const uint32_t *b, uint32_t count_b)
@@ -109,13 +71,34 @@ static bool open_distinct(struct aggregate *agg, struct agg_feed *feed, uint32_t
     return true;
 }
 
-static bool needs_values(const struct aggregate *agg, const struct plan *plan,
-                         const struct aggregate_row *row)
+static bool needs_values(const struct aggregate_row *row, bool only_inserts)
 {
-    if ((row->flags & AGG_ORDERED) != 0)
-        return true;
-    bool only_inserts = agg->base.ctx->mode == DATAFLOW_ONE_SHOT || plan->children[0]->append_only;
-    return (row->flags & AGG_APPEND_ONLY_ADD) != 0 && !only_inserts;
+    return (row->flags & AGG_ORDERED) != 0 || ((row->flags & AGG_APPEND_ONLY_ADD) != 0 && !only_inserts);
+}
+
+static bool needs_spellings(const struct plan *plan, bool only_inserts)
+{
+    bool exact = true;
+    for (uint32_t g = 0; g < plan->aggregate.groups_count; g++)
+        exact = exact && agg_type_is_exact(plan->types[g]);
+    return !exact && !only_inserts;
+}
+
+static bool has_only_inserts(const struct aggregate *agg, const struct plan *plan)
+{
+    return agg->base.ctx->mode == DATAFLOW_ONE_SHOT || plan->children[0]->append_only;
+}
+
+bool op_aggregate_can_merge(const struct plan *plan, bool only_inserts)
+{
+    only_inserts = only_inserts || plan->children[0]->append_only;
+    for (uint32_t c = 0; c < plan->aggregate.calls_count; c++) {
+        const struct plan_aggregate_call *call = &plan->aggregate.calls[c];
+        if (call->is_distinct || call->aggregate->merge == NULL ||
+            needs_values(call->aggregate, only_inserts))
+            return false;
+    }
+    return !needs_spellings(plan, only_inserts);
 }
 
 static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c, struct error *err)
@@ -129,7 +112,7 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
     call->result_type = spec->type;
     call->args_count = spec->args_count;
 
-    bool is_ordered = needs_values(agg, plan, row);
+    bool is_ordered = needs_values(row, has_only_inserts(agg, plan));
     uint32_t order_count = is_ordered ? spec->order_count : 0;
     struct agg_feed feed = {.filter = spec->filter, .call = call, .offset = agg->payload_bytes};
     feed.columns_count = spec->args_count + order_count;
@@ -177,10 +160,7 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
 
 static void open_spellings(struct aggregate *agg, const struct plan *plan)
 {
-    bool exact = true;
-    for (uint32_t g = 0; g < agg->groups_count; g++)
-        exact = exact && agg_type_is_exact(agg->base.types[g]);
-    if (exact || agg->base.ctx->mode == DATAFLOW_ONE_SHOT || plan->children[0]->append_only)
+    if (!needs_spellings(plan, has_only_inserts(agg, plan)))
         return;
     agg->spellings = agg_value_set_create(agg->base.ctx->plan_arena, agg->base.types, agg->groups_count,
                                           agg->groups_count, NULL, 0, false, agg->base.ctx->account);
@@ -234,6 +214,8 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
     }
     for (uint32_t c = 0; c < agg->calls_count; c++)
         agg->calls[c].heap = heap;
+    if (plan->aggregate.slices != NULL)
+        agg_slices_open(agg, plan);
     return true;
 }
 
@@ -245,6 +227,8 @@ static void aggregate_close(struct operator* op)
     for (uint32_t d = 0; d < agg->distincts_count; d++)
         if (agg->distincts[d].table != NULL)
             hashed_table_destroy(agg->distincts[d].table);
+    if (agg->parts != NULL)
+        hashed_table_destroy(agg->parts);
     if (agg->table != NULL)
         hashed_table_destroy(agg->table);
     if (agg->single_heap != NULL)
@@ -382,8 +366,7 @@ static bool always_present(const struct aggregate *agg)
     return agg->groups_count == 0 && agg->base.ctx->shard == 0;
 }
 
-/* Lists groups at their first touch and keeps what their output was. */
-static void touch_groups(struct aggregate *agg, uint32_t rows)
+void agg_touch_groups(struct aggregate *agg, uint32_t rows)
 {
     struct agg_buffers *buffers = agg->buffers;
     struct arena *tick_arena = agg->base.ctx->tick_arena;
@@ -434,6 +417,14 @@ static bool aggregate_push(struct operator* op, uint32_t port, const struct batc
     if (!op_check(op, err))
         return false;
     tick_begin(agg);
+    for (uint32_t c = 0; c < agg->calls_count; c++) {
+        agg->calls[c].env = op->ctx->env;
+        agg->calls[c].arena = &agg->scratch;
+    }
+    if (agg->slices != NULL) {
+        agg_slices_push(agg, change);
+        return true;
+    }
     if (agg->table != NULL) {
         batch_hash(change, agg->groups, agg->groups_count, buffers->hashes);
         hashed_table_upsert(agg->table, change, agg->groups, buffers->hashes, buffers->slots,
@@ -450,17 +441,13 @@ static bool aggregate_push(struct operator* op, uint32_t port, const struct batc
         }
     }
     if (op->ctx->mode == DATAFLOW_CONTINUOUS)
-        touch_groups(agg, change->rows);
+        agg_touch_groups(agg, change->rows);
     if (change->weights == NULL)
         for (uint32_t i = 0; i < change->rows; i++)
             buffers->groups[i]->rows++;
     else
         for (uint32_t i = 0; i < change->rows; i++)
             buffers->groups[i]->rows += change->weights[i];
-    for (uint32_t c = 0; c < agg->calls_count; c++) {
-        agg->calls[c].env = op->ctx->env;
-        agg->calls[c].arena = &agg->scratch;
-    }
     agg_feed_all(agg->feeds, agg->feeds_count, agg->distincts, agg->distincts_count, change, buffers,
                  &agg->scratch);
     return true;
@@ -635,13 +622,15 @@ static bool finish_once(struct aggregate *agg, struct error *err)
 static bool aggregate_finish(struct operator* op, struct error *err)
 {
     struct aggregate *agg = (struct aggregate *)op;
+    if (agg->slices != NULL && agg->in_tick)
+        agg_slices_finish(agg);
     if (op->ctx->mode == DATAFLOW_ONE_SHOT)
         return finish_once(agg, err);
     tick_begin(agg);
     if (op->ctx->initial && always_present(agg) && agg->touched_count == 0) {
         agg->buffers->groups[0] = agg->single;
         agg->buffers->slots[0] = 0;
-        touch_groups(agg, 1);
+        agg_touch_groups(agg, 1);
     }
     for (uint32_t t = 0; t < agg->touched_count; t += CHUNK_GROUPS) {
         uint32_t count = agg->touched_count - t < CHUNK_GROUPS ? agg->touched_count - t : CHUNK_GROUPS;
@@ -657,6 +646,8 @@ static int64_t aggregate_bytes(const struct operator* op)
     const struct aggregate *agg = (const struct aggregate *)op;
     int64_t bytes = agg->table != NULL ? hashed_table_bytes(agg->table)
                                        : (int64_t)agg->payload_bytes + table_heap_bytes(agg->single_heap);
+    if (agg->parts != NULL)
+        bytes += hashed_table_bytes(agg->parts);
     for (uint32_t v = 0; v < agg->value_sets_count; v++)
         bytes += ordered_table_bytes(agg->value_sets[v]->table);
     for (uint32_t d = 0; d < agg->distincts_count; d++)

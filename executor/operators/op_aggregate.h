@@ -12,6 +12,8 @@
 #include "storage/state/hashed_table.h"
 #include "storage/state/ordered_table.h"
 
+#define CHUNK_GROUPS (BATCH_ROWS_MAX / 2) /* of finish: each may emit two rows */
+
 struct agg_group {
     int64_t rows;
     uint64_t number; /* never used twice: names the group in DISTINCT sets and multisets */
@@ -98,5 +100,58 @@ struct agg_buffers {
 void agg_feed_all(struct agg_feed *feeds, uint32_t feeds_count, struct agg_distinct *distincts,
                   uint32_t distincts_count, const struct batch *change, struct agg_buffers *buffers,
                   struct arena *scratch);
+
+/* ---- the operator ---- */
+
+struct touched_group {
+    uint32_t slot;
+    uint32_t old_row; /* in `old`; UINT32_MAX: there was no row */
+    struct error *old_error;
+};
+
+struct aggregate {
+    struct operator base;
+    uint32_t groups_count;
+    const uint32_t *groups;
+    struct hashed_table *table; /* NULL without group columns: `single` */
+    struct agg_group *single;
+    struct table_heap *single_heap;
+    uint32_t payload_bytes;
+    uint64_t next_number;
+    uint32_t calls_count;
+    struct agg_call *calls;
+    uint32_t *offsets;
+    struct agg_value_set **call_values; /* per call; NULL: finish */
+    uint32_t value_sets_count;
+    struct agg_value_set **value_sets;
+    uint32_t feeds_count;
+    struct agg_feed *feeds;
+    uint32_t distincts_count;
+    struct agg_distinct *distincts;
+    struct agg_value_set *spellings; /* of the group columns; NULL: equal ones are identical */
+    struct arena scratch;
+    struct agg_buffers *buffers;
+
+    uint32_t tick; /* stamp of the present tick; set at its first use */
+    bool in_tick;
+    struct touched_group *touched; /* tick arena */
+    uint32_t touched_count, touched_cap;
+    struct batch *old; /* tick arena: results of calls only */
+
+    const struct plan_slices *slices; /* HOP: op_aggregate_slices.c */
+    struct hashed_table *parts;       /* this tick's rows by slice; empty between ticks */
+};
+
+/* Rows 0..rows: buffers->groups and slots name their groups. Lists groups at their first touch in the tick
+ * and keeps what their output was. */
+void agg_touch_groups(struct aggregate *agg, uint32_t rows);
+
+/* ---- windows of slices (op_aggregate_slices.c) ---- */
+
+void agg_slices_open(struct aggregate *agg, const struct plan *plan);
+/* Adds the rows to their slices. */
+void agg_slices_push(struct aggregate *agg, const struct batch *change);
+/* Adds the slices of this tick to the groups of their windows, as touched groups, and forgets them. */
+void agg_slices_finish(struct aggregate *agg);
 
 #endif

@@ -1,9 +1,13 @@
 /* op_window.c: TUMBLE and HOP: each row appears once per window that holds its time, with window_start and
- * window_end behind it.
+ * window_end behind it; or once with its slice, where the aggregate above makes windows of slices (plan.h,
+ * struct plan_slices).
  *
  * Windows are [k * slide + offset, k * slide + offset + size) for every integer k, so times before the epoch
  * need floor division. TIMESTAMPTZ windows are windows of UTC. A row without a time is in no window. Linear
- * and stateless. */
+ * and stateless.
+ *
+ * TUMBLE and slices give one row per row: columns pass through without a copy, and the division is done
+ * where the time leaves the piece of the row before. */
 #include "executor/operators/op_window.h"
 
 #include "storage/data/datetime.h"
@@ -27,6 +31,7 @@ static void window_close(struct operator* op)
 }
 
 struct window_rows {
+    bool has_all; /* every row of the input once, in order */
     uint32_t *rows;
     int64_t *starts;
     uint32_t count;
@@ -49,23 +54,15 @@ bool window_row_time(const struct column *column, uint32_t row, int64_t *out, st
     return is_finite || error_set(error, ERRCODE_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
 }
 
-static void set_time(struct column *column, uint32_t row, int64_t us)
-{
-    if (column->phys == PHYS_I32) {
-        int64_t days = us / US_PER_DAY - (us % US_PER_DAY < 0);
-        ((int32_t *)column->data)[row] = (int32_t)days;
-    } else {
-        ((int64_t *)column->data)[row] = us;
-    }
-}
-
 static bool window_flush(struct window *window, const struct batch *change, struct window_rows *found,
                          struct error *err)
 {
     struct operator* op = & window->base;
     if (found->count == 0)
         return true;
-    struct batch *in = op_gather(&window->scratch, change, found->rows, found->count);
+    const struct batch *in = change;
+    if (!found->has_all)
+        in = op_gather(&window->scratch, change, found->rows, found->count);
     struct batch *out = batch_header(&window->scratch, op->columns_count);
     out->rows = found->count;
     out->weights = in->weights;
@@ -74,12 +71,139 @@ static bool window_flush(struct window *window, const struct batch *change, stru
     struct column *start = &out->columns[in->columns_count], *end = start + 1;
     column_init(start, op->types[in->columns_count], found->count, &window->scratch);
     column_init(end, op->types[in->columns_count + 1], found->count, &window->scratch);
+    int64_t width = op->plan->window.slice_us != 0 ? op->plan->window.slice_us : op->plan->window.size_us;
+    int64_t *starts = start->data, *ends = end->data;
     for (uint32_t i = 0; i < found->count; i++) {
-        set_time(start, i, found->starts[i]);
-        set_time(end, i, found->starts[i] + op->plan->window.size_us);
+        starts[i] = found->starts[i];
+        ends[i] = found->starts[i] + width;
     }
     found->count = 0;
     return operator_emit(op, out, err);
+}
+
+static __int128 floor_div(__int128 a, __int128 b)
+{
+    return a / b - (a % b < 0);
+}
+
+/* Numbers of the first and last window that hold the time. */
+static void windows_of(const struct plan *plan, int64_t time, __int128 *first, __int128 *last)
+{
+    __int128 since = (__int128)time - plan->window.offset_us;
+    *last = floor_div(since, plan->window.slide_us);
+    *first = floor_div(since - plan->window.size_us, plan->window.slide_us) + 1;
+}
+
+/* false: a bound is none of a timestamp's values. */
+static bool window_start(const struct plan *plan, __int128 number, int64_t *start)
+{
+    __int128 us = number * plan->window.slide_us + plan->window.offset_us;
+    if (us <= INT64_MIN || us + plan->window.size_us >= INT64_MAX)
+        return false;
+    *start = (int64_t)us;
+    return true;
+}
+
+static bool out_of_range(struct operator* op, const struct batch *change, uint32_t row, struct error *err)
+{
+    struct error error;
+    error_set(&error, ERRCODE_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
+    return op_error_row(op, change, row, &error, err);
+}
+
+/* Reports the windows of a time that no timestamp can bound; *some: there are others. */
+static bool check_windows(struct operator* op, const struct batch *change, uint32_t row, int64_t time,
+                          bool *some, struct error *err)
+{
+    __int128 first, last;
+    int64_t start;
+    *some = false;
+    windows_of(op->plan, time, &first, &last);
+    for (__int128 k = first; k <= last; k++) {
+        if (window_start(op->plan, k, &start))
+            *some = true;
+        else if (!out_of_range(op, change, row, err))
+            return false;
+    }
+    return true;
+}
+
+/* TUMBLE, slices: the one piece that holds each row. */
+static bool push_pieces(struct window *window, const struct batch *change, struct window_rows *found,
+                        struct error *err)
+{
+    struct operator* op = & window->base;
+    const struct plan *plan = op->plan;
+    const struct column *column = &change->columns[plan->window.time_column];
+    int64_t width = plan->window.slice_us != 0 ? plan->window.slice_us : plan->window.size_us;
+    /* a piece this far inside has none but windows that timestamps can bound */
+    __int128 margin = (__int128)plan->window.size_us + plan->window.slide_us + width;
+    int64_t start = 0;
+    uint64_t cached = 0; /* width of the piece at `start`; 0: none yet */
+    bool is_plain = column->phys == PHYS_I64 && column->nulls == NULL && !column->is_constant;
+    for (uint32_t i = 0; i < change->rows; i++) {
+        int64_t time;
+        struct error error;
+        if (LIKELY(is_plain)) {
+            time = ((const int64_t *)column->data)[i];
+            if (LIKELY((uint64_t)time - (uint64_t)start < cached)) {
+                found->rows[found->count] = i;
+                found->starts[found->count++] = start;
+                continue;
+            }
+        }
+        if (!window_row_time(column, i, &time, &error)) {
+            if (error.code != ERRCODE_NONE && !op_error_row(op, change, i, &error, err))
+                return false;
+            continue;
+        }
+        __int128 piece =
+            floor_div((__int128)time - plan->window.offset_us, width) * width + plan->window.offset_us;
+        bool some = true;
+        if (piece > INT64_MIN + margin && piece < INT64_MAX - margin) {
+            start = (int64_t)piece;
+            cached = (uint64_t)width;
+        } else if (!check_windows(op, change, i, time, &some, err)) {
+            return false;
+        }
+        if (!some)
+            continue;
+        found->rows[found->count] = i;
+        found->starts[found->count++] = (int64_t)piece;
+    }
+    found->has_all = found->count == change->rows;
+    return window_flush(window, change, found, err);
+}
+
+static bool push_windows(struct window *window, const struct batch *change, struct window_rows *found,
+                         struct error *err)
+{
+    struct operator* op = & window->base;
+    const struct column *column = &change->columns[op->plan->window.time_column];
+    for (uint32_t i = 0; i < change->rows; i++) {
+        int64_t time;
+        struct error error;
+        if (!window_row_time(column, i, &time, &error)) {
+            if (error.code != ERRCODE_NONE && !op_error_row(op, change, i, &error, err))
+                return false;
+            continue;
+        }
+        __int128 first, last;
+        windows_of(op->plan, time, &first, &last);
+        for (__int128 k = first; k <= last; k++) {
+            int64_t start;
+            if (!window_start(op->plan, k, &start)) {
+                if (!out_of_range(op, change, i, err))
+                    return false;
+                continue;
+            }
+            found->rows[found->count] = i;
+            found->starts[found->count++] = start;
+            if (found->count == BATCH_ROWS_MAX && !window_flush(window, change, found, err))
+                return false;
+        }
+    }
+    return window_flush(window, change, found, err);
 }
 
 static bool window_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -89,36 +213,9 @@ static bool window_push(struct operator* op, uint32_t port, const struct batch *
     arena_reset(&window->scratch);
     struct window_rows found = {.rows = arena_alloc(&window->scratch, sizeof(uint32_t) * BATCH_ROWS_MAX),
                                 .starts = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX)};
-    const struct column *column = &change->columns[plan->window.time_column];
-    __int128 slide = plan->window.slide_us, size = plan->window.size_us;
-    for (uint32_t i = 0; i < change->rows; i++) {
-        int64_t time;
-        struct error error;
-        if (!window_row_time(column, i, &time, &error)) {
-            if (error.code != ERRCODE_NONE && !op_error_row(op, change, i, &error, err))
-                return false;
-            continue;
-        }
-        __int128 since = (__int128)time - plan->window.offset_us;
-        __int128 last =
-            since / slide - (since % slide < 0); /* number of the last window that starts by then */
-        __int128 behind = since - size;          /* windows that start by `behind` have ended */
-        __int128 first = behind / slide - (behind % slide < 0) + 1;
-        for (__int128 k = first; k <= last; k++) {
-            __int128 start = k * slide + plan->window.offset_us;
-            if (start <= INT64_MIN || start + size >= INT64_MAX) {
-                error_set(&error, ERRCODE_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
-                if (!op_error_row(op, change, i, &error, err))
-                    return false;
-                continue;
-            }
-            found.rows[found.count] = i;
-            found.starts[found.count++] = (int64_t)start;
-            if (found.count == BATCH_ROWS_MAX && !window_flush(window, change, &found, err))
-                return false;
-        }
-    }
-    return window_flush(window, change, &found, err);
+    if (plan->window.slice_us != 0 || plan->window.slide_us == plan->window.size_us)
+        return push_pieces(window, change, &found, err);
+    return push_windows(window, change, &found, err);
 }
 
 const struct operator_class op_window_class = {

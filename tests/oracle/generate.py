@@ -413,22 +413,41 @@ class Generator(Expressions):
         if t is None:
             return None
         ts = next(c for c, ty in t.columns if ty == "timestamp")
-        size = self.rng.choice([1, 3, 12])
-        if self.chance(0.5):
-            ours = "tumble(%s, %s, INTERVAL '%d hours')" % (t.name, ts, size)
-            theirs = ("(SELECT *, date_bin('%d hours', %s, '2000-01-01') AS window_start, date_bin('%d hours', %s, '2000-01-01')"
-                      " + interval '%d hours' AS window_end FROM %s WHERE %s IS NOT NULL) w") % (
-                          size, ts, size, ts, size, t.name, ts)
+        slide, times = self.rng.choice([(1, 1), (3, 1), (12, 1), (1, 2), (1, 5), (2, 5), (3, 4), (4, 10), (12, 24), (5, 24)])
+        size = slide if times == 1 else times if (slide, times) in [(2, 5), (4, 10), (12, 24), (5, 24)] else slide * times
+        offset = self.rng.choice([0, 0, 1, -7])
+        said = ", \"offset\" => INTERVAL '%d hours'" % offset if offset else ""
+        if size == slide:
+            ours = "tumble(%s, %s, INTERVAL '%d hours'%s)" % (t.name, ts, size, said)
         else:
-            ours = "hop(%s, %s, INTERVAL '%d hours', INTERVAL '%d hours')" % (t.name, ts, size, size * 2)
-            theirs = ("(SELECT t.*, date_bin('%d hours', %s, '2000-01-01') - n * interval '%d hours' AS window_start,"
-                      " date_bin('%d hours', %s, '2000-01-01') - n * interval '%d hours' + interval '%d hours' AS window_end"
-                      " FROM %s t, generate_series(0, 1) n WHERE %s IS NOT NULL) w") % (
-                          size, ts, size, size, ts, size, size * 2, t.name, ts)
+            ours = "hop(%s, %s, INTERVAL '%d hours', INTERVAL '%d hours'%s)" % (t.name, ts, slide, size, said)
+        first = "date_bin('%d hours', %s, timestamp '2000-01-01' + interval '%d hours')" % (slide, ts, offset)
+        theirs = ("(SELECT t.*, %s - n * interval '%d hours' AS window_start, %s - n * interval '%d hours' + interval '%d hours' AS window_end"
+                  " FROM %s t, generate_series(0, %d) n WHERE %s IS NOT NULL AND %s < %s - n * interval '%d hours' + interval '%d hours') w") % (
+                      first, slide, first, slide, size, t.name, (size - 1) // slide, ts, ts, first, slide, size)
         scope = Scope(list(t.columns))
-        names, columns = named([("window_start", "timestamp"), ("window_end", "timestamp")] + [self.aggregate(scope) for _ in range(2)])
-        sql = ("SELECT ", names, " FROM ", None, " GROUP BY window_start, window_end")
-        return "".join(ours if p is None else p for p in sql), "".join(theirs if p is None else p for p in sql), columns
+        groups = self.rng.choice([["window_start", "window_end"], ["window_start", "window_end"], ["window_start"], ["window_end"]])
+        columns = [(g, "timestamp") for g in groups]
+        if self.chance(0.5):
+            key = self.rng.choice([c for c in t.columns if c[1] in ("int4", "text", "bool", "date", "numeric")])
+            columns.append((canonical(key[0], key[1]), key[1]))
+        keys = len(columns)
+        if self.chance(0.6):  # what can be added up by slices
+            mergeable = ["count(*)", "sum(%s)" % self.expr(scope, "int4", 1), "bool_or(%s)" % self.condition(scope, 0),
+                         "count(*) FILTER (WHERE %s)" % self.condition(scope, 1), "count(%s)" % self.expr(scope, self.any_type(), 0)]
+            kinds = ["int8", "int8", "bool", "int8", "int8"]
+            columns += [(mergeable[i], kinds[i]) for i in self.rng.sample(range(5), 2)]
+        else:
+            columns += [self.aggregate(scope) for _ in range(2)]
+        names, columns = named(columns)
+        sql = ("SELECT ", names, " FROM ", None, " GROUP BY ", ", ".join(str(i + 1) for i in range(keys)))
+        sql = ["".join(side if p is None else p for p in sql) for side in (ours, theirs)]
+        if self.chance(0.3):  # the same twice: computed once
+            time, last = columns[0][0], columns[-1]
+            if last[1] in ("int4", "int8", "float8"):
+                sql = ["SELECT a.* FROM (%s) a JOIN (SELECT %s AS t, max(%s) AS m FROM (%s) b GROUP BY %s) c ON a.%s = c.t AND a.%s >= c.m" %
+                       (q, time, last[0], q, time, time, last[0]) for q in sql]
+        return sql[0], sql[1], columns
 
     def session(self, depth):
         """session, which PostgreSQL says with gaps and islands: the pair (millrace, postgres)."""

@@ -26,7 +26,7 @@ def rows_of(cursor, query):
 
 
 POSTGRES_MS = 2000  # a query that takes longer is not worth comparing
-ALL_PASSES = (1 << 12) - 1  # planner/pass.c; required ones run anyway
+ALL_PASSES = (1 << 13) - 1  # planner/pass.c; required ones run anyway
 
 
 class Difference(Exception):
