@@ -172,7 +172,8 @@ static struct node *arrange(struct builder *b, struct node *child, const struct 
         dataflow_add_node(flow, &op_arrange_class, NULL, plan->columns_count, plan->types, depth);
     node->distribution = child->distribution;
     for (uint32_t shard = 0; shard < flow->shards_count; shard++)
-        op_arrange_setup(node->ops[shard], keys, keys_count);
+        op_arrange_setup(node->ops[shard], keys, keys_count,
+                         plan->append_only || flow->mode == DATAFLOW_ONE_SHOT);
     dataflow_connect(flow, child, node, 0);
     return dataflow_open_node(node, flow->shards_count, b->err) ? node : NULL;
 }
@@ -235,13 +236,14 @@ static struct shared_arrangement *find_shared(struct builder *b, const struct pl
 struct side {
     struct node *node;
     struct arrangement **states;
+    bool is_shared;
 };
 
 static bool build_side(struct builder *b, const struct plan *plan, const uint32_t *keys, uint32_t keys_count,
                        bool keep, uint32_t depth, struct side *out)
 {
     struct dataflow *flow = b->flow;
-    *out = (struct side){NULL, NULL};
+    *out = (struct side){NULL, NULL, false};
     if (flow->mode == DATAFLOW_CONTINUOUS && can_share(plan)) {
         struct shared_arrangement *shared = find_shared(b, plan, keys, keys_count);
         if (shared == NULL)
@@ -252,7 +254,7 @@ static bool build_side(struct builder *b, const struct plan *plan, const uint32_
         node->distribution = shared->dataflow->nodes[shared->dataflow->nodes_count - 1]->distribution;
         for (uint32_t shard = 0; shard < flow->shards_count; shard++)
             flow_shared_setup(node->ops[shard], shared);
-        *out = (struct side){node, shared->states};
+        *out = (struct side){node, shared->states, true};
         return true;
     }
     struct node *child = build(b, plan, depth);
@@ -288,8 +290,8 @@ static struct node *build_join(struct builder *b, const struct plan *plan, uint3
     struct node *node =
         dataflow_add_node(flow, &op_join_class, plan, plan->columns_count, plan->types, depth);
     for (uint32_t shard = 0; shard < flow->shards_count; shard++)
-        op_join_setup(node->ops[shard], left.states != NULL ? left.states[shard] : NULL,
-                      right.states != NULL ? right.states[shard] : NULL);
+        op_join_setup(node->ops[shard], left.states != NULL ? left.states[shard] : NULL, left.is_shared,
+                      right.states[shard], right.is_shared);
     dataflow_connect(flow, left.node, node, 0);
     dataflow_connect(flow, right.node, node, 1);
     if (keys_count == 0)

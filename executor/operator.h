@@ -111,18 +111,17 @@ extern const struct operator_class op_values_class;
 bool op_aggregate_can_merge(const struct plan *plan, bool only_inserts);
 
 /* op_arrange keeps an arrangement keyed by the child's join keys; it applies its input as it is pushed,
- * passes each batch on after applying it, and drops nothing: rows with NULL keys are kept too. Call before
- * open. */
+ * passes each batch on after applying it, and drops nothing: rows with NULL keys are kept too. append_only: no
+ * retraction will come. Call before open. */
 struct arrangement;
-void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count);
+void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count, bool append_only);
 struct arrangement *op_arrange_state(struct operator* op);
 /* The join's sides: NULL when a side is not arranged (only the left one, ONE_SHOT, kinds other than FULL).
- * Call before open. A tick of a CONTINUOUS join: both arrangements hold the new contents when finish is
- * called (its inputs, the arrange operators or the relation's shared arrangement, come before it), and the
- * pushed changes are what was added in this tick: out = dL x R + L x dR - dL x dR   (L, R new), and for LEFT,
- * FULL, SEMI, ANTI the rows whose match count crossed zero. In an initial tick only L x R (and unmatched
- * rows) is computed, once, streaming from the left arrangement in finish (ONE_SHOT without left arrangement:
- * streaming in push on port 0). */
-void op_join_setup(struct operator* op, struct arrangement *left, struct arrangement *right);
+ * A side is shared when its arrangement has the tick's new contents before the first of them is pushed;
+ * otherwise an arrange operator applies each batch right before it pushes it. Call before open. In an initial
+ * tick only L x R (and unmatched rows) is computed, once, streaming from the left arrangement in finish
+ * (ONE_SHOT without left arrangement: streaming in push on port 0). */
+void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_shared,
+                   struct arrangement *right, bool right_is_shared);
 
 #endif

@@ -13,13 +13,15 @@ struct arrange {
     uint64_t hashes[BATCH_ROWS_MAX];
 };
 
-void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count)
+void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count, bool append_only)
 {
     struct arrange *arrange = (struct arrange *)op;
     arrange->keys = arena_copy(op->ctx->plan_arena, key_columns, sizeof(uint32_t) * key_count);
     arrange->keys_count = key_count;
-    arrange->state =
-        arrangement_create(op->types, op->columns_count, arrange->keys, key_count, op->ctx->account);
+    arrange->state = append_only ? arrangement_create_append_only(op->types, op->columns_count, arrange->keys,
+                                                                  key_count, op->ctx->account)
+                                 : arrangement_create(op->types, op->columns_count, arrange->keys, key_count,
+                                                      op->ctx->account);
 }
 
 struct arrangement *op_arrange_state(struct operator* op)

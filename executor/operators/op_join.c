@@ -1,6 +1,18 @@
 /* op_join.c: equality joins and cross joins of two arrangements, kept up to date change by change.
  *
- * A tick brings dL and dR; L and R are the sides' new contents. The matched rows change by
+ * A tick brings dL and dR; L and R are the sides' new contents. Every pair of rows must be counted once, by
+ * whichever of the two comes later.
+ *
+ * An inner join does so as rows are pushed, without keeping them, where it can tell what of the other side
+ * came earlier:
+ *   - an arrangement of this dataflow gets each batch right before the join does, so all that it holds came
+ *     earlier;
+ *   - a shared arrangement has its new contents before the join gets the first batch of them. If it is
+ *     append-only, what came earlier is below a row number. If it is not, and the other side is append-only,
+ *     all rows of the tick on the other side count as coming later: they see the new contents, and this side's
+ *     changes see the rows of the other side from before the tick.
+ *
+ * Otherwise the changes are kept until finish, when the matched rows change by
  *     dL x R + L x dR - dL x dR
  * An unmatched row's fate hangs on its key alone, because residuals exist for INNER only: let m(k) be the sum
  * of the other side's weights under key k. Rows of side S "with status" (m = 0 for LEFT, FULL and ANTI; m > 0
@@ -10,7 +22,9 @@
  * sum of the other side's changes. NULL keys never match, so for them m = 0 always.
  *
  * In an initial tick L x R is computed once: streaming the left arrangement through R in finish, or, without
- * a left arrangement, streaming the pushed left rows (the right side is complete by then). */
+ * a left arrangement, streaming the pushed left rows (the right side is complete by then).
+ *
+ * A residual sees only the columns that it needs; the others are gathered for the pairs that pass. */
 #include "executor/expr_program.h"
 #include "executor/operators/op_common.h"
 #include "storage/state/arrangement.h"
@@ -23,8 +37,14 @@ struct join {
     const bool *null_safe;
     uint32_t widths[2]; /* columns of each side */
     const struct sql_type *types[2];
+    bool shared[2];   /* the side's arrangement has its new contents before the first push */
+    bool streams;     /* pairs are made as rows are pushed */
+    bool in_step;     /* streams, and on either side it is known what came before each push */
+    uint32_t seen[2]; /* append-only sides: rows below this number came before */
     struct expr_run *residual_run;
-    struct batch *stash[2]; /* changes of this tick, in the tick arena */
+    uint32_t residual_columns_count;
+    uint32_t *residual_columns; /* of the joined row: what the residual's columns are */
+    struct batch *stash[2];     /* changes of this tick, in the tick arena */
     struct arena scratch;
     struct arena piece; /* reset for every emitted piece */
     uint64_t hashes[BATCH_ROWS_MAX];
@@ -47,11 +67,69 @@ struct key_deltas {
     uint32_t index_cap;
 };
 
-void op_join_setup(struct operator* op, struct arrangement *left, struct arrangement *right)
+void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_shared,
+                   struct arrangement *right, bool right_is_shared)
 {
     struct join *join = (struct join *)op;
     join->sides[0] = left;
     join->sides[1] = right;
+    join->shared[0] = left_is_shared;
+    join->shared[1] = right_is_shared;
+}
+
+static bool join_side_is_append_only(const struct join *join, uint32_t side)
+{
+    return join->sides[side] != NULL && arrangement_is_append_only(join->sides[side]);
+}
+
+/* Chooses how pairs are made. */
+static void join_choose(struct join *join)
+{
+    const struct operator* op = & join->base;
+    if (op->ctx->mode != DATAFLOW_CONTINUOUS || op->plan->join.kind != JOIN_INNER)
+        return;
+    bool append_only[2], known[2];
+    for (uint32_t side = 0; side < 2; side++) {
+        append_only[side] = join_side_is_append_only(join, side);
+        known[side] = !join->shared[side] || append_only[side];
+    }
+    join->in_step = known[0] && known[1];
+    join->streams = join->in_step || append_only[0] || append_only[1];
+}
+
+struct residual_columns {
+    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
+    uint32_t *columns;
+    uint32_t count;
+};
+
+static bool note_column(void *ctx, const struct expr *node)
+{
+    struct residual_columns *needed = ctx;
+    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
+        needed->map[node->index] = needed->count;
+        needed->columns[needed->count++] = node->index;
+    }
+    return true;
+}
+
+static bool join_compile_residual(struct join *join, const struct expr *residual, struct error *err)
+{
+    struct op_context *ctx = join->base.ctx;
+    uint32_t width = join->widths[0] + join->widths[1];
+    struct residual_columns needed = {.count = 0};
+    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
+    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    expr_walk(residual, note_column, &needed);
+    join->residual_columns = needed.columns;
+    join->residual_columns_count = needed.count;
+    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
+    struct expr_program *program;
+    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
+        return false;
+    join->residual_run = expr_run_create(program, ctx->account);
+    return true;
 }
 
 static bool join_open(struct operator* op, const struct plan *plan, struct error *err)
@@ -67,17 +145,13 @@ static bool join_open(struct operator* op, const struct plan *plan, struct error
     }
     arena_init(&join->scratch, op->ctx->account);
     arena_init(&join->piece, op->ctx->account);
+    join_choose(join);
     if (plan->join.residual == NULL)
         return true;
     if (plan->join.kind != JOIN_INNER)
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
                          "a join condition of this kind is not supported");
-    const struct expr *residual = plan->join.residual;
-    struct expr_program *program;
-    if (!expr_compile(op->ctx->plan_arena, &residual, 1, &program, err))
-        return false;
-    join->residual_run = expr_run_create(program, op->ctx->account);
-    return true;
+    return join_compile_residual(join, plan->join.residual, err);
 }
 
 static void join_close(struct operator* op)
@@ -89,15 +163,86 @@ static void join_close(struct operator* op)
     arena_release(&join->piece);
 }
 
-/* Emits joined rows after the residual. */
-static bool join_emit(struct join *join, struct batch *out, struct error *err)
+/* Pairs of a row of `side` and one of the other side, by number: in the other side's arrangement, or in
+ * `others`. */
+struct pairs {
+    uint32_t side;
+    const struct batch *rows;
+    const struct batch *others; /* NULL: the arrangement */
+    uint32_t count;
+    int64_t *weights; /* NULL: all 1 */
+};
+
+static bool is_every_row(const struct join *join, const struct pairs *pairs)
+{
+    if (pairs->count != pairs->rows->rows)
+        return false;
+    for (uint32_t i = 0; i < pairs->count; i++)
+        if (join->probe_rows[i] != i)
+            return false;
+    return true;
+}
+
+/* Columns columns[0..count) (NULL: all) of the joined rows, in the piece's arena. */
+static struct batch *pairs_gather(struct join *join, const struct pairs *pairs, const uint32_t *columns,
+                                  uint32_t count)
+{
+    struct batch *out = batch_header(&join->piece, count);
+    out->rows = pairs->count;
+    out->weights = pairs->weights;
+    uint32_t other = 1 - pairs->side, stored_count = 0;
+    bool every_row = is_every_row(join, pairs);
+    uint32_t *stored = arena_alloc(&join->piece, sizeof(uint32_t) * count);
+    uint32_t *places = arena_alloc(&join->piece, sizeof(uint32_t) * count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t column = columns != NULL ? columns[i] : i;
+        uint32_t side = column < join->widths[0] ? 0 : 1;
+        column -= side == 0 ? 0 : join->widths[0];
+        if (side == other && pairs->others == NULL) {
+            stored[stored_count] = column;
+            places[stored_count++] = i;
+        } else if (side == other) {
+            column_gather(&out->columns[i], &pairs->others->columns[column], join->stored_rows, pairs->count,
+                          &join->piece);
+        } else if (every_row) {
+            out->columns[i] = pairs->rows->columns[column];
+        } else {
+            column_gather(&out->columns[i], &pairs->rows->columns[column], join->probe_rows, pairs->count,
+                          &join->piece);
+        }
+    }
+    if (stored_count > 0) {
+        struct column *gathered = arena_alloc(&join->piece, sizeof(struct column) * stored_count);
+        arrangement_gather_columns(join->sides[other], join->stored_rows, pairs->count, stored, stored_count,
+                                   gathered, &join->piece);
+        for (uint32_t i = 0; i < stored_count; i++)
+            out->columns[places[i]] = gathered[i];
+    }
+    return out;
+}
+
+/* Keeps the pairs selected[0..count). */
+static void pairs_keep(struct join *join, struct pairs *pairs, uint32_t count)
+{
+    if (count == pairs->count)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = join->selected[i];
+        join->probe_rows[i] = join->probe_rows[at];
+        join->stored_rows[i] = join->stored_rows[at];
+        if (pairs->weights != NULL)
+            pairs->weights[i] = pairs->weights[at];
+    }
+    pairs->count = count;
+}
+
+static bool pairs_filter(struct join *join, struct pairs *pairs, struct error *err)
 {
     struct operator* op = & join->base;
-    if (join->residual_run == NULL)
-        return operator_emit(op, out, err);
+    struct batch *narrow = pairs_gather(join, pairs, join->residual_columns, join->residual_columns_count);
     struct row_errors errors = {.arena = &join->piece};
     uint32_t count = 0;
-    if (!expr_run_filter(join->residual_run, op->ctx->env, out, NULL, out->rows, join->selected, &count,
+    if (!expr_run_filter(join->residual_run, op->ctx->env, narrow, NULL, narrow->rows, join->selected, &count,
                          op->ctx->collect_errors ? &errors : NULL, err))
         return false;
     if (errors.count > 0) {
@@ -106,12 +251,24 @@ static bool join_emit(struct join *join, struct batch *out, struct error *err)
             if (!errors.failed[join->selected[i]])
                 join->selected[kept++] = join->selected[i];
         count = kept;
-        if (!op_emit_row_errors(op, out, NULL, &errors, err))
+        struct batch *whole = pairs_gather(join, pairs, NULL, join->widths[0] + join->widths[1]);
+        if (!op_emit_row_errors(op, whole, NULL, &errors, err))
             return false;
     }
-    if (count == out->rows)
-        return operator_emit(op, out, err);
-    return count == 0 || operator_emit(op, op_gather(&join->piece, out, join->selected, count), err);
+    pairs_keep(join, pairs, count);
+    return true;
+}
+
+/* Emits joined rows after the residual. */
+static bool pairs_emit(struct join *join, struct pairs *pairs, struct error *err)
+{
+    arena_reset(&join->piece);
+    if (join->residual_run != NULL && !pairs_filter(join, pairs, err))
+        return false;
+    if (pairs->count == 0)
+        return true;
+    return operator_emit(&join->base, pairs_gather(join, pairs, NULL, join->widths[0] + join->widths[1]),
+                         err);
 }
 
 static void weights_drop_ones(struct batch *out)
@@ -122,37 +279,32 @@ static void weights_drop_ones(struct batch *out)
     out->weights = NULL;
 }
 
-/* Joins up to BATCH_ROWS_MAX rows of one side with the other side's arrangement. */
-static bool join_probe(struct join *join, uint32_t side, const struct batch *rows, int64_t factor,
+/* Joins up to BATCH_ROWS_MAX rows of one side with the other side's arrangement; of an append-only one with the
+ * rows below `limit`. */
+static bool join_probe(struct join *join, uint32_t side, const struct batch *rows, uint32_t limit,
                        struct error *err)
 {
-    uint32_t other = 1 - side;
-    struct arrangement *state = join->sides[other];
+    struct arrangement *state = join->sides[1 - side];
     batch_hash(rows, join->keys[side], join->keys_count, join->hashes);
     uint8_t *skip = op_null_keys(&join->scratch, rows, join->keys[side], join->keys_count, join->null_safe);
     arrangement_probe_start(&join->probe, state, rows, join->keys[side], join->hashes, skip);
-    uint32_t offsets[2] = {0, join->widths[0]};
+    join->probe.limit = limit;
+    bool weighted = rows->weights != NULL || !arrangement_is_append_only(state);
     for (;;) {
-        uint32_t count = arrangement_probe_next(&join->probe, BATCH_ROWS_MAX, join->probe_rows,
-                                                join->stored_rows, join->weights);
-        if (count == 0 || join->base.ctx->stop)
+        struct pairs pairs = {.side = side, .rows = rows};
+        pairs.count = arrangement_probe_next(&join->probe, BATCH_ROWS_MAX, join->probe_rows,
+                                             join->stored_rows, weighted ? join->weights : NULL);
+        if (pairs.count == 0 || join->base.ctx->stop)
             return true;
         if (!op_check(&join->base, err))
             return false;
-        arena_reset(&join->piece);
-        struct batch *out = batch_header(&join->piece, join->widths[0] + join->widths[1]);
-        out->rows = count;
-        for (uint32_t c = 0; c < join->widths[side]; c++)
-            column_gather(&out->columns[offsets[side] + c], &rows->columns[c], join->probe_rows, count,
-                          &join->piece);
-        for (uint32_t c = 0; c < join->widths[other]; c++)
-            arrangement_gather(state, join->stored_rows, count, c, &out->columns[offsets[other] + c],
-                               &join->piece);
-        for (uint32_t i = 0; i < count; i++)
-            join->weights[i] *= factor * batch_weight(rows, join->probe_rows[i]);
-        out->weights = join->weights;
-        weights_drop_ones(out);
-        if (!join_emit(join, out, err))
+        bool all_one = true;
+        for (uint32_t i = 0; weighted && i < pairs.count; i++) {
+            join->weights[i] *= batch_weight(rows, join->probe_rows[i]);
+            all_one &= join->weights[i] == 1;
+        }
+        pairs.weights = all_one ? NULL : join->weights;
+        if (!pairs_emit(join, &pairs, err))
             return false;
     }
 }
@@ -218,7 +370,7 @@ static bool join_single_rows(struct join *join, uint32_t side, const struct batc
 static bool join_pass(struct join *join, uint32_t side, const struct batch *rows, bool pairs,
                       struct error *err)
 {
-    if (pairs && !join_probe(join, side, rows, 1, err))
+    if (pairs && !join_probe(join, side, rows, UINT32_MAX, err))
         return false;
     return !join_shows_single(join, side) || join_single_rows(join, side, rows, err);
 }
@@ -236,8 +388,8 @@ static bool join_scan_side(struct join *join, uint32_t side, bool pairs, struct 
         struct batch *rows = batch_header(&join->scratch, join->widths[side]);
         rows->rows = count;
         rows->weights = weights;
-        for (uint32_t c = 0; c < join->widths[side]; c++)
-            arrangement_gather(join->sides[side], stored, count, c, &rows->columns[c], &join->scratch);
+        arrangement_gather_columns(join->sides[side], stored, count, NULL, join->widths[side], rows->columns,
+                                   &join->scratch);
         weights_drop_ones(rows);
         if (!join_pass(join, side, rows, pairs, err))
             return false;
@@ -365,9 +517,8 @@ static bool join_status_changes(struct join *join, uint32_t side, const struct b
         arena_reset(&join->piece);
         struct batch *out = batch_header(&join->piece, join->widths[side]);
         out->rows = found;
-        for (uint32_t c = 0; c < join->widths[side]; c++)
-            arrangement_gather(join->sides[side], join->stored_rows, found, c, &out->columns[c],
-                               &join->piece);
+        arrangement_gather_columns(join->sides[side], join->stored_rows, found, NULL, join->widths[side],
+                                   out->columns, &join->piece);
         for (uint32_t i = 0; i < found; i++)
             join->weights[i] *= factors[join->probe_rows[i]];
         out->weights = join->weights;
@@ -432,17 +583,10 @@ static bool join_subtract_both(struct join *join, const struct batch *left, cons
             }
             if (count < BATCH_ROWS_MAX && i < left->rows)
                 continue;
-            arena_reset(&join->piece);
-            struct batch *out = batch_header(&join->piece, join->widths[0] + join->widths[1]);
-            out->rows = count;
-            out->weights = join->weights;
-            for (uint32_t c = 0; c < join->widths[0]; c++)
-                column_gather(&out->columns[c], &left->columns[c], join->probe_rows, count, &join->piece);
-            for (uint32_t c = 0; c < join->widths[1]; c++)
-                column_gather(&out->columns[join->widths[0] + c], &right->columns[c], join->stored_rows,
-                              count, &join->piece);
+            struct pairs pairs = {
+                .side = 0, .rows = left, .others = right, .count = count, .weights = join->weights};
             count = 0;
-            if (!join_emit(join, out, err))
+            if (!pairs_emit(join, &pairs, err))
                 return false;
         }
     }
@@ -458,7 +602,7 @@ static bool join_finish_side(struct join *join, uint32_t side, const struct batc
         arena_reset(&join->scratch);
         struct batch *piece =
             batch_slice(&join->scratch, changes[side], at, rows < BATCH_ROWS_MAX ? rows : BATCH_ROWS_MAX);
-        if (join_wants_pairs(join) && !join_probe(join, side, piece, 1, err))
+        if (join_wants_pairs(join) && !join_probe(join, side, piece, UINT32_MAX, err))
             return false;
         if (join_shows_single(join, side) && !join_single_changes(join, side, piece, deltas[other], err))
             return false;
@@ -476,11 +620,22 @@ static bool join_finish_side(struct join *join, uint32_t side, const struct batc
     return true;
 }
 
+/* The tick is over: what comes from now on comes later. */
+static void join_note_seen(struct join *join)
+{
+    for (uint32_t side = 0; side < 2; side++)
+        if (join_side_is_append_only(join, side))
+            join->seen[side] = arrangement_mark(join->sides[side]);
+}
+
 static bool join_finish(struct operator* op, struct error *err)
 {
     struct join *join = (struct join *)op;
-    if (op->ctx->initial)
-        return join_finish_initial(join, err);
+    if (op->ctx->initial || join->streams) {
+        bool ok = !op->ctx->initial || join_finish_initial(join, err);
+        join_note_seen(join);
+        return ok;
+    }
     const struct batch *changes[2] = {NULL, NULL};
     for (uint32_t side = 0; side < 2; side++) {
         const struct batch *stash = join->stash[side];
@@ -501,6 +656,19 @@ static bool join_finish(struct operator* op, struct error *err)
     return join_finish_side(join, 0, changes, deltas, err) && join_finish_side(join, 1, changes, deltas, err);
 }
 
+/* Joins a batch with what of the other side came earlier. */
+static bool join_stream(struct join *join, uint32_t side, const struct batch *rows, struct error *err)
+{
+    uint32_t other = 1 - side, limit = UINT32_MAX;
+    if (join_side_is_append_only(join, other) && (!join->in_step || join->shared[other]))
+        limit = join->seen[other];
+    if (join->in_step)
+        for (uint32_t i = 0; i < rows->rows; i++)
+            join->seen[side] += (uint32_t)batch_weight(rows, i);
+    arena_reset(&join->scratch);
+    return join_probe(join, side, rows, limit, err);
+}
+
 static bool join_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct join *join = (struct join *)op;
@@ -510,6 +678,8 @@ static bool join_push(struct operator* op, uint32_t port, const struct batch *ch
         arena_reset(&join->scratch);
         return join_pass(join, 0, change, join_wants_pairs(join), err);
     }
+    if (join->streams)
+        return join_stream(join, port, change, err);
     if (join->stash[port] == NULL)
         join->stash[port] =
             batch_create(op->ctx->tick_arena, join->types[port], join->widths[port], change->rows);

@@ -4,11 +4,7 @@
  * row_meta. The index leads from a key's hash to the first row of the key, its head. A key with one row has
  * nothing else. With more, the head's link names a list (row_lists.h) of all rows of the key, the head at
  * position 0, and the link of each other row is its position in that list. */
-#include "storage/state/arrangement.h"
-
-#include "storage/state/hash_index.h"
-#include "storage/state/row_layout.h"
-#include "storage/state/row_lists.h"
+#include "storage/state/arrangement_internal.h"
 
 #define RETURN_BYTES                                                                                         \
     ((int64_t)128                                                                                            \
@@ -21,35 +17,19 @@ struct row_meta {
     uint32_t row_hash; /* upper half of the row's hash; set while the row is in a list */
 };
 
-struct arrangement {
-    struct row_layout layout;
-    uint32_t *key_columns;
-    uint32_t key_count;
-    struct slot_pages slots;
-    struct hash_index index;
-    struct row_lists lists;
-    struct table_heap *heap;
-    struct account *account;
-};
-
-static inline uint8_t *row_at(const struct arrangement *a, uint32_t row)
-{
-    return slot_pages_at(&a->slots, row);
-}
-
 static inline struct row_meta *meta_at(const struct arrangement *a, uint32_t row)
 {
-    return (struct row_meta *)(void *)(row_at(a, row) + a->layout.row_bytes);
+    return (struct row_meta *)(void *)(arrangement_row(a, row) + a->layout.row_bytes);
 }
 
 static uint32_t key_hash_of(void *ctx, uint32_t row)
 {
-    return slot_header(row_at(ctx, row)) & ~SLOT_LIVE;
+    return slot_header(arrangement_row(ctx, row)) & ~SLOT_LIVE;
 }
 
 static void prefetch_row(void *ctx, uint32_t row)
 {
-    __builtin_prefetch(row_at(ctx, row));
+    __builtin_prefetch(arrangement_row(ctx, row));
 }
 
 static uint32_t row_hash_of(void *ctx, uint32_t row)
@@ -62,23 +42,44 @@ static void prefetch_meta(void *ctx, uint32_t row)
     __builtin_prefetch(meta_at(ctx, row));
 }
 
-struct arrangement *arrangement_create(const struct sql_type *types, uint32_t columns_count,
-                                       const uint32_t *key_columns, uint32_t key_count,
-                                       struct account *account)
+static struct arrangement *create(const struct sql_type *types, uint32_t columns_count,
+                                  const uint32_t *key_columns, uint32_t key_count, bool append_only,
+                                  struct account *account)
 {
     struct arrangement *a = mem_zalloc(sizeof(*a));
     a->account = account;
     account_charge(account, (int64_t)sizeof(*a));
     row_layout_init(&a->layout, types, columns_count);
+    a->may_be_null = mem_zalloc(sizeof(bool) * columns_count);
     a->key_columns = mem_alloc(sizeof(*key_columns) * key_count);
     if (key_count > 0)
         memcpy(a->key_columns, key_columns, sizeof(*key_columns) * key_count);
     a->key_count = key_count;
+    a->plain_i64 = key_count == 1 && a->layout.phys[key_columns[0]] == PHYS_I64;
+    a->append_only = append_only;
+    a->heap = table_heap_create(account);
+    if (append_only) {
+        append_only_init(a);
+        return a;
+    }
     slot_pages_init(&a->slots, a->layout.row_bytes + (uint32_t)sizeof(struct row_meta), 8, account);
     hash_index_init(&a->index, key_hash_of, prefetch_row, a, account);
     row_lists_init(&a->lists, row_hash_of, prefetch_meta, a, account);
-    a->heap = table_heap_create(account);
     return a;
+}
+
+struct arrangement *arrangement_create(const struct sql_type *types, uint32_t columns_count,
+                                       const uint32_t *key_columns, uint32_t key_count,
+                                       struct account *account)
+{
+    return create(types, columns_count, key_columns, key_count, false, account);
+}
+
+struct arrangement *arrangement_create_append_only(const struct sql_type *types, uint32_t columns_count,
+                                                   const uint32_t *key_columns, uint32_t key_count,
+                                                   struct account *account)
+{
+    return create(types, columns_count, key_columns, key_count, true, account);
 }
 
 void arrangement_destroy(struct arrangement *a)
@@ -86,24 +87,25 @@ void arrangement_destroy(struct arrangement *a)
     if (a == NULL)
         return;
     table_heap_destroy(a->heap);
-    row_lists_release(&a->lists);
+    if (a->append_only)
+        append_only_release(a);
+    else
+        row_lists_release(&a->lists);
     hash_index_release(&a->index);
     slot_pages_release(&a->slots);
     row_layout_release(&a->layout);
+    mem_free(a->may_be_null);
     mem_free(a->key_columns);
     account_charge(a->account, -(int64_t)sizeof(*a));
     mem_free(a);
 }
 
-/* ---- finding keys ---- */
-
-static inline bool key_matches(const struct arrangement *a, uint32_t row, uint32_t header,
-                               const struct batch *rows, uint32_t at, const uint32_t *key_columns)
+bool arrangement_is_append_only(const struct arrangement *a)
 {
-    const uint8_t *bytes = row_at(a, row);
-    return slot_header(bytes) == header &&
-           row_layout_fields_equal(&a->layout, bytes, a->key_columns, rows, at, key_columns, a->key_count);
+    return a->append_only;
 }
+
+/* ---- finding keys ---- */
 
 static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, const struct batch *rows,
                                  uint32_t at, const uint32_t *key_columns)
@@ -111,7 +113,7 @@ static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, con
     struct hash_probe probe = hash_probe_start(&a->index, hash);
     uint32_t header = hash_31(hash) | SLOT_LIVE, row;
     while ((row = hash_probe_next(&probe)) != SLOT_NONE) {
-        if (key_matches(a, row, header, rows, at, key_columns))
+        if (arrangement_key_matches(a, arrangement_row(a, row), header, rows, at, key_columns))
             return row;
     }
     return SLOT_NONE;
@@ -127,7 +129,7 @@ PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *has
         heads[i] = hash_index_peek(&a->index, hashes[i]);
         if (heads[i] == SLOT_NONE)
             continue;
-        __builtin_prefetch(row_at(a, heads[i]), 1);
+        __builtin_prefetch(arrangement_row(a, heads[i]), 1);
         __builtin_prefetch(meta_at(a, heads[i]), 1);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -142,7 +144,7 @@ static uint32_t add_row(struct arrangement *a, const struct batch *change, uint3
                         int64_t weight)
 {
     uint32_t row = slot_pages_alloc(&a->slots);
-    uint8_t *bytes = row_at(a, row);
+    uint8_t *bytes = arrangement_row(a, row);
     slot_set_header(bytes, hash_31(key_hash) | SLOT_LIVE);
     row_layout_store(&a->layout, bytes, change, at, NULL, a->heap);
     *meta_at(a, row) = (struct row_meta){.weight = weight, .link = LIST_NONE};
@@ -151,7 +153,7 @@ static uint32_t add_row(struct arrangement *a, const struct batch *change, uint3
 
 static void free_row(struct arrangement *a, uint32_t row)
 {
-    row_layout_free_text(&a->layout, row_at(a, row), a->heap);
+    row_layout_free_text(&a->layout, arrangement_row(a, row), a->heap);
     slot_pages_free(&a->slots, row);
 }
 
@@ -162,7 +164,7 @@ static void remove_from_list(struct arrangement *a, uint32_t head, uint32_t row)
     uint32_t position = row == head ? 0 : meta_at(a, row)->link;
     struct row_list *list = row_list_at(&a->lists, ref);
     uint32_t moved = row_list_entry_at(list, list->count - 1)->row;
-    uint32_t hash31 = slot_header(row_at(a, head)) & ~SLOT_LIVE;
+    uint32_t hash31 = slot_header(arrangement_row(a, head)) & ~SLOT_LIVE;
     ref = row_list_remove(&a->lists, ref, position);
     list = row_list_at(&a->lists, ref);
     if (row == head) {
@@ -187,7 +189,7 @@ static void apply_to_list(struct arrangement *a, uint32_t head, const struct bat
     struct row_list_search search = row_list_search_start(list, hash);
     uint32_t row;
     while ((row = row_list_search_next(&search)) != SLOT_NONE) {
-        if (row_layout_identical(&a->layout, row_at(a, row), change, at, NULL))
+        if (row_layout_identical(&a->layout, arrangement_row(a, row), change, at, NULL))
             break;
     }
     if (row != SLOT_NONE) {
@@ -208,7 +210,7 @@ static void apply_to_single(struct arrangement *a, uint32_t head, const struct b
                             uint64_t key_hash, int64_t weight)
 {
     struct row_meta *meta = meta_at(a, head);
-    const uint8_t *bytes = row_at(a, head);
+    const uint8_t *bytes = arrangement_row(a, head);
     if (row_layout_identical(&a->layout, bytes, change, at, NULL)) {
         meta->weight += weight;
         if (meta->weight == 0) {
@@ -225,6 +227,12 @@ static void apply_to_single(struct arrangement *a, uint32_t head, const struct b
 
 void arrangement_apply(struct arrangement *a, const struct batch *change, const uint64_t *key_hashes)
 {
+    for (uint32_t c = 0; c < a->layout.columns_count; c++)
+        a->may_be_null[c] |= change->columns[c].nulls != NULL;
+    if (a->append_only) {
+        append_only_apply(a, change, key_hashes);
+        return;
+    }
     for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
         uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
         prefetch_group(a, key_hashes + first, count);
@@ -273,8 +281,12 @@ void arrangement_probe_start(struct arrangement_probe *probe, struct arrangement
     probe->skip = skip;
     probe->row = 0;
     probe->position = 0;
+    probe->limit = UINT32_MAX;
     probe->started = true;
-    find_heads(a, rows, key_columns, hashes, skip, probe->lookahead);
+    if (a->append_only)
+        append_only_find(a, rows, key_columns, hashes, skip, probe->lookahead);
+    else
+        find_heads(a, rows, key_columns, hashes, skip, probe->lookahead);
 }
 
 uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, uint32_t *probe_rows,
@@ -283,6 +295,12 @@ uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, u
     const struct arrangement *a = probe->arrangement;
     CHECK(probe->started);
     uint32_t n = 0;
+    if (a->append_only) {
+        n = append_only_probe_next(probe, max, probe_rows, stored_rows);
+        for (uint32_t i = 0; weights != NULL && i < n; i++)
+            weights[i] = 1;
+        return n;
+    }
     while (n < max && probe->row < probe->rows->rows) {
         uint32_t head = probe->lookahead[probe->row];
         if (head == SLOT_NONE) {
@@ -313,21 +331,29 @@ uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, u
     return n;
 }
 
+void arrangement_gather_columns(struct arrangement *a, const uint32_t *stored_rows, uint32_t count,
+                                const uint32_t *columns, uint32_t columns_count, struct column *out,
+                                struct arena *arena)
+{
+    const uint8_t **rows = arena_alloc(arena, sizeof(*rows) * count);
+    for (uint32_t i = 0; i < count; i++)
+        rows[i] = arrangement_row(a, stored_rows[i]);
+    row_layout_gather_fields(&a->layout, rows, count, columns, columns_count, a->may_be_null, out, arena);
+}
+
 void arrangement_gather(struct arrangement *a, const uint32_t *stored_rows, uint32_t count, uint32_t column,
                         struct column *out, struct arena *arena)
 {
-    const uint8_t **rows = arena_alloc(arena, sizeof(*rows) * count);
-    uint32_t offset = a->layout.offsets[column];
-    for (uint32_t i = 0; i < count; i++) {
-        rows[i] = row_at(a, stored_rows[i]);
-        __builtin_prefetch(rows[i] + offset);
-    }
-    row_layout_gather(&a->layout, rows, count, column, false, out, arena);
+    arrangement_gather_columns(a, stored_rows, count, &column, 1, out, arena);
 }
 
 void arrangement_weights(struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
                          const uint64_t *hashes, const uint8_t *skip, int64_t *weights)
 {
+    if (a->append_only) {
+        append_only_weights(a, rows, key_columns, hashes, skip, weights);
+        return;
+    }
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         prefetch_group(a, hashes + first, count);
@@ -349,10 +375,10 @@ uint32_t arrangement_scan(struct arrangement *a, uint64_t *cursor, uint32_t max,
     uint32_t n = 0;
     for (; n < max && *cursor < a->slots.used; (*cursor)++) {
         uint32_t row = (uint32_t)*cursor;
-        if (!(slot_header(row_at(a, row)) & SLOT_LIVE))
+        if (!(slot_header(arrangement_row(a, row)) & SLOT_LIVE))
             continue;
         stored_rows[n] = row;
-        weights[n++] = meta_at(a, row)->weight;
+        weights[n++] = a->append_only ? 1 : meta_at(a, row)->weight;
     }
     return n;
 }
@@ -365,5 +391,12 @@ uint64_t arrangement_rows(const struct arrangement *a)
 int64_t arrangement_bytes(const struct arrangement *a)
 {
     return (int64_t)sizeof(*a) + slot_pages_bytes(&a->slots) + hash_index_bytes(&a->index) +
-           row_lists_bytes(&a->lists) + table_heap_bytes(a->heap);
+           (a->append_only ? list_blocks_bytes(&a->append_lists) : row_lists_bytes(&a->lists)) +
+           table_heap_bytes(a->heap);
+}
+
+uint32_t arrangement_mark(const struct arrangement *a)
+{
+    CHECK(a->append_only);
+    return a->slots.used;
 }

@@ -5,7 +5,10 @@
  * by row hash so that deletes stay O(1). Rows are stored whole; identical rows are one entry with the sum of
  * weights; entries at weight 0 go. Weights may be negative in between (a delete may come before its insert
  * inside a tick). Written by its worker at its place in the tick, read by operators of the same worker after
- * that. */
+ * that.
+ *
+ * An append-only arrangement takes rows with weights >= 0 only, and keeps a row of weight n as n rows: it never
+ * looks for identical rows. Its row numbers ascend in the order of arrival. */
 #ifndef MILLRACE_STATE_ARRANGEMENT_H
 #define MILLRACE_STATE_ARRANGEMENT_H
 
@@ -16,7 +19,11 @@ struct arrangement;
 struct arrangement *arrangement_create(const struct sql_type *types, uint32_t columns_count,
                                        const uint32_t *key_columns, uint32_t key_count,
                                        struct account *account);
+struct arrangement *arrangement_create_append_only(const struct sql_type *types, uint32_t columns_count,
+                                                   const uint32_t *key_columns, uint32_t key_count,
+                                                   struct account *account);
 void arrangement_destroy(struct arrangement *arrangement);
+bool arrangement_is_append_only(const struct arrangement *arrangement);
 /* Adds the change (any weights). key_hashes = batch_hash over the key columns. */
 void arrangement_apply(struct arrangement *arrangement, const struct batch *change,
                        const uint64_t *key_hashes);
@@ -31,18 +38,24 @@ struct arrangement_probe {
     uint32_t row;                       /* next probe row */
     uint64_t position;                  /* inside its match list; opaque */
     uint32_t lookahead[BATCH_ROWS_MAX]; /* key slots of the probe rows; opaque */
+    uint32_t limit; /* append-only: rows from this number on are left out; set after the start */
     bool started;
 };
 /* rows->rows <= BATCH_ROWS_MAX. The arrangement must not change until the probe ends. */
 void arrangement_probe_start(struct arrangement_probe *probe, struct arrangement *arrangement,
                              const struct batch *rows, const uint32_t *key_columns, const uint64_t *hashes,
                              const uint8_t *skip);
-/* Next up to `max` matches: probe row number, stored row, its weight. 0 at the end. */
+/* Next up to `max` matches: probe row number, stored row, its weight (append-only: weights are all 1 and may be
+ * NULL). 0 at the end. */
 uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, uint32_t *probe_rows,
                                 uint32_t *stored_rows, int64_t *weights);
 /* Gathers a column of stored rows; text borrowed until the next apply. */
 void arrangement_gather(struct arrangement *arrangement, const uint32_t *stored_rows, uint32_t count,
                         uint32_t column, struct column *out, struct arena *arena);
+/* The same for the first columns_count of `columns` (NULL: of all) at once. */
+void arrangement_gather_columns(struct arrangement *arrangement, const uint32_t *stored_rows, uint32_t count,
+                                const uint32_t *columns, uint32_t columns_count, struct column *out,
+                                struct arena *arena);
 /* Sum of the weights of all rows under each probe row's key; 0 when none. */
 void arrangement_weights(struct arrangement *arrangement, const struct batch *rows,
                          const uint32_t *key_columns, const uint64_t *hashes, const uint8_t *skip,
@@ -51,6 +64,8 @@ void arrangement_weights(struct arrangement *arrangement, const struct batch *ro
 uint32_t arrangement_scan(struct arrangement *arrangement, uint64_t *cursor, uint32_t max,
                           uint32_t *stored_rows, int64_t *weights);
 uint64_t arrangement_rows(const struct arrangement *arrangement);
+/* Append-only: the number of the next row. */
+uint32_t arrangement_mark(const struct arrangement *arrangement);
 int64_t arrangement_bytes(const struct arrangement *arrangement);
 
 #endif

@@ -128,6 +128,65 @@ void row_layout_store(const struct row_layout *layout, uint8_t *row, const struc
     }
 }
 
+#define STORE_LOOP(type)                                                                                     \
+    do {                                                                                                     \
+        const type *values = column->data;                                                                   \
+        for (uint32_t i = 0; i < count; i++)                                                                 \
+            memcpy(rows[i] + offset, &values[source[i] * step], sizeof(type));                               \
+    } while (0)
+
+struct sixteen_bytes {
+    uint32_t words[4];
+};
+
+static void store_text(uint8_t *const *rows, uint32_t offset, const struct varlen *values, uint32_t step,
+                       const uint32_t *source, uint32_t count, struct table_heap *heap)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct varlen var = values[source[i] * step];
+        if (var.len > VARLEN_INLINE_MAX)
+            var = table_heap_store(heap, &var);
+        memcpy(rows[i] + offset, &var, sizeof(var));
+    }
+}
+
+void row_layout_store_many(const struct row_layout *layout, uint8_t *const *rows, const struct batch *batch,
+                           const uint32_t *source, uint32_t count, struct table_heap *heap)
+{
+    uint32_t null_bytes = (layout->columns_count + 7) / 8;
+    for (uint32_t i = 0; i < count; i++)
+        memset(rows[i] + ROW_HEADER_BYTES, 0, null_bytes);
+    for (uint32_t c = 0; c < layout->columns_count; c++) {
+        const struct column *column = &batch->columns[c];
+        uint32_t offset = layout->offsets[c], step = column->is_constant ? 0 : 1;
+        switch (phys_bytes(layout->phys[c])) { /* rows that are NULL hold zero bytes */
+        case 1:
+            STORE_LOOP(uint8_t);
+            break;
+        case 2:
+            STORE_LOOP(uint16_t);
+            break;
+        case 4:
+            STORE_LOOP(uint32_t);
+            break;
+        case 8:
+            STORE_LOOP(uint64_t);
+            break;
+        default:
+            if (layout->phys[c] == PHYS_VAR)
+                store_text(rows, offset, column->data, step, source, count, heap);
+            else
+                STORE_LOOP(struct sixteen_bytes);
+            break;
+        }
+        if (column->nulls == NULL)
+            continue;
+        uint32_t byte = ROW_HEADER_BYTES + c / 8, bit = c % 8;
+        for (uint32_t i = 0; i < count; i++)
+            rows[i][byte] |= (uint8_t)(column->nulls[source[i] * step] << bit);
+    }
+}
+
 void row_layout_free_text(const struct row_layout *layout, const uint8_t *row, struct table_heap *heap)
 {
     if (!layout->has_varlen)
@@ -214,6 +273,40 @@ void row_layout_gather(const struct row_layout *layout, const uint8_t *const *ro
         out->nulls = arena_alloc(arena, count);
         for (uint32_t i = 0; i < count; i++)
             out->nulls[i] = row_layout_is_null(rows[i], column);
+    }
+}
+
+#define GATHER_ROWS 128u /* that stay in the first-level cache while their fields are taken out */
+
+void row_layout_gather_fields(const struct row_layout *layout, const uint8_t *const *rows, uint32_t count,
+                              const uint32_t *fields, uint32_t fields_count, const bool *may_be_null,
+                              struct column *out, struct arena *arena)
+{
+    for (uint32_t f = 0; f < fields_count; f++) {
+        uint32_t field = fields != NULL ? fields[f] : f;
+        enum phys phys = layout->phys[field];
+        out[f] = (struct column){.type = layout->types[field], .phys = phys};
+        out[f].data = arena_alloc(arena, (size_t)count * phys_bytes(phys));
+        if (may_be_null[field])
+            out[f].nulls = arena_alloc(arena, count);
+    }
+    for (uint32_t first = 0; first < count; first += GATHER_ROWS) {
+        uint32_t piece = count - first < GATHER_ROWS ? count - first : GATHER_ROWS;
+        for (uint32_t i = first; i < first + piece; i++) {
+            for (uint32_t line = 0; line < layout->row_bytes; line += 64)
+                __builtin_prefetch(rows[i] + line);
+        }
+        for (uint32_t f = 0; f < fields_count; f++) {
+            uint32_t field = fields != NULL ? fields[f] : f;
+            copy_fields(layout, rows + first, piece, field,
+                        (uint8_t *)out[f].data + (size_t)first * phys_bytes(out[f].phys));
+            for (uint32_t i = first; out[f].nulls != NULL && i < first + piece; i++)
+                out[f].nulls[i] = row_layout_is_null(rows[i], field);
+        }
+    }
+    for (uint32_t f = 0; f < fields_count; f++) {
+        if (out[f].nulls != NULL && memchr(out[f].nulls, 1, count) == NULL)
+            out[f].nulls = NULL;
     }
 }
 

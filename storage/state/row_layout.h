@@ -31,6 +31,10 @@ void row_layout_release(struct row_layout *layout);
 /* Writes columns_map[0..n) (NULL: identity) of a batch row into the slot, text into the heap. */
 void row_layout_store(const struct row_layout *layout, uint8_t *row, const struct batch *batch,
                       uint32_t batch_row, const uint32_t *columns_map, struct table_heap *heap);
+/* Writes rows source[0..count) of a batch, all columns, into the slots rows[0..count): down one column at a
+ * time. */
+void row_layout_store_many(const struct row_layout *layout, uint8_t *const *rows, const struct batch *batch,
+                           const uint32_t *source, uint32_t count, struct table_heap *heap);
 /* Frees the text of a row. */
 void row_layout_free_text(const struct row_layout *layout, const uint8_t *row, struct table_heap *heap);
 struct datum row_layout_get(const struct row_layout *layout, const uint8_t *row, uint32_t column);
@@ -38,6 +42,11 @@ struct datum row_layout_get(const struct row_layout *layout, const uint8_t *row,
  * copy_text, copied into the arena. rows[i] points at row bytes. */
 void row_layout_gather(const struct row_layout *layout, const uint8_t *const *rows, uint32_t count,
                        uint32_t column, bool copy_text, struct column *out, struct arena *arena);
+/* Gathers `fields_count` columns (fields NULL: the first ones) of many rows at once, piece by piece, so that a
+ * row stays in the cache for all of its fields. may_be_null, by field: 0 when no stored row is NULL there. */
+void row_layout_gather_fields(const struct row_layout *layout, const uint8_t *const *rows, uint32_t count,
+                              const uint32_t *fields, uint32_t fields_count, const bool *may_be_null,
+                              struct column *out, struct arena *arena);
 /* Value equality of row fields [0, count) with the batch row's columns_map[0..count) (NULL equals NULL). */
 bool row_layout_equal(const struct row_layout *layout, const uint8_t *row, const struct batch *batch,
                       uint32_t batch_row, const uint32_t *columns_map, uint32_t count);

@@ -1,22 +1,18 @@
-/* row_lists.c: see row_lists.h. Blocks are cut from 512 bytes by halving and are not joined again until the
- * last list goes, which gives everything back. */
+/* row_lists.c: see row_lists.h. The last list that goes gives all blocks back. */
 #include "storage/state/row_lists.h"
 
-#define UNITS_LOG2      4u /* 16 units of 32 bytes per slot */
 #define LIST_SHRINK_MAX (LIST_SHORT_MAX / 2)
 
 void row_lists_init(struct row_lists *lists, uint32_t (*row_hash)(void *, uint32_t),
                     void (*prefetch)(void *, uint32_t), void *ctx, struct account *account)
 {
     *lists = (struct row_lists){.row_hash = row_hash, .prefetch = prefetch, .ctx = ctx, .account = account};
-    slot_pages_init(&lists->blocks, 32u << UNITS_LOG2, 1, account);
-    for (uint32_t i = 0; i < LIST_CLASSES; i++)
-        lists->free[i] = LIST_NONE;
+    list_blocks_init(&lists->blocks, account);
 }
 
 int64_t row_lists_bytes(const struct row_lists *lists)
 {
-    return slot_pages_bytes(&lists->blocks) + lists->big_bytes;
+    return list_blocks_bytes(&lists->blocks) + lists->big_bytes;
 }
 
 /* ---- blocks ---- */
@@ -26,34 +22,12 @@ static uint32_t class_capacity(uint32_t class)
     return ((32u << class) - 16) / 8;
 }
 
-static uint32_t block_alloc(struct row_lists *lists, uint32_t class)
-{
-    uint32_t ref = lists->free[class];
-    if (ref != LIST_NONE) {
-        memcpy(&lists->free[class], row_list_at(lists, ref), sizeof(ref));
-        return ref;
-    }
-    if (class == LIST_CLASSES - 1)
-        return slot_pages_alloc(&lists->blocks) << UNITS_LOG2;
-    ref = block_alloc(lists, class + 1);
-    uint32_t other = ref + (UINT32_C(1) << class);
-    memcpy(row_list_at(lists, other), &lists->free[class], sizeof(other));
-    lists->free[class] = other;
-    return ref;
-}
-
-static void block_free(struct row_lists *lists, uint32_t ref, uint32_t class)
-{
-    memcpy(row_list_at(lists, ref), &lists->free[class], sizeof(ref));
-    lists->free[class] = ref;
-}
-
 static uint32_t resize(struct row_lists *lists, uint32_t ref, uint32_t class)
 {
-    uint32_t new_ref = block_alloc(lists, class);
+    uint32_t new_ref = list_block_alloc(&lists->blocks, class);
     struct row_list *old = row_list_at(lists, ref), *list = row_list_at(lists, new_ref);
     memcpy(list, old, 16 + old->count * sizeof(struct row_list_entry));
-    block_free(lists, ref, old->class);
+    list_block_free(&lists->blocks, ref, old->class);
     list->class = class;
     return new_ref;
 }
@@ -121,11 +95,11 @@ static uint32_t make_big(struct row_lists *lists, uint32_t ref)
     for (uint32_t i = 0; i < old->count; i++)
         big_add(big, old->entries[i].row, old->entries[i].hash);
     lists->big_bytes += big_bytes(big);
-    uint32_t new_ref = block_alloc(lists, 0);
+    uint32_t new_ref = list_block_alloc(&lists->blocks, 0);
     struct row_list *list = row_list_at(lists, new_ref);
     *list = (struct row_list){.count = old->count, .class = LIST_CLASSES, .weight = old->weight};
     list->big = big;
-    block_free(lists, ref, LIST_CLASSES - 1);
+    list_block_free(&lists->blocks, ref, LIST_CLASSES - 1);
     return new_ref;
 }
 
@@ -136,14 +110,14 @@ static uint32_t make_short(struct row_lists *lists, uint32_t ref)
     uint32_t class = 0;
     while (class_capacity(class) < old->count)
         class ++;
-    uint32_t new_ref = block_alloc(lists, class);
+    uint32_t new_ref = list_block_alloc(&lists->blocks, class);
     struct row_list *list = row_list_at(lists, new_ref);
     *list = (struct row_list){.count = old->count, .class = class, .weight = old->weight};
     for (uint32_t i = 0; i < old->count; i++)
         list->entries[i] = *(struct row_list_entry *)slot_pages_at(&big->entries, i);
     lists->big_bytes -= big_bytes(big);
     big_destroy(lists, big);
-    block_free(lists, ref, 0);
+    list_block_free(&lists->blocks, ref, 0);
     return new_ref;
 }
 
@@ -151,7 +125,7 @@ static uint32_t make_short(struct row_lists *lists, uint32_t ref)
 
 uint32_t row_list_create(struct row_lists *lists, uint32_t row, uint64_t hash, int64_t weight)
 {
-    uint32_t ref = block_alloc(lists, 0);
+    uint32_t ref = list_block_alloc(&lists->blocks, 0);
     struct row_list *list = row_list_at(lists, ref);
     *list = (struct row_list){.count = 1, .weight = weight};
     list->entries[0] = (struct row_list_entry){row, (uint32_t)(hash >> 32)};
@@ -206,14 +180,12 @@ void row_list_destroy(struct row_lists *lists, uint32_t ref)
     if (row_list_is_big(list)) {
         lists->big_bytes -= big_bytes(list->big);
         big_destroy(lists, list->big);
-        block_free(lists, ref, 0);
+        list_block_free(&lists->blocks, ref, 0);
     } else {
-        block_free(lists, ref, list->class);
+        list_block_free(&lists->blocks, ref, list->class);
     }
     if (--lists->lists == 0) {
-        slot_pages_clear(&lists->blocks);
-        for (uint32_t i = 0; i < LIST_CLASSES; i++)
-            lists->free[i] = LIST_NONE;
+        list_blocks_clear(&lists->blocks);
     }
 }
 
@@ -221,7 +193,7 @@ void row_lists_release(struct row_lists *lists)
 {
     while (lists->bigs != NULL)
         big_destroy(lists, lists->bigs);
-    slot_pages_release(&lists->blocks);
+    list_blocks_release(&lists->blocks);
 }
 
 /* ---- search ---- */

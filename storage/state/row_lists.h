@@ -11,9 +11,7 @@
 #define MILLRACE_STATE_ROW_LISTS_H
 
 #include "storage/state/hash_index.h"
-
-#define LIST_NONE    UINT32_MAX
-#define LIST_CLASSES 5u /* blocks of 32, 64, 128, 256, 512 bytes */
+#include "storage/state/list_blocks.h"
 
 struct row_list_entry {
     uint32_t row;
@@ -40,8 +38,7 @@ struct row_list {
 #define LIST_SHORT_MAX 62u
 
 struct row_lists {
-    struct slot_pages blocks; /* of 512 bytes; a reference counts units of 32 */
-    uint32_t free[LIST_CLASSES];
+    struct list_blocks blocks;
     uint32_t lists;
     struct big_list *bigs;
     int64_t big_bytes;
@@ -59,7 +56,7 @@ int64_t row_lists_bytes(const struct row_lists *lists);
 
 static inline struct row_list *row_list_at(const struct row_lists *lists, uint32_t ref)
 {
-    return (struct row_list *)(void *)((uint8_t *)slot_pages_at(&lists->blocks, ref >> 4) + (ref & 15) * 32);
+    return list_block_at(&lists->blocks, ref);
 }
 
 static inline bool row_list_is_big(const struct row_list *list)

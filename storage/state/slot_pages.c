@@ -123,6 +123,31 @@ uint32_t slot_pages_alloc(struct slot_pages *pages)
     return slot;
 }
 
+uint32_t slot_pages_extend(struct slot_pages *pages, uint32_t count)
+{
+    CHECK(pages->free_head == SLOT_NONE);
+    uint32_t first_slot = pages->used;
+    pages->live += count;
+    while (count > 0) {
+        if (UNLIKELY(pages->used == pages->capacity))
+            add_chunk(pages);
+        uint32_t biased = pages->used + pages->first;
+        uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
+        uint32_t room = 2 * chunk_slots - biased, piece = count < room ? count : room;
+        if (memory_is_lazy((size_t)chunk_slots * pages->stride)) {
+            size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
+            size_t end = begin + (size_t)piece * pages->stride;
+            size_t steps =
+                (end + CHARGE_BYTES - 1) / CHARGE_BYTES - (begin + CHARGE_BYTES - 1) / CHARGE_BYTES;
+            if (steps > 0)
+                charge(pages, (int64_t)(steps * CHARGE_BYTES));
+        }
+        pages->used += piece;
+        count -= piece;
+    }
+    return first_slot;
+}
+
 void slot_pages_free(struct slot_pages *pages, uint32_t slot)
 {
     uint8_t *bytes = slot_pages_at(pages, slot);

@@ -45,6 +45,8 @@ void slot_pages_release(struct slot_pages *pages);
 void slot_pages_clear(struct slot_pages *pages);
 /* The bytes are uninitialised; the caller writes a header other than 0. */
 uint32_t slot_pages_alloc(struct slot_pages *pages);
+/* For users that never free a slot: `count` slots in a row, whose first number is returned. */
+uint32_t slot_pages_extend(struct slot_pages *pages, uint32_t count);
 void slot_pages_free(struct slot_pages *pages, uint32_t slot);
 /* For users that treat the slots as a stack and never free one: takes the last one away. */
 void slot_pages_pop(struct slot_pages *pages);

@@ -19,6 +19,7 @@ struct harness {
     struct eval_env env;
     struct operator* op;
     struct operator* arranges[2]; /* in front of a join */
+    bool join_shared[2];          /* set before harness_open: the test applies to the arrangements itself */
     struct batch *output;         /* of the present tick */
     struct strbuf errors;         /* "+1 22003 message" lines of the present tick */
     struct strbuf text;
@@ -150,14 +151,14 @@ static inline void harness_open(struct harness *h, const struct operator_class *
                 continue;
             struct operator* arrange = harness_operator(h, &op_arrange_class, plan->children[side]);
             op_arrange_setup(arrange, side == 0 ? plan->join.left_keys : plan->join.right_keys,
-                             plan->join.keys_count);
+                             plan->join.keys_count, plan->children[side]->append_only);
             arrange->edges = ARENA_NEW(&h->arena, struct operator_edge);
             arrange->edges[0] = (struct operator_edge){h->op, side};
             arrange->edges_count = 1;
             h->arranges[side] = arrange;
             states[side] = op_arrange_state(arrange);
         }
-        op_join_setup(h->op, states[0], states[1]);
+        op_join_setup(h->op, states[0], h->join_shared[0], states[1], h->join_shared[1]);
     }
     if (class->open != NULL && !class->open(h->op, plan, &err)) {
         fprintf(stderr, "open: %s\n", err.message);

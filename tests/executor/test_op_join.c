@@ -161,6 +161,80 @@ static void property(enum join_kind kind, uint32_t keys_count, uint32_t seed, ui
     strbuf_release(&expected);
 }
 
+/* One tick with both sides in two pieces each. Shared arrangements get everything before the join gets
+ * anything. */
+static void push_pieces(struct harness *h, uint32_t *seed, struct batch *const changes[2])
+{
+    struct error err;
+    for (uint32_t side = 0; side < 2; side++) {
+        struct operator* arrange = h->arranges[side];
+        arrange->edges_count = h->join_shared[side] ? 0 : 1;
+        if (h->join_shared[side] && changes[side]->rows > 0)
+            EXPECT(arrange->class->push(arrange, 0, changes[side], &err));
+    }
+    uint32_t first = harness_random(seed, 2), done[2] = {0, 0};
+    for (uint32_t step = 0; step < 4; step++) {
+        uint32_t side = (first + (step == 1 || step == 2 ? 1 : 0)) % 2;
+        uint32_t count = changes[side]->rows - done[side];
+        if (step < 2)
+            count = harness_random(seed, count + 1);
+        struct batch *piece = batch_slice(&h->text_arena, changes[side], done[side], count);
+        done[side] += count;
+        struct operator* to = h->join_shared[side] ? h->op : h->arranges[side];
+        if (count > 0)
+            EXPECT(to->class->push(to, side, piece, &err));
+    }
+    harness_finish(h);
+}
+
+/* Sides that are shared or not, append-only or not. */
+static void variant(enum join_kind kind, const bool shared[2], const bool append_only[2], uint32_t seed)
+{
+    static struct harness_bag bags[2];
+    bags[0].count = bags[1].count = 0;
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = join_plan(&h, kind, 1);
+    for (uint32_t side = 0; side < 2; side++) {
+        h.join_shared[side] = shared[side];
+        plan->children[side]->append_only = append_only[side];
+    }
+    harness_open(&h, &op_join_class, plan);
+    struct strbuf text = STRBUF_INIT, expected = STRBUF_INIT;
+    for (uint32_t t = 0; t < 40 && test_failures == 0; t++) {
+        struct batch *changes[2];
+        for (uint32_t side = 0; side < 2; side++) {
+            strbuf_reset(&text);
+            if (harness_random(&seed, 3) != 0)
+                harness_bag_change(&bags[side], &seed, 1 + harness_random(&seed, 4),
+                                   append_only[side] ? 100 : 60, make_row, &text);
+            struct error err;
+            changes[side] = batch_create(&h.text_arena, plan->children[side]->types, 2, 4);
+            EXPECT(batch_from_text(changes[side], strbuf_text(&text), &err));
+        }
+        uint32_t before = h.total->rows;
+        push_pieces(&h, &seed, changes);
+        bool grows_only = kind == JOIN_INNER && append_only[0] && append_only[1];
+        for (uint32_t i = before; grows_only && i < h.total->rows; i++)
+            EXPECT(batch_weight(h.total, i) > 0);
+        nested_loops(&h, &bags[0], &bags[1], kind, false, &expected);
+        EXPECT_TEXT(harness_contents(&h), strbuf_text(&expected));
+    }
+    harness_close(&h);
+    strbuf_release(&text);
+    strbuf_release(&expected);
+}
+
+TEST(shared_and_append_only_sides)
+{
+    for (uint32_t seed = 0; seed < 48; seed++) {
+        bool shared[2] = {seed & 1, seed & 2}, append_only[2] = {seed & 4, seed & 8};
+        variant(JOIN_INNER, shared, append_only, seed);
+        variant(JOIN_LEFT, shared, append_only, seed);
+        variant(JOIN_SEMI, shared, append_only, seed);
+    }
+}
+
 /* More keys and more rows of one key than a batch holds. */
 TEST(large_ticks)
 {
@@ -220,5 +294,6 @@ int main(void)
     RUN(null_safe_keys_match);
     RUN(large_ticks);
     RUN(random_changes);
+    RUN(shared_and_append_only_sides);
     return test_result();
 }

@@ -165,9 +165,93 @@ TEST(hot_key)
     arena_release(&arena);
 }
 
+/* Keys with 0 to some thousand rows, added in batches: all rows, and those below a mark. */
+TEST(append_only)
+{
+    enum { HOT = 12, BATCHES = 30, ROWS = 700 };
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    uint32_t key_column = 1;
+    struct sql_type three[] = {{OID_TEXT, -1}, {OID_INT8, -1}, {OID_INT8, -1}};
+    struct arrangement *a = arrangement_create_append_only(three, 3, &key_column, 1, &account);
+    EXPECT(arrangement_is_append_only(a));
+    uint64_t seed = 9;
+    static int64_t counts[HOT], counts_at_mark[HOT];
+    int64_t serial = 0;
+    uint32_t mark = 0;
+    for (int b = 0; b < BATCHES; b++) {
+        if (b == BATCHES / 2) {
+            mark = arrangement_mark(a);
+            memcpy(counts_at_mark, counts, sizeof(counts));
+        }
+        struct batch *rows = batch_create(&arena, three, 3, ROWS);
+        for (int i = 0; i < ROWS; i++) {
+            uint32_t k = (uint32_t)(next_random(&seed) % (i % 3 ? 2 : HOT));
+            int64_t copies = (int64_t)(next_random(&seed) % 3);
+            struct datum values[] = {text_of(&arena, k), k == 0 ? datum_null() : datum_i64(k),
+                                     k == 5 ? datum_null() : datum_i64(serial++)};
+            batch_append_datums(rows, values, copies);
+            counts[k] += copies;
+        }
+        arrangement_apply(a, rows, hashes_of(&arena, rows, &key_column, 1));
+        EXPECT_INT(arrangement_bytes(a), account.used_bytes);
+    }
+    struct batch *probe_rows = batch_create(&arena, three + 1, 1, HOT + 1);
+    for (int32_t k = 0; k <= HOT; k++) {
+        struct datum key = k == 0 ? datum_null() : datum_i64(k);
+        batch_append_datums(probe_rows, &key, 1);
+    }
+    uint32_t probe_column = 0;
+    uint64_t *hashes = hashes_of(&arena, probe_rows, &probe_column, 1);
+    int64_t weights[HOT + 1], total = 0;
+    arrangement_weights(a, probe_rows, &probe_column, hashes, NULL, weights);
+    for (int k = 0; k < HOT; k++) {
+        EXPECT_INT(weights[k], counts[k]);
+        total += counts[k];
+    }
+    EXPECT_INT(weights[HOT], 0);
+    EXPECT_INT(arrangement_rows(a), total);
+    struct arrangement_probe *probe = ARENA_NEW(&arena, struct arrangement_probe);
+    for (int limited = 0; limited < 2; limited++) {
+        for (uint32_t max = 1; max < 2000; max = max * 7 + 1) {
+            int64_t found[HOT + 1] = {0};
+            uint32_t *numbers = ARENA_ARRAY(&arena, uint32_t, max),
+                     *stored = ARENA_ARRAY(&arena, uint32_t, max);
+            uint8_t *twice = ARENA_ARRAY(&arena, uint8_t, arrangement_mark(a));
+            arrangement_probe_start(probe, a, probe_rows, &probe_column, hashes, NULL);
+            if (limited)
+                probe->limit = mark;
+            uint32_t n;
+            while ((n = arrangement_probe_next(probe, max, numbers, stored, NULL)) > 0) {
+                struct column columns[3];
+                arrangement_gather_columns(a, stored, n, NULL, 3, columns, &arena);
+                for (uint32_t i = 0; i < n; i++) {
+                    uint32_t k = numbers[i];
+                    struct datum text = column_get(&columns[0], i), key = column_get(&columns[1], i);
+                    struct datum wanted = text_of(&arena, k);
+                    EXPECT(varlen_identical(&text.var, &wanted.var));
+                    EXPECT(k == 0 ? key.is_null : key.i64 == k);
+                    EXPECT_INT(column_get(&columns[2], i).is_null, k == 5);
+                    EXPECT(!limited || stored[i] < mark);
+                    EXPECT_INT(twice[stored[i]]++, 0);
+                    found[k]++;
+                }
+            }
+            for (int k = 0; k < HOT; k++)
+                EXPECT_INT(found[k], limited ? counts_at_mark[k] : counts[k]);
+        }
+    }
+    arrangement_destroy(a);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     RUN(agrees_with_a_model);
     RUN(hot_key);
+    RUN(append_only);
     return test_result();
 }
