@@ -40,6 +40,14 @@ def hop(relation, column, slide, size, times):
             " FROM {r} r, generate_series(0, {t}) n)".format(s=slide, z=size, c=column, r=relation, t=times - 1))
 
 
+def session(relation, column, gap, key):
+    return ("session(%s, %s, INTERVAL '%s', %s)" % (relation, column, gap, key),
+            "(SELECT *, min({c}) OVER island AS window_start, max({c}) OVER island + interval '{g}' AS window_end"
+            " FROM (SELECT *, count(*) FILTER (WHERE cut) OVER (PARTITION BY {k} ORDER BY {c}) AS island"
+            " FROM (SELECT *, {c} - lag({c}) OVER (PARTITION BY {k} ORDER BY {c}) >= interval '{g}' AS cut FROM {r}) a) b"
+            " WINDOW island AS (PARTITION BY {k}, island))".format(c=column, g=gap, k=key, r=relation))
+
+
 RANKS = ("", " FILTER (WHERE price < 10000)", " FILTER (WHERE price >= 10000 AND price < 1000000)",
          " FILTER (WHERE price >= 1000000)")
 
@@ -121,6 +129,9 @@ WINDOWED = {
            " GROUP BY id, name, window_start, window_end) p JOIN (SELECT seller, window_start, window_end FROM {1} w2"
            " GROUP BY seller, window_start, window_end) a ON p.id = a.seller AND p.window_start = a.window_start"
            " AND p.window_end = a.window_end"),
+    "q11": ("bid", [session("bid", "date_time", "10 seconds", "bidder")],
+            "SELECT bidder, count(*) AS bid_count, window_start, window_end FROM {0} w1"
+            " GROUP BY bidder, window_start, window_end"),
     "q12": ("bid", [tumble("bid", "p_time", "10 seconds")],
             "SELECT bidder, count(*) AS bid_count, window_start, window_end FROM {0} w1"
             " GROUP BY bidder, window_start, window_end"),
