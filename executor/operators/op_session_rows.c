@@ -192,9 +192,7 @@ static void split(struct sessions *state, uint32_t slot, int64_t left_last, int6
         session->last = left_last;
         part = session_create(state, key, right_start, last);
     }
-    session = session_at(state, slot);
-    session->lost_rows = true;
-    session_at(state, part)->lost_rows = true;
+    session_at(state, part)->lost_rows = true; /* as the session has, or there would be no split */
     if (state->invertible_count == 0)
         return;
     run->count = 0;
