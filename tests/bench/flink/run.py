@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLASSPATH = os.path.join(HERE, "target", "classpath")
@@ -59,23 +60,27 @@ def build():
         sys.exit("Flink could not be downloaded: Maven left no class path.")
 
 
-def run(query, args):
+def run(queries, args, directory):
+    """In one JVM; yields a result per query."""
     with open(CLASSPATH) as f:
         classpath = os.path.join(HERE, "target", "classes") + ":" + f.read().strip()
     options = ["-Xmx" + args.heap, "-XX:+UseG1GC"]
     command = ["java", *options, *["--add-opens=java.base/%s=ALL-UNNAMED" % name for name in OPEN],
-               "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "millrace.nexmark.Bench", "--query", query,
+               "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "millrace.nexmark.Bench", "--queries", ",".join(queries),
                "--java-options", " ".join(options), "--parallelism", str(args.parallelism), "--backend", args.backend,
                "--events", str(args.events), "--warmup", str(args.warmup), "--skip", str(args.skip), "--seed", str(args.seed),
-               "--event-rate", str(args.event_rate), "--start", args.start, "--checkpoint-seconds", str(args.checkpoint_seconds)]
+               "--event-rate", str(args.event_rate), "--start", args.start, "--checkpoint-seconds", str(args.checkpoint_seconds),
+               "--checkpoints", directory]
     if args.results:
-        command += ["--results", os.path.join(os.path.abspath(args.results), query + ".csv")]
+        command += ["--results", os.path.abspath(args.results)]
     if args.explain:
         command += ["--explain"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit("%s failed in Flink, see above" % query)
-    return json.loads(done.stdout)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with process:
+        for text in process.stdout:
+            yield json.loads(text)
+    if process.returncode != 0:
+        sys.exit("Flink failed at one of %s, see above" % ", ".join(queries))
 
 
 def line(result):
@@ -117,10 +122,11 @@ def main():
     results = []
     print("%-4s %10s %9s %9s %11s %12s %13s %9s %10s" % ("", "events", "wall s", "CPU s", "generator s", "events/s", "events/CPU-s",
                                                     "peak MB", "rows"), flush=True)
-    for query in queries:
-        result = run(query, args)
-        results.append(result)
-        print(line(result), flush=True)
+    for group in [queries] if args.results else [[query] for query in queries]:  # what is measured has a JVM of its own
+        with tempfile.TemporaryDirectory(prefix="nexmark-flink.") as directory:
+            for result in run(group, args, directory):
+                results.append(result)
+                print(line(result), flush=True)
     some = results[0]
     print("Flink %s, Java %s %s, %s state, parallelism %d, warm-up %d events, first %.0f %% not measured; %s" % (
         some["flink_version"], some["java_version"], some["java_options"], some["backend"], some["parallelism"],

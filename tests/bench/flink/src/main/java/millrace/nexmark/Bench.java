@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -24,28 +25,28 @@ import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.TimestampType;
 
 /**
- * Bench --query q0 --events N [--warmup N] [--skip SHARE] [--parallelism N] [--backend heap|rocksdb] [--seed N] [--event-rate N]
- *     [--start TIMESTAMP] [--checkpoint-seconds N] [--results FILE] [--explain]
+ * Bench --queries q0,q1 --checkpoints DIR --events N [--warmup N] [--skip SHARE] [--parallelism N] [--backend heap|rocksdb]
+ *     [--seed N] [--event-rate N] [--start TIMESTAMP] [--checkpoint-seconds N] [--results DIR] [--explain]
  *
- * Runs one query in an embedded cluster and prints one JSON object on the standard output. The JVM is warmed up by the same query over
- * --warmup events, as a job of its own; then comes the job that is measured, from where --skip of its events are behind it.
+ * Runs queries in an embedded cluster and prints a line with a JSON object for each on the standard output. The JVM is warmed up
+ * by the same query over --warmup events, as a job of its own; then comes the job that is measured, from where --skip of its events are
+ * behind it.
  */
 public final class Bench {
     private final Map<String, String> options = new LinkedHashMap<>(Map.of("events", "1000000", "warmup", "0",
             "skip", "0", "parallelism", "1", "backend", "heap", "seed", "7", "event-rate", "10000",
             "start", "2026-01-01 00:00:00", "checkpoint-seconds", "30"));
-    private final String sql;
-    private final Path checkpoints;
+    private final String name, sql;
 
-    private Bench(String[] args) throws IOException {
+    private Bench(String[] args, String query) {
         for (int i = 0; i < args.length; i++) {
-            String name = args[i].substring(2);
-            options.put(name, name.equals("explain") ? "" : args[++i]);
+            String option = args[i].substring(2);
+            options.put(option, option.equals("explain") ? "" : args[++i]);
         }
-        sql = Queries.sql(options.get("query"));
+        name = query;
+        sql = Queries.sql(name);
         if (sql == null)
-            throw new IllegalArgumentException("there is no query " + options.get("query"));
-        checkpoints = Files.createTempDirectory("nexmark-flink.");
+            throw new IllegalArgumentException("there is no query " + name);
     }
 
     private long number(String option) {
@@ -77,7 +78,7 @@ public final class Bench {
 
     private StreamTableEnvironment environment(long events, long measuredFrom) {
         Map<String, String> all = new LinkedHashMap<>(settings());
-        all.put("execution.checkpointing.dir", checkpoints.toUri().toString());
+        all.put("execution.checkpointing.dir", Path.of(options.get("checkpoints")).toUri().toString());
         all.put("execution.checkpointing.storage", "filesystem");
         all.put("table.local-time-zone", "UTC");
         StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment((int) number("parallelism"),
@@ -114,6 +115,7 @@ public final class Bench {
         if (options.containsKey("explain"))
             System.err.println(statement.explain(ExplainDetail.CHANGELOG_MODE));
         Meter.reset();
+        ResultSink.reset();
         statement.execute().await();
     }
 
@@ -156,7 +158,7 @@ public final class Bench {
 
     private Map<String, Object> report() throws Exception {
         Map<String, Object> out = new LinkedHashMap<>();
-        out.put("query", options.get("query"));
+        out.put("query", name);
         out.put("flink_version", EnvironmentInformation.getVersion());
         out.put("java_version", System.getProperty("java.version"));
         out.put("java_options", options.getOrDefault("java-options", ""));
@@ -175,7 +177,8 @@ public final class Bench {
         try {
             if (number("warmup") > 0)
                 run(number("warmup"), 0, null);
-            run(number("events"), measuredFrom, options.get("results"));
+            run(number("events"), measuredFrom,
+                    options.containsKey("results") ? Path.of(options.get("results"), name + ".csv").toString() : null);
         } catch (TableException | ValidationException refused) {
             StringBuilder why = new StringBuilder();
             for (Throwable cause = refused; cause != null; cause = cause.getCause())
@@ -199,21 +202,12 @@ public final class Bench {
         return out;
     }
 
-    private void removeCheckpoints() throws IOException {
-        try (Stream<Path> paths = Files.walk(checkpoints)) {
-            for (Path path : (Iterable<Path>) paths.sorted(java.util.Comparator.reverseOrder())::iterator)
-                Files.deleteIfExists(path);
-        }
-    }
-
     public static void main(String[] args) throws Exception {
-        Bench bench = new Bench(args);
-        try {
-            System.out.println(object(bench.report()));
-        } finally {
-            bench.removeCheckpoints();
+        String queries = args[List.of(args).indexOf("--queries") + 1];
+        for (String query : queries.split(",")) {
+            System.out.println(object(new Bench(args, query).report()));
+            System.out.flush();
         }
-        System.out.flush();
         System.exit(0); /* an embedded cluster leaves threads behind */
     }
 }

@@ -2,6 +2,7 @@ package millrace.nexmark;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * The queries q0 to q22 of Flink's Nexmark suite. `date_time` is exact to the microsecond; `rowtime` is the same in
@@ -168,6 +169,6 @@ final class Queries {
 
     /** Whether the query reads the relation. */
     static boolean reads(String sql, String relation) {
-        return sql.matches("(?s).*\\b(FROM|JOIN|TABLE|,) *" + relation + "\\b.*");
+        return Pattern.compile("\\b(FROM|JOIN|TABLE) " + relation + "\\b|, " + relation + " (AS )?B\\b").matcher(sql).find();
     }
 }

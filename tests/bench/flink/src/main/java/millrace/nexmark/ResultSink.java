@@ -31,6 +31,14 @@ public final class ResultSink implements DynamicTableSinkFactory {
     private static final DateTimeFormatter TIMESTAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss.SSSSSS");
     private static final ConfigOption<String> FILE = ConfigOptions.key("file").stringType().noDefaultValue();
 
+    /* of all writers of the job: changes of one row may come to several, and the last writer to end writes all rows */
+    private static final Map<String, Long> rows = new HashMap<>();
+
+    /** Before each job: one runs at a time. */
+    static void reset() {
+        rows.clear();
+    }
+
     @Override
     public String factoryIdentifier() {
         return "result";
@@ -121,8 +129,6 @@ public final class ResultSink implements DynamicTableSinkFactory {
     }
 
     private static final class Folder implements SinkWriter<RowData> {
-        /* of all writers: changes of one row may come to several, and the last writer to end writes them all */
-        private static final Map<String, Long> rows = new HashMap<>();
         private final Path file;
         private final RowData.FieldGetter[] fields;
 
