@@ -85,7 +85,8 @@ public final class Bench {
                 Configuration.fromMap(all));
         StreamTableEnvironment tables = StreamTableEnvironment.create(env);
         Queries.SCHEMA.forEach((relation, columns) -> tables.executeSql("CREATE TEMPORARY TABLE " + relation + " (" + columns
-                + ", rowtime TIMESTAMP(3), p_time AS PROCTIME(), WATERMARK FOR rowtime AS rowtime - INTERVAL '4' SECOND)"
+                + ", rowtime TIMESTAMP(3)" + (sql.contains("p_time") ? ", p_time AS PROCTIME()" : "")
+                + ", WATERMARK FOR rowtime AS rowtime - INTERVAL '4' SECOND)"
                 + " WITH ('connector' = 'nexmark', 'relation' = '" + relation + "', 'events' = '" + events + "', 'seed' = '"
                 + options.get("seed") + "', 'event_rate' = '" + options.get("event-rate") + "', 'start' = '"
                 + options.get("start") + "', 'measured_from' = '" + measuredFrom + "')"));
