@@ -36,6 +36,7 @@ enum aggregate_flags {
     AGG_APPEND_ONLY_ADD = 4, /* `add` may be used only while the input is append-only; else the multiset */
     AGG_ORDERED_SET = 8,     /* WITHIN GROUP syntax */
     AGG_STAR = 16,           /* count(*) */
+    AGG_COUNTS = 32,         /* the state is one int64, the sum of the weights: no argument is looked at */
 };
 
 struct aggregate_row {

@@ -27,8 +27,9 @@ static void count_merge(struct agg_call *call, void *const *wholes, void *const 
 }
 
 const struct aggregate_row agg_count_rows[] = {
-    {"count", "", "int8", "number of rows", AGG_STAR, 8, count_add, count_finish, NULL, NULL, count_merge},
-    {"count", "any", "int8", "number of rows where the argument is not NULL", 0, 8, count_add, count_finish,
-     NULL, NULL, count_merge},
+    {"count", "", "int8", "number of rows", AGG_STAR | AGG_COUNTS, 8, count_add, count_finish, NULL, NULL,
+     count_merge},
+    {"count", "any", "int8", "number of rows where the argument is not NULL", AGG_COUNTS, 8, count_add,
+     count_finish, NULL, NULL, count_merge},
 };
 const size_t agg_count_rows_count = ARRAY_COUNT(agg_count_rows);

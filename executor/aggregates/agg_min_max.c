@@ -44,8 +44,10 @@ static bool float_less(double a, double b)
         for (uint32_t i = 0; i < count; i++) {                                                               \
             struct extreme *whole = wholes[i];                                                               \
             const struct extreme *part = parts[i];                                                           \
-            if (part->is_set && (!whole->is_set || better(part->field, whole->field)))                       \
-                *whole = *part;                                                                              \
+            if (part->is_set && (!whole->is_set || better(part->field, whole->field))) {                     \
+                whole->is_set = 1;                                                                           \
+                whole->field = part->field;                                                                  \
+            }                                                                                                \
         }                                                                                                    \
     }                                                                                                        \
     static void name##_finish(struct agg_call *call, void *const *states, uint32_t count,                    \
@@ -199,20 +201,21 @@ static bool max_collect(struct agg_call *call, struct agg_values *values, struct
 #define MIN_HELP "smallest value"
 #define MAX_HELP "largest value"
 #define STATE    sizeof(struct extreme)
+#define FIXED    (offsetof(struct extreme, i64) + sizeof(int64_t)) /* the larger members are not used */
 #define FIXED_ROWS(type, phys)                                                                               \
     {"min",                                                                                                  \
      type,                                                                                                   \
      type,                                                                                                   \
      MIN_HELP,                                                                                               \
      AGG_APPEND_ONLY_ADD,                                                                                    \
-     STATE,                                                                                                  \
+     FIXED,                                                                                                  \
      min_##phys##_add,                                                                                       \
      min_##phys##_finish,                                                                                    \
      NULL,                                                                                                   \
      min_collect,                                                                                            \
      min_##phys##_merge},                                                                                    \
     {                                                                                                        \
-        "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, STATE, max_##phys##_add, max_##phys##_finish,      \
+        "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, FIXED, max_##phys##_add, max_##phys##_finish,      \
             NULL, max_collect, max_##phys##_merge                                                            \
     }
 #define OTHER_ROWS(type, release)                                                                            \

@@ -225,7 +225,7 @@ REGR_FINISH(regr_intercept)
     }
 
 const struct aggregate_row agg_regr_rows[] = {
-    {"regr_count", "float8,float8", "int8", "number of pairs without NULL", 0, 8, regr_count_add,
+    {"regr_count", "float8,float8", "int8", "number of pairs without NULL", AGG_COUNTS, 8, regr_count_add,
      regr_count_finish, NULL, NULL, regr_count_merge},
     REGR_ROW(regr_sxx, "sum of squares of X around its average"),
     REGR_ROW(regr_syy, "sum of squares of Y around its average"),

@@ -1,14 +1,57 @@
 /* agg_sum.c: sum of integers, numerics and intervals. (Floats: agg_float.c.)
  *
- * Integers add up in 128 bits, which no number of rows can fill; sum(int2) and sum(int4) fail with 22003
+ * Integers add up in 64 bits, and in 128 when these are full, which no number of rows can fill; sum(int2) and sum(int4) fail with 22003
  * while the total lies outside int8, and recover when it comes back. */
 #include "executor/aggregates/agg_decimal.h"
 #include "executor/aggregates/agg_tables.h"
 
+/* 16 bytes while the sum fits an int8, which nearly every sum does; else it lies on the heap. */
 struct int_sum {
-    struct agg_int128 sum;
-    int64_t count;
+    union {
+        int64_t sum;
+        struct agg_int128 *wide;
+    };
+    int64_t tagged; /* count of values * 2 + is it wide */
 };
+
+static inline int64_t int_sum_count(const struct int_sum *state)
+{
+    return state->tagged >> 1;
+}
+
+static inline __int128 int_sum_get(const struct int_sum *state)
+{
+    return (state->tagged & 1) != 0 ? agg_int128_get(state->wide) : state->sum;
+}
+
+static void int_sum_widen(struct agg_call *call, struct int_sum *state, __int128 term)
+{
+    __int128 total = int_sum_get(state) + term;
+    if ((state->tagged & 1) == 0) {
+        state->wide = table_heap_alloc(call->heap, sizeof(struct agg_int128));
+        state->tagged |= 1;
+    }
+    agg_int128_set(state->wide, total);
+}
+
+static inline void int_sum_add(struct agg_call *call, struct int_sum *state, int64_t value, int64_t weight)
+{
+    int64_t term, sum;
+    if (LIKELY((state->tagged & 1) == 0 && !__builtin_mul_overflow(value, weight, &term) &&
+               !__builtin_add_overflow(state->sum, term, &sum)))
+        state->sum = sum;
+    else
+        int_sum_widen(call, state, (__int128)value * weight);
+    state->tagged += weight * 2;
+}
+
+static void sum_int_release(struct agg_call *call, void *state)
+{
+    struct int_sum *sum = state;
+    if ((sum->tagged & 1) != 0)
+        table_heap_release(call->heap, sum->wide, sizeof(struct agg_int128));
+    *sum = (struct int_sum){0};
+}
 
 #define INT_SUM_ADD(name, type)                                                                              \
     static void name(struct agg_call *call, const struct column *args, const uint32_t *selection,            \
@@ -17,10 +60,7 @@ struct int_sum {
         const type *values = args[0].data;                                                                   \
         for (uint32_t i = 0; i < count; i++) {                                                               \
             uint32_t row = AGG_ROW(i);                                                                       \
-            int64_t weight = AGG_WEIGHT(row);                                                                \
-            struct int_sum *state = states[i];                                                               \
-            agg_int128_set(&state->sum, agg_int128_get(&state->sum) + (__int128)values[row] * weight);       \
-            state->count += weight;                                                                          \
+            int_sum_add(call, states[i], values[row], AGG_WEIGHT(row));                                      \
         }                                                                                                    \
     }
 
@@ -33,8 +73,13 @@ static void sum_int_merge(struct agg_call *call, void *const *wholes, void *cons
     for (uint32_t i = 0; i < count; i++) {
         struct int_sum *whole = wholes[i];
         const struct int_sum *part = parts[i];
-        agg_int128_set(&whole->sum, agg_int128_get(&whole->sum) + agg_int128_get(&part->sum));
-        whole->count += part->count;
+        int64_t sum;
+        if (LIKELY(((whole->tagged | part->tagged) & 1) == 0 &&
+                   !__builtin_add_overflow(whole->sum, part->sum, &sum)))
+            whole->sum = sum;
+        else
+            int_sum_widen(call, whole, int_sum_get(part));
+        whole->tagged += int_sum_count(part) * 2;
     }
 }
 
@@ -43,8 +88,8 @@ static void sum_int_finish(struct agg_call *call, void *const *states, uint32_t 
     int64_t *out = result->data;
     for (uint32_t i = 0; i < count; i++) {
         const struct int_sum *state = states[i];
-        __int128 sum = agg_int128_get(&state->sum);
-        if (state->count <= 0) {
+        __int128 sum = int_sum_get(state);
+        if (int_sum_count(state) <= 0) {
             agg_null(result, i);
         } else if (sum < INT64_MIN || sum > INT64_MAX) {
             error_set(call->error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
@@ -59,10 +104,10 @@ static void sum_int8_finish(struct agg_call *call, void *const *states, uint32_t
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct int_sum *state = states[i];
-        if (state->count <= 0)
+        if (int_sum_count(state) <= 0)
             agg_null(result, i);
         else
-            agg_set_numeric(result, i, agg_numeric_from_int128(call->arena, agg_int128_get(&state->sum)));
+            agg_set_numeric(result, i, agg_numeric_from_int128(call->arena, int_sum_get(state)));
     }
 }
 
@@ -70,12 +115,12 @@ static void avg_int_finish(struct agg_call *call, void *const *states, uint32_t 
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct int_sum *state = states[i];
-        if (state->count <= 0) {
+        if (int_sum_count(state) <= 0) {
             agg_null(result, i);
             continue;
         }
-        struct varlen sum = agg_numeric_from_int128(call->arena, agg_int128_get(&state->sum));
-        struct varlen rows = numeric_from_i64(call->arena, state->count), average;
+        struct varlen sum = agg_numeric_from_int128(call->arena, int_sum_get(state));
+        struct varlen rows = numeric_from_i64(call->arena, int_sum_count(state)), average;
         if (numeric_div(call->arena, &sum, &rows, &average, call->error))
             agg_set_numeric(result, i, average);
         else
@@ -261,12 +306,12 @@ const struct aggregate_row agg_sum_rows[] = {
 const size_t agg_sum_rows_count = ARRAY_COUNT(agg_sum_rows);
 
 const struct aggregate_row agg_avg_rows[] = {
-    {"avg", "int2", "numeric", "average of the values", 0, INT_STATE, sum_int2_add, avg_int_finish, NULL,
-     NULL, sum_int_merge},
-    {"avg", "int4", "numeric", "average of the values", 0, INT_STATE, sum_int4_add, avg_int_finish, NULL,
-     NULL, sum_int_merge},
-    {"avg", "int8", "numeric", "average of the values", 0, INT_STATE, sum_int8_add, avg_int_finish, NULL,
-     NULL, sum_int_merge},
+    {"avg", "int2", "numeric", "average of the values", 0, INT_STATE, sum_int2_add, avg_int_finish,
+     sum_int_release, NULL, sum_int_merge},
+    {"avg", "int4", "numeric", "average of the values", 0, INT_STATE, sum_int4_add, avg_int_finish,
+     sum_int_release, NULL, sum_int_merge},
+    {"avg", "int8", "numeric", "average of the values", 0, INT_STATE, sum_int8_add, avg_int_finish,
+     sum_int_release, NULL, sum_int_merge},
     {"avg", "numeric", "numeric", "average of the values", 0, DECIMAL_STATE, sum_numeric_add,
      avg_numeric_finish, sum_numeric_release, NULL, sum_numeric_merge},
     {"avg", "interval", "interval", "average of the values", 0, INTERVAL_STATE, sum_interval_add,

@@ -33,28 +33,35 @@ static bool same_keys(const struct sort_key *a, uint32_t count_a, const struct s
 /* The DISTINCT set and its FILTER variant a feed belongs to, shared with other calls over the same columns.
  */
 static bool open_distinct(struct aggregate *agg, struct agg_feed *feed, uint32_t args_count,
-                          struct error *err)
+                          bool only_inserts, struct error *err)
 {
     struct arena *arena = agg->base.ctx->plan_arena;
-    uint32_t d = 0;
-    while (
-        d < agg->distincts_count &&
-        !same_columns(agg->distincts[d].columns, agg->distincts[d].columns_count, feed->columns, args_count))
-        d++;
-    struct agg_distinct *set = &agg->distincts[d];
-    if (d == agg->distincts_count) {
-        agg->distincts_count++;
+    uint32_t strict = feed->strict_count < args_count ? feed->strict_count : args_count;
+    struct agg_distinct *set = NULL;
+    uint32_t v = 0;
+    for (uint32_t d = 0; d < agg->distincts_count && set == NULL; d++) {
+        struct agg_distinct *other = &agg->distincts[d];
+        if (!same_columns(other->columns, other->columns_count, feed->columns, args_count))
+            continue;
+        v = 0;
+        while (v < other->variants_count &&
+               !(other->variants[v].filter == feed->filter && other->variants[v].strict_count == strict))
+            v++;
+        if (v < DISTINCT_VARIANTS_MAX)
+            set = other;
+    }
+    if (set == NULL) {
+        set = &agg->distincts[agg->distincts_count++];
         set->columns = feed->columns;
         set->columns_count = args_count;
         set->variants = ARENA_ARRAY(arena, struct agg_variant, agg->calls_count);
+        set->only_inserts = only_inserts;
+        v = 0;
     }
-    uint32_t strict = feed->strict_count < args_count ? feed->strict_count : args_count;
-    uint32_t v = 0;
-    while (v < set->variants_count &&
-           !(set->variants[v].filter == feed->filter && set->variants[v].strict_count == strict))
-        v++;
     if (v == set->variants_count)
         set->variants[set->variants_count++] = (struct agg_variant){feed->filter, strict};
+    set->reads_values =
+        set->reads_values || feed->values != NULL || (feed->call->aggregate->flags & AGG_COUNTS) == 0;
     feed->distinct = set;
     feed->variant = v;
     feed->distinct_map = ARENA_ARRAY(arena, uint32_t, feed->columns_count);
@@ -127,6 +134,10 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
         feed.strict_count = (row->flags & AGG_ORDERED_SET) != 0 ? feed.columns_count : spec->args_count;
     if ((row->flags & AGG_STAR) != 0 && spec->args_count == 0)
         feed.strict_count = 0;
+    if ((row->flags & AGG_STAR) != 0 && spec->args_count == 0 && spec->filter < 0) {
+        agg->offsets[c] = offsetof(struct agg_group, rows);
+        return true;
+    }
     agg->offsets[c] = agg->payload_bytes;
     if (!is_ordered) {
         agg->payload_bytes += row->state_bytes;
@@ -152,7 +163,7 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
         agg->call_values[c] = feed.values;
         agg->value_sets[agg->value_sets_count++] = feed.values;
     }
-    if (spec->is_distinct && !open_distinct(agg, &feed, spec->args_count, err))
+    if (spec->is_distinct && !open_distinct(agg, &feed, spec->args_count, has_only_inserts(agg, plan), err))
         return false;
     agg->feeds[agg->feeds_count++] = feed;
     return true;
@@ -189,6 +200,13 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
     agg->distincts = ARENA_ARRAY(arena, struct agg_distinct, agg->calls_count);
     agg->buffers = arena_alloc(arena, sizeof(struct agg_buffers));
     agg->payload_bytes = sizeof(struct agg_group);
+    agg->has_numbers = needs_spellings(plan, has_only_inserts(agg, plan));
+    for (uint32_t c = 0; c < agg->calls_count; c++)
+        if (plan->aggregate.calls[c].is_distinct ||
+            needs_values(plan->aggregate.calls[c].aggregate, has_only_inserts(agg, plan)))
+            agg->has_numbers = true;
+    if (agg->has_numbers)
+        agg->payload_bytes += sizeof(uint64_t);
     for (uint32_t c = 0; c < agg->calls_count; c++)
         if (!open_call(agg, plan, c, err))
             return false;
@@ -200,9 +218,9 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
         types[0] = (struct sql_type){OID_INT8, -1};
         for (uint32_t c = 0; c < set->columns_count; c++)
             types[c + 1] = plan->children[0]->types[set->columns[c]];
-        set->table =
-            hashed_table_create(types, set->columns_count + 1,
-                                (uint32_t)sizeof(int64_t) * (set->variants_count + 1), op->ctx->account);
+        uint32_t words = set->only_inserts ? 1 : set->variants_count + 1;
+        set->table = hashed_table_create(types, set->columns_count + 1, (uint32_t)sizeof(int64_t) * words,
+                                         op->ctx->account);
     }
     struct table_heap *heap;
     if (agg->groups_count > 0) {
@@ -227,6 +245,8 @@ static void aggregate_close(struct operator* op)
     for (uint32_t d = 0; d < agg->distincts_count; d++)
         if (agg->distincts[d].table != NULL)
             hashed_table_destroy(agg->distincts[d].table);
+    account_charge(agg->base.ctx->account, -(int64_t)sizeof(uint64_t) * agg->touched_slots_words);
+    mem_free(agg->touched_slots);
     if (agg->parts != NULL)
         hashed_table_destroy(agg->parts);
     if (agg->table != NULL)
@@ -353,9 +373,6 @@ static void tick_begin(struct aggregate *agg)
     if (agg->in_tick)
         return;
     agg->in_tick = true;
-    if (++agg->tick ==
-        0) /* stamps of 2^32 ticks ago would look fresh: none is that old in practice, but 0 means never */
-        agg->tick = 1;
     agg->touched = NULL;
     agg->touched_count = agg->touched_cap = 0;
     agg->old = NULL;
@@ -366,6 +383,25 @@ static bool always_present(const struct aggregate *agg)
     return agg->groups_count == 0 && agg->base.ctx->shard == 0;
 }
 
+/* Marks the slot as touched; was it before? */
+static bool was_touched(struct aggregate *agg, uint32_t slot)
+{
+    uint32_t word = slot / 64;
+    if (UNLIKELY(word >= agg->touched_slots_words)) {
+        uint32_t words = word + 1 > agg->touched_slots_words * 2 ? word + 1 : agg->touched_slots_words * 2;
+        agg->touched_slots = mem_realloc(agg->touched_slots, sizeof(uint64_t) * words);
+        memset(agg->touched_slots + agg->touched_slots_words, 0,
+               sizeof(uint64_t) * (words - agg->touched_slots_words));
+        account_charge(agg->base.ctx->account,
+                       (int64_t)sizeof(uint64_t) * (words - agg->touched_slots_words));
+        agg->touched_slots_words = words;
+    }
+    uint64_t bit = (uint64_t)1 << slot % 64;
+    bool was = (agg->touched_slots[word] & bit) != 0;
+    agg->touched_slots[word] |= bit;
+    return was;
+}
+
 void agg_touch_groups(struct aggregate *agg, uint32_t rows)
 {
     struct agg_buffers *buffers = agg->buffers;
@@ -374,10 +410,8 @@ void agg_touch_groups(struct aggregate *agg, uint32_t rows)
     uint32_t first = agg->touched_count;
     for (uint32_t i = 0; i < rows; i++) {
         struct agg_group *group = buffers->groups[i];
-        if (group->stamp == agg->tick)
+        if (was_touched(agg, buffers->slots[i]))
             continue;
-        group->stamp = agg->tick;
-        group->touched = agg->touched_count;
         struct touched_group touched = {.slot = buffers->slots[i], .old_row = UINT32_MAX};
         bool had_row = always_present(agg) ? !agg->base.ctx->initial : group->rows > 0;
         if (had_row) {
@@ -431,8 +465,8 @@ static bool aggregate_push(struct operator* op, uint32_t port, const struct batc
                             buffers->inserted);
         for (uint32_t i = 0; i < change->rows; i++) {
             buffers->groups[i] = hashed_table_payload(agg->table, buffers->slots[i]);
-            if (buffers->inserted[i])
-                buffers->groups[i]->number = ++agg->next_number;
+            if (agg->has_numbers && buffers->inserted[i])
+                *agg_group_number(buffers->groups[i]) = ++agg->next_number;
         }
     } else {
         for (uint32_t i = 0; i < change->rows; i++) {
@@ -560,15 +594,10 @@ static bool finish_chunk(struct aggregate *agg, const struct touched_group *touc
             in_rows[inserts++] = new_row[t];
         }
     }
-    struct batch *out = NULL;
-    if (deletes > 0)
-        out = output_rows(agg, out_slots, agg->old, out_rows, deletes, -1);
+    if (deletes > 0 && !operator_emit(op, output_rows(agg, out_slots, agg->old, out_rows, deletes, -1), err))
+        return false;
     respell(agg, touched, count, respelled, spellings);
-    if (inserts > 0) {
-        struct batch *added = output_rows(agg, in_slots, now, in_rows, inserts, 1);
-        out = out != NULL ? op_concat(&agg->scratch, out, added) : added;
-    }
-    if (out != NULL && !operator_emit(op, out, err))
+    if (inserts > 0 && !operator_emit(op, output_rows(agg, in_slots, now, in_rows, inserts, 1), err))
         return false;
     if (agg->table == NULL)
         return true;
@@ -637,6 +666,8 @@ static bool aggregate_finish(struct operator* op, struct error *err)
         if (!finish_chunk(agg, agg->touched + t, count, err))
             return false;
     }
+    for (uint32_t t = 0; t < agg->touched_count; t++)
+        agg->touched_slots[agg->touched[t].slot / 64] = 0;
     agg->in_tick = false;
     return true;
 }
@@ -646,6 +677,7 @@ static int64_t aggregate_bytes(const struct operator* op)
     const struct aggregate *agg = (const struct aggregate *)op;
     int64_t bytes = agg->table != NULL ? hashed_table_bytes(agg->table)
                                        : (int64_t)agg->payload_bytes + table_heap_bytes(agg->single_heap);
+    bytes += (int64_t)sizeof(uint64_t) * agg->touched_slots_words;
     if (agg->parts != NULL)
         bytes += hashed_table_bytes(agg->parts);
     for (uint32_t v = 0; v < agg->value_sets_count; v++)

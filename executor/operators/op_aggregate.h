@@ -1,7 +1,7 @@
 /* op_aggregate.h: what the files of the aggregate operator share: groups, DISTINCT sets, ordered multisets.
  * Internal.
  *
- * A group is the payload of a slot of the groups table: a header and one area per call. Calls get their rows
+ * A group is the payload of a slot of the groups table: its count of rows and one area per call. Calls get their rows
  * through feeds: a feed names the columns, the FILTER and where the rows go (a call's `add`, or an ordered
  * multiset that several calls may read). */
 #ifndef MILLRACE_OPERATORS_OP_AGGREGATE_H
@@ -15,12 +15,15 @@
 #define CHUNK_GROUPS (BATCH_ROWS_MAX / 2) /* of finish: each may emit two rows */
 
 struct agg_group {
-    int64_t rows;
-    uint64_t number; /* never used twice: names the group in DISTINCT sets and multisets */
-    uint32_t stamp;  /* tick in which it was touched last */
-    uint32_t touched;
-    /* call areas follow */
+    int64_t rows; /* the state of count(*) as well */
+    /* call areas follow; with DISTINCT sets or multisets the group's number is before them */
 };
+
+/* Names the group in DISTINCT sets and multisets; never used twice. */
+static inline uint64_t *agg_group_number(const struct agg_group *group)
+{
+    return (uint64_t *)(uintptr_t)(group + 1);
+}
 
 /* ---- ordered multisets (op_aggregate_values.c) ---- */
 
@@ -71,10 +74,14 @@ struct agg_feed {
     uint32_t offset; /* of the call's area in the group */
 };
 
-/* Counts per (group, argument values) for calls with DISTINCT over the same argument columns; one count per
- * FILTER. */
+#define DISTINCT_VARIANTS_MAX 64u /* more of them go to another set */
+
+/* What calls with DISTINCT over the same argument columns share: an entry per (group, argument values), with
+ * a count per FILTER and, last, a mark for distinct_trim; or, while rows only come, a bit per FILTER. */
 struct agg_distinct {
     struct hashed_table *table;
+    bool only_inserts;
+    bool reads_values; /* some call needs more than that there is one */
     uint32_t columns_count;
     uint32_t *columns;
     uint32_t variants_count;
@@ -132,8 +139,10 @@ struct aggregate {
     struct arena scratch;
     struct agg_buffers *buffers;
 
-    uint32_t tick; /* stamp of the present tick; set at its first use */
     bool in_tick;
+    bool has_numbers;
+    uint64_t *touched_slots; /* bits: is the slot's group in `touched`? */
+    uint32_t touched_slots_words;
     struct touched_group *touched; /* tick arena */
     uint32_t touched_count, touched_cap;
     struct batch *old; /* tick arena: results of calls only */

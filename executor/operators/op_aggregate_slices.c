@@ -61,8 +61,6 @@ static void merge_windows(struct aggregate *agg, struct slice_windows *found)
     hashed_table_upsert(agg->table, keys, columns, buffers->hashes, buffers->slots, buffers->inserted);
     for (uint32_t i = 0; i < count; i++) {
         buffers->groups[i] = hashed_table_payload(agg->table, buffers->slots[i]);
-        if (buffers->inserted[i])
-            buffers->groups[i]->number = ++agg->next_number;
     }
     if (agg->base.ctx->mode == DATAFLOW_CONTINUOUS)
         agg_touch_groups(agg, count);
@@ -73,6 +71,8 @@ static void merge_windows(struct aggregate *agg, struct slice_windows *found)
     }
     void **part_states = arena_alloc(&agg->scratch, sizeof(void *) * count);
     for (uint32_t c = 0; c < agg->calls_count; c++) {
+        if (agg->offsets[c] == offsetof(struct agg_group, rows))
+            continue;
         for (uint32_t i = 0; i < count; i++) {
             buffers->states[i] = (uint8_t *)buffers->groups[i] + agg->offsets[c];
             part_states[i] = (uint8_t *)parts[i] + agg->offsets[c];

@@ -51,7 +51,7 @@ void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32
         if (weight == 0)
             continue;
         strbuf_reset(key);
-        strbuf_add_u64be(key, groups[i]->number);
+        strbuf_add_u64be(key, *agg_group_number(groups[i]));
         if (set->by_arrival) {
             strbuf_add_u64be(key, set->arrivals++);
         } else {
@@ -131,7 +131,7 @@ static struct value_walk walk_of(struct agg_value_set *set, const struct agg_gro
 {
     struct value_walk walk = {.set = set};
     for (uint32_t i = 0; i < 8; i++)
-        walk.prefix[i] = (uint8_t)(group->number >> (56 - 8 * i));
+        walk.prefix[i] = (uint8_t)(*agg_group_number(group) >> (56 - 8 * i));
     return walk;
 }
 

@@ -257,8 +257,8 @@ static void make_row(uint32_t *seed, char *out, size_t bytes)
 }
 
 struct naive_group {
-    long rows, values, sum, min, max, distinct, filtered;
-    bool seen[31];
+    long rows, values, sum, min, max, distinct, filtered, trues, distinct_sum;
+    bool seen[31], seen_true[31];
 };
 
 static void naive(const struct harness_bag *bag, struct strbuf *out)
@@ -280,6 +280,11 @@ static void naive(const struct harness_bag *bag, struct strbuf *out)
         g->filtered += flag == 't' ? number : 0;
         g->distinct += !g->seen[number + 15];
         g->seen[number + 15] = true;
+        if (flag != 't')
+            continue;
+        g->trues++;
+        g->distinct_sum += g->seen_true[number + 15] ? 0 : number;
+        g->seen_true[number + 15] = true;
     }
     char *lines[12];
     uint32_t count = 0;
@@ -288,11 +293,17 @@ static void naive(const struct harness_bag *bag, struct strbuf *out)
         if (groups[g].rows == 0)
             continue;
         const struct naive_group *n = &groups[g];
+        char last[24] = "\\N";
+        if (n->trues > 0)
+            snprintf(last, sizeof(last), "%ld", n->distinct_sum);
+        long distinct_true = 0;
+        for (uint32_t i = 0; i < 31; i++)
+            distinct_true += n->seen_true[i];
         if (n->values == 0)
-            snprintf(text[g], 160, "+ %u %ld \\N \\N \\N 0", g, n->rows);
+            snprintf(text[g], 160, "+ %u %ld \\N \\N \\N 0 0 \\N", g, n->rows);
         else
-            snprintf(text[g], 160, "+ %u %ld %ld %ld %ld %ld", g, n->rows, n->sum, n->min, n->max,
-                     n->distinct);
+            snprintf(text[g], 160, "+ %u %ld %ld %ld %ld %ld %ld %s", g, n->rows, n->sum, n->min, n->max,
+                     n->distinct, distinct_true, last);
         lines[count++] = text[g];
     }
     qsort(lines, count, sizeof(lines[0]), harness_compare_lines);
@@ -333,18 +344,25 @@ TEST(many_groups)
     harness_close(&h);
 }
 
-static void property(uint32_t seed, uint32_t ticks, uint32_t changes)
+static void property(uint32_t seed, uint32_t ticks, uint32_t changes, bool append_only)
 {
     static struct harness_bag bag;
     bag.count = 0;
     struct harness h;
     harness_init(&h, DATAFLOW_CONTINUOUS);
-    struct plan *plan = aggregate_plan(&h, "int4 int8 int8 int4 int4 int8", "int4 int4 bool", 1);
+    struct plan *plan = aggregate_plan(&h, "int4 int8 int8 int4 int4 int8 int8 int8", "int4 int4 bool", 1);
+    plan->children[0]->append_only = append_only;
     add_call(&h, plan, "count", "", -1);
     add_call(&h, plan, "sum", "int4", 1);
     add_call(&h, plan, "min", "int4", 1);
     add_call(&h, plan, "max", "int4", 1);
     add_call(&h, plan, "count", "any", 1)->is_distinct = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct plan_aggregate_call *call =
+            add_call(&h, plan, i == 0 ? "count" : "sum", i == 0 ? "any" : "int4", 1);
+        call->is_distinct = true;
+        call->filter = 2;
+    }
     harness_open(&h, &op_aggregate_class, plan);
     struct strbuf text = STRBUF_INIT, expected = STRBUF_INIT;
     for (uint32_t t = 0; t < ticks; t++) {
@@ -352,7 +370,10 @@ static void property(uint32_t seed, uint32_t ticks, uint32_t changes)
         for (uint32_t p = 0; p < pushes; p++) {
             struct error err;
             strbuf_reset(&text);
-            harness_bag_change(&bag, &seed, 1 + harness_random(&seed, changes), t % 40 < 20 ? 65 : 25,
+            harness_bag_change(&bag, &seed, 1 + harness_random(&seed, changes),
+                               append_only   ? 100
+                               : t % 40 < 20 ? 65
+                                             : 25,
                                make_row, &text);
             EXPECT(harness_push(&h, 0, strbuf_text(&text), &err));
         }
@@ -369,9 +390,11 @@ static void property(uint32_t seed, uint32_t ticks, uint32_t changes)
 
 TEST(random_changes)
 {
-    property(1, 150, 1);
-    property(2, 60, 50);
-    property(3, 10, 1000);
+    property(1, 150, 1, false);
+    property(2, 60, 50, false);
+    property(3, 10, 1000, false);
+    property(4, 150, 1, true);
+    property(5, 40, 50, true);
 }
 
 int main(void)
