@@ -35,6 +35,12 @@ def sql(text):
     return lambda con: con.execute(text)
 
 
+def copied_and_undone(con):
+    copy(con, "t", rows(0, 6000))
+    copy(con, "s", rows(0, 6000))
+    con.execute("ROLLBACK TO one")
+
+
 STEPS = (
     ("one large COPY", lambda con: copy(con, "t", rows(0, 30000))),
     ("into the stream", lambda con: copy(con, "s", rows(0, 30000))),
@@ -45,8 +51,7 @@ STEPS = (
     ("COPY of rows deleted", lambda con: copy(con, "t", rows(29990, 4000))),
     ("SAVEPOINT", sql("SAVEPOINT one")),
     ("COPY behind it", lambda con: copy(con, "t", rows(0, 6000))),
-    ("once more", lambda con: copy(con, "s", rows(0, 6000))),
-    ("ROLLBACK TO", sql("ROLLBACK TO one")),
+    ("COPY that nobody has read, ROLLBACK TO", copied_and_undone),
     ("COPY of some again", lambda con: copy(con, "t", rows(100, 3000))),
     ("UPDATE", sql("UPDATE t SET b = b || '!' WHERE a < 3000")),
     ("COMMIT", sql("COMMIT")),
