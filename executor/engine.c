@@ -9,6 +9,9 @@
 #include "storage/base/log.h"
 #include "storage/disk/tick_log.h"
 
+#include <errno.h>
+#include <semaphore.h>
+
 #define PENDING_TICKS_MAX 64 /* computed ahead of the log; the engine waits beyond */
 
 static void *engine_main(void *arg);
@@ -209,14 +212,13 @@ void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
         engine->staged_first = staged;
     engine->staged_last = staged;
     engine->staged_rows += staged->rows;
-    pthread_cond_signal(&engine->work);
     pthread_mutex_unlock(&engine->lock);
+    pthread_cond_signal(&engine->work); /* without the lock, which the engine wants first thing */
 }
 
 struct commit_wait {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
+    sem_t
+        done; /* may be gone as soon as it was posted, unlike a condition variable that is being signalled */
     uint64_t epoch;
     struct error error;
 };
@@ -224,28 +226,21 @@ struct commit_wait {
 static void commit_done(void *ctx, uint64_t epoch, const struct error *err)
 {
     struct commit_wait *wait = ctx;
-    pthread_mutex_lock(&wait->lock);
     wait->epoch = epoch;
     if (err != NULL)
         wait->error = *err;
-    wait->done = true;
-    pthread_cond_signal(&wait->cond);
-    pthread_mutex_unlock(&wait->lock);
+    sem_post(&wait->done);
 }
 
 bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch, struct error *err)
 {
-    struct commit_wait wait = {.done = false};
+    struct commit_wait wait = {.epoch = 0};
     error_init(&wait.error);
-    pthread_mutex_init(&wait.lock, NULL);
-    pthread_cond_init(&wait.cond, NULL);
+    CHECK(sem_init(&wait.done, 0, 0) == 0);
     engine_commit_async(engine, txn, commit_done, &wait);
-    pthread_mutex_lock(&wait.lock);
-    while (!wait.done)
-        pthread_cond_wait(&wait.cond, &wait.lock);
-    pthread_mutex_unlock(&wait.lock);
-    pthread_mutex_destroy(&wait.lock);
-    pthread_cond_destroy(&wait.cond);
+    while (sem_wait(&wait.done) != 0)
+        CHECK(errno == EINTR);
+    sem_destroy(&wait.done);
     *epoch = wait.epoch;
     if (wait.error.code == ERRCODE_NONE)
         return true;

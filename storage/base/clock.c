@@ -40,6 +40,9 @@ void random_seed(uint64_t seed)
     atomic_store(&seeded, true);
 }
 
+/* One system call for many; up to 256 bytes are never cut short (getrandom(2)). */
+#define RANDOM_VALUES 32u
+
 uint64_t random_u64(void)
 {
     if (atomic_load(&seeded)) {
@@ -49,7 +52,11 @@ uint64_t random_u64(void)
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return z ^ (z >> 31);
     }
-    uint64_t value;
-    CHECK(getrandom(&value, sizeof(value), 0) == (ssize_t)sizeof(value));
-    return value;
+    static _Thread_local uint64_t values[RANDOM_VALUES];
+    static _Thread_local uint32_t left;
+    if (left == 0) {
+        CHECK(getrandom(values, sizeof(values), 0) == (ssize_t)sizeof(values));
+        left = RANDOM_VALUES;
+    }
+    return values[--left];
 }

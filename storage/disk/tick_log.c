@@ -388,8 +388,8 @@ static void piece_send(struct tick_log *log, struct piece *piece, bool is_last)
         pthread_cond_wait(&log->room, &log->lock);
     pieces_add(&log->waiting, piece);
     log->waiting_bytes += piece->bytes.len;
-    pthread_cond_signal(&log->cond);
     pthread_mutex_unlock(&log->lock);
+    pthread_cond_signal(&log->cond); /* without the lock, which the log thread wants first thing */
 }
 
 void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uint64_t seed,
