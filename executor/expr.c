@@ -180,6 +180,7 @@ static bool is_immutable_node(void *ctx, const struct expr *node)
     case EXPR_SUBQUERY:
     case EXPR_SET:
     case EXPR_GROUPING:
+    case EXPR_SESSION:
         return false;
     case EXPR_CAST:
         if (node->cast == CAST_INPUT)
@@ -424,6 +425,9 @@ void expr_print(const struct expr *expr, struct strbuf *out)
         break;
     case EXPR_GROUPING:
         print_named(expr, "grouping", out);
+        break;
+    case EXPR_SESSION:
+        print_named(expr, "session", out);
         break;
     }
 }

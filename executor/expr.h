@@ -43,6 +43,7 @@ enum expr_kind {
     EXPR_SUBQUERY,  /* planner: subquery in an expression before decorrelation */
     EXPR_SET,       /* planner: set-returning call before it moves into PLAN_PROJECT_SET */
     EXPR_GROUPING,  /* planner: grouping() */
+    EXPR_SESSION,   /* planner: session(args[0] time, args[1] gap in us), a group that becomes PLAN_SESSION */
 };
 
 enum boolean_test { TEST_TRUE, TEST_NOT_TRUE, TEST_FALSE, TEST_NOT_FALSE, TEST_UNKNOWN, TEST_NOT_UNKNOWN };

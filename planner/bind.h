@@ -218,6 +218,9 @@ bool bind_with(struct planner_context *ctx, struct scope *scope, const PgQuery__
 /* FROM: the plan of all items, entries added to the scope. */
 bool bind_from(struct planner_context *ctx, struct scope *scope, size_t count, PgQuery__Node **items,
                struct plan **out, struct error *err);
+/* The microseconds of a constant interval expression without months; what: "size" (for errors). */
+bool bind_window_interval(struct planner_context *ctx, const struct expr *expr, int32_t location,
+                          const char *what, int64_t *us, struct error *err);
 /* Sort keys over the plan's columns, LIMIT and OFFSET of the statement, put on top. */
 bool bind_limit(struct planner_context *ctx, struct scope *scope, const PgQuery__SelectStmt *select,
                 struct plan *sort, struct error *err);

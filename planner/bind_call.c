@@ -1,5 +1,5 @@
 /* bind_call.c: calls written f(...): ordinary functions, aggregates, set-returning functions, and the scalar
- * form of tumble(). Window calls go on to bind_over.c. */
+ * forms of tumble() and session(). Window calls go on to bind_over.c. */
 #include "planner/argument_names.h"
 #include "planner/bind.h"
 
@@ -247,7 +247,7 @@ static bool make_set(struct binder *b, const PgQuery__FuncCall *call, struct res
     return true;
 }
 
-/* ---- the scalar form of tumble ---- */
+/* ---- tumble and session as groups ---- */
 
 /* tumble(ts, size): start of the window that holds ts, aligned to the epoch. */
 static bool bind_tumble(struct binder *b, struct expr **args, uint32_t count, int32_t location, bool *handled,
@@ -275,6 +275,40 @@ static bool bind_tumble(struct binder *b, struct expr **args, uint32_t count, in
     if (!bind_function(ctx, "date_bin", bin_args, 3, false, location, &resolved, err))
         return false;
     *out = expr_call(ctx->arena, resolved.function, resolved.result, resolved.args, 3);
+    return true;
+}
+
+/* session(ts, gap): start of the row's session, as a group; the other groups are its keys. */
+static bool bind_session(struct binder *b, struct expr **args, uint32_t count, int32_t location,
+                         bool *handled, struct expr **out, struct error *err)
+{
+    struct planner_context *ctx = b->ctx;
+    *handled = count == 2 && type_category(args[0]->type.oid) == 'D';
+    if (!*handled)
+        return true;
+    if ((b->place != PLACE_GROUP_BY && !place_takes_aggregates(b)) || b->in_aggregate > 0 || b->in_filter ||
+        b->in_over > 0) {
+        BIND_FAIL(ctx, err, location, ERRCODE_GROUPING_ERROR,
+                  "session() is only allowed in GROUP BY and where its group is read");
+        return error_hint(err, "Write FROM session(relation, time column, gap, key columns ...).");
+    }
+    struct expr *time = args[0], *gap;
+    int64_t gap_us;
+    if (time->type.oid == OID_DATE && !bind_coerce(ctx, time, (struct sql_type){OID_TIMESTAMP, -1},
+                                                   COERCION_EXPLICIT, location, &time, err))
+        return false;
+    if (!bind_coerce(ctx, args[1], (struct sql_type){OID_INTERVAL, -1}, COERCION_IMPLICIT, location, &gap,
+                     err) ||
+        !bind_window_interval(ctx, gap, location, "gap", &gap_us, err))
+        return false;
+    if (gap_us <= 0)
+        return BIND_FAIL(ctx, err, location, ERRCODE_INVALID_PARAMETER_VALUE,
+                         "gap of a session window must be positive");
+    struct expr *both[2] = {time, bound_int8(ctx->arena, gap_us)};
+    *out = expr_new(ctx->arena, EXPR_SESSION, (struct sql_type){time->type.oid, -1});
+    (*out)->args = arena_copy(ctx->arena, both, sizeof(both));
+    (*out)->args_count = 2;
+    (*out)->position = location + 1;
     return true;
 }
 
@@ -504,6 +538,13 @@ bool bind_func_call(struct binder *b, const PgQuery__FuncCall *call, struct expr
     if (strcmp(name, "tumble") == 0 && function_find(name, false, &rows) == 0) {
         bool handled;
         if (!bind_tumble(b, args, args_count, call->location, &handled, out, err))
+            return false;
+        if (handled)
+            return true;
+    }
+    if (strcmp(name, "session") == 0 && function_find(name, false, &rows) == 0) {
+        bool handled;
+        if (!bind_session(b, args, args_count, call->location, &handled, out, err))
             return false;
         if (handled)
             return true;

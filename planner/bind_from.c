@@ -314,6 +314,24 @@ static bool from_subselect(struct planner_context *ctx, struct scope *parent,
 
 /* ---- tumble, hop and session ---- */
 
+bool bind_window_interval(struct planner_context *ctx, const struct expr *expr, int32_t location,
+                          const char *what, int64_t *us, struct error *err)
+{
+    if (expr->kind != EXPR_CONSTANT || expr->value.is_null)
+        return BIND_FAIL(ctx, err, location, ERRCODE_INVALID_PARAMETER_VALUE,
+                         "%s of a window must be a constant interval", what);
+    const struct interval *interval = &expr->value.interval;
+    if (interval->months != 0) {
+        BIND_FAIL(ctx, err, location, ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "%s of a window cannot be given in months or years", what);
+        return error_hint(err, "Months differ in length; group by date_trunc('month', ...) instead.");
+    }
+    if (__builtin_mul_overflow((int64_t)interval->days, US_PER_DAY, us) ||
+        __builtin_add_overflow(*us, interval->us, us))
+        return BIND_FAIL(ctx, err, location, ERRCODE_INTERVAL_FIELD_OVERFLOW, "interval out of range");
+    return true;
+}
+
 static bool interval_argument(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
                               const char *what, int64_t *us, struct error *err)
 {
@@ -322,20 +340,7 @@ static bool interval_argument(struct planner_context *ctx, struct scope *parent,
     if (!bind_expr(&b, node, &expr, err) || !bind_coerce(ctx, expr, (struct sql_type){OID_INTERVAL, -1},
                                                          COERCION_IMPLICIT, node_location(node), &expr, err))
         return false;
-    if (expr->kind != EXPR_CONSTANT || expr->value.is_null)
-        return BIND_FAIL(ctx, err, node_location(node), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "%s of a window must be a constant interval", what);
-    const struct interval *interval = &expr->value.interval;
-    if (interval->months != 0) {
-        BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
-                  "%s of a window cannot be given in months or years", what);
-        return error_hint(err, "Months differ in length; group by date_trunc('month', ...) instead.");
-    }
-    if (__builtin_mul_overflow((int64_t)interval->days, US_PER_DAY, us) ||
-        __builtin_add_overflow(*us, interval->us, us))
-        return BIND_FAIL(ctx, err, node_location(node), ERRCODE_INTERVAL_FIELD_OVERFLOW,
-                         "interval out of range");
-    return true;
+    return bind_window_interval(ctx, expr, node_location(node), what, us, err);
 }
 
 /* The first argument: a name of a relation (which arrives as a column reference) or a subquery in

@@ -3,7 +3,8 @@
  *
  * Below the node one CALC computes the group expressions and the arguments; above it an expression may use
  * group expressions (matched as a whole), aggregates, and columns that depend on a grouped primary key.
- * Grouping sets are a UNION ALL of one aggregate per set. */
+ * Grouping sets are a UNION ALL of one aggregate per set. A group session(ts, gap) puts session windows by the
+ * other groups between the CALC and the node. */
 #include "planner/bind.h"
 
 struct grouping {
@@ -20,6 +21,7 @@ struct grouping {
     } * sets;
     bool has_sets;        /* written with ROLLUP, CUBE, GROUPING SETS */
     uint32_t bits_column; /* of GROUPING(): which groups are missing */
+    int32_t session;      /* the group that is session(), -1 none */
     struct error *err;
     bool failed;
 };
@@ -63,6 +65,14 @@ static bool bind_group_expr(struct grouping *g, const PgQuery__Node *node, uint3
     if (bound_contains(expr, KIND_BIT(EXPR_SET)))
         return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
                          "set-returning functions are not supported in GROUP BY");
+    if (expr->kind == EXPR_SESSION) {
+        if (g->session >= 0 && !bound_equal(g->groups[g->session], expr))
+            return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
+                             "rows cannot be grouped by two sessions at once");
+    } else if (bound_contains(expr, KIND_BIT(EXPR_SESSION))) {
+        return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "session() must be a group of its own");
+    }
     if (!type_has_equality(expr->type.oid)) {
         return BIND_FAIL(ctx, err, node_location(node), ERRCODE_UNDEFINED_FUNCTION,
                          "could not identify an equality operator for type %s", type_text(ctx, expr->type));
@@ -74,6 +84,8 @@ static bool bind_group_expr(struct grouping *g, const PgQuery__Node *node, uint3
         }
     }
     *index = g->groups_count;
+    if (expr->kind == EXPR_SESSION)
+        g->session = (int32_t)g->groups_count;
     ARENA_PUSH(ctx->arena, g->groups, g->groups_count, g->groups_cap, expr);
     return true;
 }
@@ -362,6 +374,13 @@ static struct expr *rewrite_above(void *g_, const struct expr *expr, uint32_t le
                 return expr_column(arena, g->groups_count + i, expr->type);
         }
     }
+    if (level == 0 && expr->kind == EXPR_SESSION) {
+        if (!g->failed)
+            BIND_FAIL(g->ctx, g->err, expr->position - 1, ERRCODE_GROUPING_ERROR,
+                      "session() must appear in the GROUP BY clause");
+        g->failed = true;
+        return (struct expr *)expr;
+    }
     bool own = level == 0 ? expr->kind == EXPR_COLUMN : expr->kind == EXPR_OUTER && expr->levels_up == level;
     if (!own)
         return NULL;
@@ -480,6 +499,28 @@ static struct plan *shaped_set(struct grouping *g, struct plan *aggregate, uint3
     return plan_project(arena, aggregate, outputs, width);
 }
 
+/* Over rows whose session group stands in column g->session as the time alone: sessions by the other groups,
+ * their start in its place. */
+static struct plan *session_plan(struct grouping *g, struct plan *child, int64_t gap_us)
+{
+    struct arena *arena = g->ctx->arena;
+    uint32_t columns = child->columns_count, time = (uint32_t)g->session;
+    struct plan *plan = plan_new(arena, PLAN_SESSION, columns + 2, 1);
+    memcpy(plan->types, child->types, sizeof(*plan->types) * columns);
+    plan->types[columns] = plan->types[columns + 1] = child->types[time];
+    plan->children[0] = child;
+    plan->session.time_column = time;
+    plan->session.gap_us = gap_us;
+    plan->session.keys = ARENA_ARRAY(arena, uint32_t, g->groups_count);
+    uint32_t *list = ARENA_ARRAY(arena, uint32_t, columns);
+    for (uint32_t i = 0; i < columns; i++)
+        list[i] = i == time ? columns : i;
+    for (uint32_t i = 0; i < g->groups_count; i++)
+        if (i != time)
+            plan->session.keys[plan->session.keys_count++] = i;
+    return plan_pick(arena, plan, list, columns);
+}
+
 static void build_plan(struct grouping *g)
 {
     struct select_state *state = g->state;
@@ -489,7 +530,12 @@ static void build_plan(struct grouping *g)
         ARENA_PUSH(arena, below.exprs, below.count, below.cap, g->groups[i]);
     struct plan_aggregate_call *calls = ARENA_ARRAY(arena, struct plan_aggregate_call, g->calls_count);
     fill_calls(g, &below, is_sorted(state->plan), calls);
+    const struct expr *session = g->session >= 0 ? g->groups[g->session] : NULL;
+    if (session != NULL)
+        below.exprs[g->session] = session->args[0];
     struct plan *child = plan_project(arena, state->plan, below.exprs, below.count);
+    if (session != NULL)
+        child = session_plan(g, child, session->args[1]->value.i64);
     if (!g->has_sets) {
         /* One set, with the groups in order. */
         struct grouping_set all = {0};
@@ -555,14 +601,18 @@ static bool attach_below(struct grouping *g, struct error *err)
 bool bind_grouping(struct select_state *state, struct error *err)
 {
     struct planner_context *ctx = state->ctx;
-    struct grouping g = {.state = state, .ctx = ctx, .err = err};
+    struct grouping g = {.state = state, .ctx = ctx, .err = err, .session = -1};
     bool needed = state->select->n_group_clause > 0 || state->having != NULL;
     for (uint32_t i = 0; i < state->targets_count && !needed; i++)
-        needed = bound_contains(state->targets[i].expr, KIND_BIT(EXPR_AGGREGATE) | KIND_BIT(EXPR_GROUPING));
+        needed = bound_contains(state->targets[i].expr,
+                                KIND_BIT(EXPR_AGGREGATE) | KIND_BIT(EXPR_GROUPING) | KIND_BIT(EXPR_SESSION));
     if (!needed)
         return true;
     if (!bind_group_clause(&g, err))
         return false;
+    if (g.session >= 0 && g.has_sets)
+        return BIND_FAIL(ctx, err, g.groups[g.session]->position - 1, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "session() is not supported in grouping sets");
     for (uint32_t i = 0; i < state->targets_count; i++)
         bound_map(ctx->arena, state->targets[i].expr, collect_above, &g, 0);
     if (state->having != NULL)

@@ -482,6 +482,11 @@ class Generator(Expressions):
             tail += " GROUP BY " + ", ".join(g for g, _ in groups) if groups else ""
             if not columns:
                 return None
+            if [g for g, _ in groups] == keys + ["window_start"] and rows == t.name and self.chance(0.6):  # the same as a group
+                group = "session(%s, INTERVAL '%s')" % (ts, gap)
+                tail = " GROUP BY " + ", ".join(keys + ["window_start"])
+                return ("SELECT %s FROM %s%s" % (outs.replace("window_start AS", group + " AS"), rows, tail.replace("window_start", group)),
+                        "SELECT %s FROM %s%s" % (outs, theirs, tail), columns)
         return "SELECT %s FROM %s%s" % (outs, ours, tail), "SELECT %s FROM %s%s" % (outs, theirs, tail), columns
 
     def over(self, depth):
