@@ -187,6 +187,8 @@ static void finish_window(struct plan *plan, struct arena *arena)
     copy_key(plan, child);
     if (child->has_key && plan->window.slide_us != plan->window.size_us && plan->window.slice_us == 0)
         key_add(plan, arena, &(uint32_t){child->columns_count}, 1, 0);
+    if (child->has_key && plan->window.step_us != 0)
+        key_add(plan, arena, &(uint32_t){child->columns_count + 1}, 1, 0);
 }
 
 static void finish_session(struct plan *plan, struct arena *arena)
@@ -548,6 +550,8 @@ static void print_node(const struct plan *plan, struct strbuf *out)
         else
             strbuf_addf(out, "Window #%u slide %lld size %lld", plan->window.time_column,
                         (long long)plan->window.slide_us, (long long)plan->window.size_us);
+        if (plan->window.step_us != 0)
+            strbuf_addf(out, " step %lld", (long long)plan->window.step_us);
         if (plan->window.offset_us != 0)
             strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
         break;

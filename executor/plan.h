@@ -21,7 +21,7 @@ enum plan_kind {
     PLAN_VALUES,      /* rows of constant expressions; one row and no column for a SELECT without FROM */
     PLAN_PROJECT_SET, /* child columns, then the columns of set-returning functions, in lock step */
     PLAN_CALC,        /* filter (optional), then projection */
-    PLAN_WINDOW,      /* child columns, then window_start, window_end: TUMBLE, HOP, slices of HOP */
+    PLAN_WINDOW,      /* child columns, then window_start, window_end: TUMBLE, HOP, CUMULATE, slices of HOP */
     PLAN_SESSION,   /* child columns, then window_start, window_end: session windows; or groups and aggregates
                          by session */
     PLAN_AGGREGATE, /* group columns, then aggregates; DISTINCT is one without aggregates */
@@ -161,6 +161,7 @@ struct plan {
         struct {
             uint32_t time_column;                 /* timestamp, timestamptz or date */
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
+            int64_t step_us;  /* not 0: CUMULATE: windows of step, 2 * step ... up to size, slide == size */
             int64_t slice_us; /* not 0: one row with the slice's start and end instead (struct plan_slices) */
         } window;
         struct {

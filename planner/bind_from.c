@@ -1,5 +1,5 @@
 /* bind_from.c: FROM: relations, joins, subqueries, functions, VALUES, WITH, and the window functions tumble,
- * hop and session.
+ * hop, cumulate and session.
  *
  * Every item is bound with the FROM clause so far as its parent scope, so that a LATERAL item refers to what
  * stands to its left as to the columns of an enclosing query; the item's plan then loses one level when it is
@@ -312,7 +312,7 @@ static bool from_subselect(struct planner_context *ctx, struct scope *parent,
     return apply_alias(ctx, entry, node->alias, -1, err) && scope_add_entry(ctx, out->scope, entry, -1, err);
 }
 
-/* ---- tumble, hop and session ---- */
+/* ---- tumble, hop, cumulate and session ---- */
 
 bool bind_window_interval(struct planner_context *ctx, const struct expr *expr, int32_t location,
                           const char *what, int64_t *us, struct error *err)
@@ -497,9 +497,7 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
     if (strcmp(name, "session") == 0)
         return from_session(ctx, parent, call, alias, out, err);
     bool is_hop = strcmp(name, "hop") == 0;
-    if (!is_hop && strcmp(name, "tumble") != 0)
-        return BIND_FAIL(ctx, err, call->location, ERRCODE_FEATURE_NOT_SUPPORTED,
-                         "%s windows are not supported", name);
+    bool is_cumulate = strcmp(name, "cumulate") == 0, has_two = is_hop || is_cumulate;
     struct from_item input;
     if (!window_input(ctx, parent, call->args[0], &input, err))
         return false;
@@ -528,32 +526,38 @@ static bool from_window(struct planner_context *ctx, struct scope *parent, const
             return error_hint(err, "Its named arguments are \"offset\" and \"timezone\".");
         }
     }
-    if (count != (is_hop ? 3u : 2u)) {
+    if (count != (has_two ? 3u : 2u)) {
         BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION, "wrong number of arguments for %s",
                   name);
-        return error_hint(err, is_hop ? "Write hop(relation, time column, slide, size)."
-                                      : "Write tumble(relation, time column, size).");
+        return error_hint(err, is_hop        ? "Write hop(relation, time column, slide, size)."
+                               : is_cumulate ? "Write cumulate(relation, time column, step, size)."
+                                             : "Write tumble(relation, time column, size).");
     }
     uint32_t time_column;
     struct sql_type bound_type;
     if (!time_argument(ctx, parent, &input, positional[0], name, &time_column, &bound_type, err))
         return false;
+    const char *slide = is_hop ? "slide" : is_cumulate ? "step" : "size";
     int64_t slide_us, size_us;
-    if (!interval_argument(ctx, parent, positional[1], is_hop ? "slide" : "size", &slide_us, err))
+    if (!interval_argument(ctx, parent, positional[1], slide, &slide_us, err))
         return false;
     size_us = slide_us;
-    if (is_hop && !interval_argument(ctx, parent, positional[2], "size", &size_us, err))
+    if (has_two && !interval_argument(ctx, parent, positional[2], "size", &size_us, err))
         return false;
     if (slide_us <= 0 || size_us <= 0)
         return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "size and slide of a window must be positive");
+                         "size and %s of a window must be positive", is_cumulate ? slide : "slide");
     if (slide_us > size_us)
         return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "slide of a window cannot be larger than its size");
+                         "%s of a window cannot be larger than its size", slide);
+    if (is_cumulate && size_us % slide_us != 0)
+        return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
+                         "size of a cumulating window must be a multiple of its step");
     struct plan *plan = window_plan(ctx, PLAN_WINDOW, input.plan, bound_type);
     plan->window.time_column = time_column;
-    plan->window.slide_us = slide_us;
+    plan->window.slide_us = is_cumulate ? size_us : slide_us;
     plan->window.size_us = size_us;
+    plan->window.step_us = is_cumulate ? slide_us : 0;
     plan->window.offset_us = offset_us;
     return window_item(ctx, parent, &input, plan, call, name, alias, out, err);
 }

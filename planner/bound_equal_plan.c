@@ -145,7 +145,7 @@ static bool same_node(const struct plan *a, const struct plan *b)
     case PLAN_WINDOW:
         return a->window.time_column == b->window.time_column && a->window.slide_us == b->window.slide_us &&
                a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us &&
-               a->window.slice_us == b->window.slice_us;
+               a->window.step_us == b->window.step_us && a->window.slice_us == b->window.slice_us;
     case PLAN_SESSION:
         return a->session.time_column == b->session.time_column && a->session.gap_us == b->session.gap_us &&
                a->session.is_aggregate == b->session.is_aggregate &&

@@ -1,9 +1,10 @@
-/* op_window.c: TUMBLE and HOP: each row appears once per window that holds its time, with window_start and
+/* op_window.c: TUMBLE, HOP and CUMULATE: each row appears once per window that holds its time, with window_start and
  * window_end behind it; or once with its slice, where the aggregate above makes windows of slices (plan.h,
  * struct plan_slices).
  *
  * Windows are [k * slide + offset, k * slide + offset + size) for every integer k, so times before the epoch
- * need floor division. TIMESTAMPTZ windows are windows of UTC. A row without a time is in no window. Linear
+ * need floor division; those of CUMULATE are [base, base + n * step), where base is the start of a window of
+ * the whole size, for every n up to size / step with which they hold the row. TIMESTAMPTZ windows are windows of UTC. A row without a time is in no window. Linear
  * and stateless.
  *
  * TUMBLE and slices give one row per row: columns pass through without a copy, and the division is done
@@ -34,6 +35,7 @@ struct window_rows {
     bool has_all; /* every row of the input once, in order */
     uint32_t *rows;
     int64_t *starts;
+    int64_t *ends; /* CUMULATE; else a width behind the start */
     uint32_t count;
 };
 
@@ -75,7 +77,7 @@ static bool window_flush(struct window *window, const struct batch *change, stru
     int64_t *starts = start->data, *ends = end->data;
     for (uint32_t i = 0; i < found->count; i++) {
         starts[i] = found->starts[i];
-        ends[i] = found->starts[i] + width;
+        ends[i] = found->ends != NULL ? found->ends[i] : found->starts[i] + width;
     }
     found->count = 0;
     return operator_emit(op, out, err);
@@ -206,6 +208,38 @@ static bool push_windows(struct window *window, const struct batch *change, stru
     return window_flush(window, change, found, err);
 }
 
+static bool push_cumulated(struct window *window, const struct batch *change, struct window_rows *found,
+                           struct error *err)
+{
+    struct operator* op = & window->base;
+    const struct plan *plan = op->plan;
+    const struct column *column = &change->columns[plan->window.time_column];
+    __int128 size = plan->window.size_us, step = plan->window.step_us, offset = plan->window.offset_us;
+    for (uint32_t i = 0; i < change->rows; i++) {
+        int64_t time;
+        struct error error;
+        if (!window_row_time(column, i, &time, &error)) {
+            if (error.code != ERRCODE_NONE && !op_error_row(op, change, i, &error, err))
+                return false;
+            continue;
+        }
+        __int128 base = floor_div(time - offset, size) * size + offset;
+        for (__int128 end = base + ((time - base) / step + 1) * step; end <= base + size; end += step) {
+            if (base <= INT64_MIN || end >= INT64_MAX) {
+                if (!out_of_range(op, change, i, err))
+                    return false;
+                continue;
+            }
+            found->rows[found->count] = i;
+            found->starts[found->count] = (int64_t)base;
+            found->ends[found->count++] = (int64_t)end;
+            if (found->count == BATCH_ROWS_MAX && !window_flush(window, change, found, err))
+                return false;
+        }
+    }
+    return window_flush(window, change, found, err);
+}
+
 static bool window_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct window *window = (struct window *)op;
@@ -213,6 +247,10 @@ static bool window_push(struct operator* op, uint32_t port, const struct batch *
     arena_reset(&window->scratch);
     struct window_rows found = {.rows = arena_alloc(&window->scratch, sizeof(uint32_t) * BATCH_ROWS_MAX),
                                 .starts = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX)};
+    if (plan->window.step_us != 0) {
+        found.ends = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX);
+        return push_cumulated(window, change, &found, err);
+    }
     if (plan->window.slice_us != 0 || plan->window.slide_us == plan->window.size_us)
         return push_pieces(window, change, &found, err);
     return push_windows(window, change, &found, err);

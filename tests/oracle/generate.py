@@ -408,7 +408,7 @@ class Generator(Expressions):
         return sql, outs
 
     def window(self, depth):
-        """tumble and hop, said in plain SQL as PostgreSQL has neither: the pair (millrace, postgres)."""
+        """tumble, hop and cumulate, said in plain SQL as PostgreSQL has neither: the pair (millrace, postgres)."""
         t = self.rng.choice([x for x in self.tables if any(ty == "timestamp" for _, ty in x.columns)] or [None])
         if t is None:
             return None
@@ -425,6 +425,12 @@ class Generator(Expressions):
         theirs = ("(SELECT t.*, %s - n * interval '%d hours' AS window_start, %s - n * interval '%d hours' + interval '%d hours' AS window_end"
                   " FROM %s t, generate_series(0, %d) n WHERE %s IS NOT NULL AND %s < %s - n * interval '%d hours' + interval '%d hours') w") % (
                       first, slide, first, slide, size, t.name, (size - 1) // slide, ts, ts, first, slide, size)
+        if self.chance(0.2):
+            times = self.rng.choice([1, 2, 3, 6])
+            ours = "cumulate(%s, %s, INTERVAL '%d hours', INTERVAL '%d hours'%s)" % (t.name, ts, slide, slide * times, said)
+            first = "date_bin('%d hours', %s, timestamp '2000-01-01' + interval '%d hours')" % (slide * times, ts, offset)
+            theirs = ("(SELECT t.*, {f} AS window_start, {f} + n * interval '{s} hours' AS window_end FROM {t} t, generate_series(1, {n}) n"
+                      " WHERE {c} < {f} + n * interval '{s} hours') w").format(f=first, s=slide, n=times, t=t.name, c=ts)
         scope = Scope(list(t.columns))
         groups = self.rng.choice([["window_start", "window_end"], ["window_start", "window_end"], ["window_start"], ["window_end"]])
         columns = [(g, "timestamp") for g in groups]
