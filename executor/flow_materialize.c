@@ -2,8 +2,9 @@
  * sink.
  *
  * A view's root collects the tick's output, consolidates it and applies it to the relation's shard; what is
- * left is the view's net change, which dependents and subscribers get. Where nobody reads the change (there are
- * none of them, or the tick is the initial one) rows without retractions go straight into the relation. */
+ * left is the view's net change, which dependents and subscribers get. Where nobody reads the change, rows without
+ * retractions go straight into a relation without a key, in the initial tick into any: a key must see the
+ * retraction of its row before the row that takes its place. */
 #include "executor/dataflow_internal.h"
 
 #include "executor/operator.h"
@@ -35,7 +36,7 @@ static bool materialize_push(struct operator* op, uint32_t port, const struct ba
     struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
     struct relation *target = flow->target;
     bool is_read = target->subscriptions != NULL || target->feed.dependents_count > 0;
-    if (change->weights == NULL && (op->ctx->initial || (target->append_only && !is_read))) {
+    if (change->weights == NULL && (op->ctx->initial || (target->key_count == 0 && !is_read))) {
         apply(op, target, change, flow->epoch);
         feed_count(&target->feed, op->ctx->shard, change->rows);
         return account_check(op->ctx->account, err);

@@ -107,8 +107,8 @@ bool arrangement_is_append_only(const struct arrangement *a)
 
 /* ---- finding keys ---- */
 
-static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, const struct batch *rows,
-                                 uint32_t at, const uint32_t *key_columns)
+static uint32_t find_head(const struct arrangement *a, uint64_t hash, const struct batch *rows, uint32_t at,
+                          const uint32_t *key_columns)
 {
     struct hash_probe probe = hash_probe_start(&a->index, hash);
     uint32_t header = hash_31(hash) | SLOT_LIVE, row;
@@ -119,16 +119,20 @@ static inline uint32_t find_head(const struct arrangement *a, uint64_t hash, con
     return SLOT_NONE;
 }
 
-/* Overlaps the misses of a group: buckets, then heads, then the first line of their lists. */
-PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count)
+/* Overlaps the misses of a group: buckets, then heads, then the first line of their lists. Tells the first
+ * candidates, which mostly are the heads that are looked for. */
+PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count,
+                                uint32_t *heads, bool inserts)
 {
-    uint32_t heads[PREFETCH_GROUP];
     for (uint32_t i = 0; i < count; i++)
         hash_index_prefetch(&a->index, hashes[i]);
     for (uint32_t i = 0; i < count; i++) {
         heads[i] = hash_index_peek(&a->index, hashes[i]);
-        if (heads[i] == SLOT_NONE)
+        if (heads[i] == SLOT_NONE) {
+            if (inserts)
+                hash_index_prefetch_insert(&a->index, hashes[i]);
             continue;
+        }
         __builtin_prefetch(arrangement_row(a, heads[i]), 1);
         __builtin_prefetch(meta_at(a, heads[i]), 1);
     }
@@ -233,9 +237,10 @@ void arrangement_apply(struct arrangement *a, const struct batch *change, const 
         append_only_apply(a, change, key_hashes);
         return;
     }
+    uint32_t heads[PREFETCH_GROUP]; /* only to be prefetched: rows change what heads there are */
     for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
         uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
-        prefetch_group(a, key_hashes + first, count);
+        prefetch_group(a, key_hashes + first, count, heads, true);
         for (uint32_t i = first; i < first + count; i++) {
             int64_t weight = batch_weight(change, i);
             if (weight == 0)
@@ -259,14 +264,28 @@ void arrangement_apply(struct arrangement *a, const struct batch *change, const 
 
 /* ---- probing ---- */
 
-static void find_heads(struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
+/* Of one group; heads[0] belongs to row `first`. */
+static void find_group(const struct arrangement *a, const struct batch *rows, uint32_t first, uint32_t count,
+                       const uint32_t *key_columns, const uint64_t *hashes, const uint8_t *skip,
+                       uint32_t *heads)
+{
+    prefetch_group(a, hashes + first, count, heads, false);
+    for (uint32_t i = first; i < first + count; i++) {
+        uint32_t *head = &heads[i - first], header = hash_31(hashes[i]) | SLOT_LIVE;
+        if (skip != NULL && skip[i])
+            *head = SLOT_NONE;
+        else if (*head == SLOT_NONE ||
+                 !arrangement_key_matches(a, arrangement_row(a, *head), header, rows, i, key_columns))
+            *head = find_head(a, hashes[i], rows, i, key_columns);
+    }
+}
+
+static void find_heads(const struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
                        const uint64_t *hashes, const uint8_t *skip, uint32_t *heads)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
-        prefetch_group(a, hashes + first, count);
-        for (uint32_t i = first; i < first + count; i++)
-            heads[i] = skip != NULL && skip[i] ? SLOT_NONE : find_head(a, hashes[i], rows, i, key_columns);
+        find_group(a, rows, first, count, key_columns, hashes, skip, heads + first);
     }
 }
 
@@ -354,17 +373,17 @@ void arrangement_weights(struct arrangement *a, const struct batch *rows, const 
         append_only_weights(a, rows, key_columns, hashes, skip, weights);
         return;
     }
+    uint32_t heads[PREFETCH_GROUP];
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
-        prefetch_group(a, hashes + first, count);
-        for (uint32_t i = first; i < first + count; i++) {
-            weights[i] = 0;
-            uint32_t head =
-                skip != NULL && skip[i] ? SLOT_NONE : find_head(a, hashes[i], rows, i, key_columns);
-            if (head == SLOT_NONE)
-                continue;
-            const struct row_meta *meta = meta_at(a, head);
-            weights[i] = meta->link == LIST_NONE ? meta->weight : row_list_at(&a->lists, meta->link)->weight;
+        find_group(a, rows, first, count, key_columns, hashes, skip, heads);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct row_meta *meta = heads[i] != SLOT_NONE ? meta_at(a, heads[i]) : NULL;
+            if (meta == NULL)
+                weights[first + i] = 0;
+            else
+                weights[first + i] =
+                    meta->link == LIST_NONE ? meta->weight : row_list_at(&a->lists, meta->link)->weight;
         }
     }
 }

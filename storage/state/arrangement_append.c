@@ -60,28 +60,39 @@ void append_only_release(struct arrangement *a)
 
 /* ---- finding ---- */
 
-static inline uint32_t find_entry(const struct arrangement *a, uint64_t hash, const struct batch *rows,
-                                  uint32_t at, const uint32_t *key_columns)
+static inline bool is_at(const struct arrangement *a, uint32_t entry, uint64_t hash, const struct batch *rows,
+                         uint32_t at, const uint32_t *key_columns)
+{
+    return arrangement_key_matches(a, arrangement_row(a, first_row(a, entry)), hash_31(hash) | SLOT_LIVE,
+                                   rows, at, key_columns);
+}
+
+static uint32_t find_entry(const struct arrangement *a, uint64_t hash, const struct batch *rows, uint32_t at,
+                           const uint32_t *key_columns)
 {
     struct hash_probe probe = hash_probe_start(&a->index, hash);
-    uint32_t header = hash_31(hash) | SLOT_LIVE, entry;
+    uint32_t entry;
     while ((entry = hash_probe_next(&probe)) != SLOT_NONE) {
-        const uint8_t *row = arrangement_row(a, first_row(a, entry));
-        if (arrangement_key_matches(a, row, header, rows, at, key_columns))
+        if (is_at(a, entry, hash, rows, at, key_columns))
             return entry;
     }
     return SLOT_NONE;
 }
 
-/* Overlaps the misses of a group: buckets, then rows or lists, then the rows of lists. */
-PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count)
+/* Overlaps the misses of a group: buckets (which are on their way), then rows or lists, then the rows of lists.
+ * Tells the first candidates, which mostly are what is looked for. */
+PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *hashes, uint32_t count,
+                                uint32_t *candidates, bool inserts)
 {
     uint32_t entries[PREFETCH_GROUP];
     uint32_t lists = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t entry = hash_index_peek(&a->index, hashes[i]);
-        if (entry == SLOT_NONE)
+        uint32_t entry = candidates[i] = hash_index_peek(&a->index, hashes[i]);
+        if (entry == SLOT_NONE) {
+            if (inserts)
+                hash_index_prefetch_insert(&a->index, hashes[i]);
             continue;
+        }
         if (entry & IS_LIST) {
             entries[lists++] = entry;
             __builtin_prefetch(list_at(a, entry), 1);
@@ -99,10 +110,14 @@ static void find_group(const struct arrangement *a, const struct batch *rows, ui
 {
     for (uint32_t i = first; i < first + count; i++)
         hash_index_prefetch(&a->index, hashes[i]);
-    prefetch_group(a, hashes + first, count);
-    for (uint32_t i = first; i < first + count; i++)
-        entries[i - first] =
-            skip != NULL && skip[i] ? SLOT_NONE : find_entry(a, hashes[i], rows, i, key_columns);
+    prefetch_group(a, hashes + first, count, entries, false);
+    for (uint32_t i = first; i < first + count; i++) {
+        uint32_t *entry = &entries[i - first];
+        if (skip != NULL && skip[i])
+            *entry = SLOT_NONE;
+        else if (*entry == SLOT_NONE || !is_at(a, *entry, hashes[i], rows, i, key_columns))
+            *entry = find_entry(a, hashes[i], rows, i, key_columns);
+    }
 }
 
 void append_only_find(const struct arrangement *a, const struct batch *rows, const uint32_t *key_columns,
@@ -191,8 +206,10 @@ static void add_group(struct arrangement *a, const struct batch *change, const u
         slot_set_header(rows[i], hash_31(hashes[i]) | SLOT_LIVE);
     }
     row_layout_store_many(&a->layout, rows, change, source, count, a->heap);
-    prefetch_group(a, hashes, count);
+    uint32_t candidates[PREFETCH_GROUP];
+    prefetch_group(a, hashes, count, candidates, true);
     for (uint32_t i = 0; i < count; i++) {
+        /* looked for anew: a row before it in the group may have changed the entry of its key */
         uint32_t entry = find_entry(a, hashes[i], change, source[i], a->key_columns);
         if (entry == SLOT_NONE)
             hash_index_insert(&a->index, hashes[i], first + i);

@@ -77,27 +77,38 @@ static inline bool key_equal(const struct hashed_table *table, const uint8_t *ro
     return row_layout_equal(&table->layout, row, rows, at, key_columns, table->layout.columns_count);
 }
 
-static inline uint32_t find_one(const struct hashed_table *table, uint64_t hash, const struct batch *rows,
-                                uint32_t at, const uint32_t *key_columns)
+static inline bool is_at(const struct hashed_table *table, uint32_t slot, uint32_t header,
+                         const struct batch *rows, uint32_t at, const uint32_t *key_columns)
+{
+    const uint8_t *row = slot_row(table, slot);
+    return slot_header(row) == header && key_equal(table, row, rows, at, key_columns);
+}
+
+static uint32_t find_one(const struct hashed_table *table, uint64_t hash, const struct batch *rows,
+                         uint32_t at, const uint32_t *key_columns)
 {
     struct hash_probe probe = hash_probe_start(&table->index, hash);
     uint32_t header = hash_31(hash) | SLOT_LIVE, slot;
     while ((slot = hash_probe_next(&probe)) != SLOT_NONE) {
-        const uint8_t *row = slot_row(table, slot);
-        if (slot_header(row) == header && key_equal(table, row, rows, at, key_columns))
+        if (is_at(table, slot, header, rows, at, key_columns))
             return slot;
     }
     return SLOT_NONE;
 }
 
-PREFETCHING void prefetch_group(const struct hashed_table *table, const uint64_t *hashes, uint32_t count)
+/* Also tells the first candidates, which mostly are the rows that are looked for. */
+PREFETCHING void prefetch_group(const struct hashed_table *table, const uint64_t *hashes, uint32_t count,
+                                uint32_t *candidates, bool inserts)
 {
     for (uint32_t i = 0; i < count; i++)
         hash_index_prefetch(&table->index, hashes[i]);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t slot = hash_index_peek(&table->index, hashes[i]);
-        if (slot == SLOT_NONE)
+        uint32_t slot = candidates[i] = hash_index_peek(&table->index, hashes[i]);
+        if (slot == SLOT_NONE) {
+            if (inserts)
+                hash_index_prefetch_insert(&table->index, hashes[i]);
             continue;
+        }
         const uint8_t *row = slot_row(table, slot);
         __builtin_prefetch(row, 1);
         __builtin_prefetch(row + table->layout.row_bytes, 1);
@@ -109,9 +120,13 @@ void hashed_table_find(struct hashed_table *table, const struct batch *rows, con
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
-        prefetch_group(table, hashes + first, count);
-        for (uint32_t i = first; i < first + count; i++)
+        prefetch_group(table, hashes + first, count, slots + first, false);
+        for (uint32_t i = first; i < first + count; i++) {
+            uint32_t header = hash_31(hashes[i]) | SLOT_LIVE;
+            if (slots[i] != SLOT_NONE && LIKELY(is_at(table, slots[i], header, rows, i, key_columns)))
+                continue;
             slots[i] = find_one(table, hashes[i], rows, i, key_columns);
+        }
     }
 }
 
@@ -120,14 +135,18 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
-        prefetch_group(table, hashes + first, count);
+        prefetch_group(table, hashes + first, count, slots + first, true);
         for (uint32_t i = first; i < first + count; i++) {
+            uint32_t header = hash_31(hashes[i]) | SLOT_LIVE;
+            inserted[i] = 0;
+            if (slots[i] != SLOT_NONE && LIKELY(is_at(table, slots[i], header, rows, i, key_columns)))
+                continue;
             uint32_t slot = find_one(table, hashes[i], rows, i, key_columns);
             inserted[i] = slot == SLOT_NONE;
             if (slot == SLOT_NONE) {
                 slot = slot_pages_alloc(&table->slots);
                 uint8_t *row = slot_row(table, slot);
-                slot_set_header(row, hash_31(hashes[i]) | SLOT_LIVE);
+                slot_set_header(row, header);
                 row_layout_store(&table->layout, row, rows, i, key_columns, table->heap);
                 memset(row + table->layout.row_bytes, 0, table->payload_bytes);
                 hash_index_insert(&table->index, hashes[i], slot);

@@ -154,7 +154,9 @@ void row_layout_store_many(const struct row_layout *layout, uint8_t *const *rows
                            const uint32_t *source, uint32_t count, struct table_heap *heap)
 {
     uint32_t null_bytes = (layout->columns_count + 7) / 8;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; null_bytes == 1 && i < count; i++)
+        rows[i][ROW_HEADER_BYTES] = 0;
+    for (uint32_t i = 0; null_bytes > 1 && i < count; i++)
         memset(rows[i] + ROW_HEADER_BYTES, 0, null_bytes);
     for (uint32_t c = 0; c < layout->columns_count; c++) {
         const struct column *column = &batch->columns[c];

@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 what=${1:-all}
 case $what in
-state | all)
-    ninja -C build --quiet bench_state
-    build/bench_state
+kernel | all)
+    ninja -C build --quiet bench_kernel
+    /usr/bin/python3 -B tests/bench/kernel.py build/bench_kernel "${@:2}"
     ;;&
 nexmark | all)
     /usr/bin/python3 -B tests/bench/nexmark.py build/millrace "${@:2}"
@@ -14,13 +14,13 @@ nexmark | all)
 nexmark-table)
     /usr/bin/python3 -B tests/bench/nexmark_table.py "${@:2}"
     ;;
-state) ;;
+kernel) ;;
 ingest | read | latency | growth)
     ninja -C build --quiet pg_client
     /usr/bin/python3 -B "tests/bench/$what.py" "${@:2}"
     ;;
 *)
-    echo "usage: ./dev bench [state | nexmark [QUERY ...] [OPTIONS] | nexmark-table FILE ... | {ingest | read | latency | growth} [OPTIONS]]" >&2
+    echo "usage: ./dev bench [kernel [NAME ...] [OPTIONS] | nexmark [QUERY ...] [OPTIONS] | nexmark-table FILE ... | {ingest | read | latency | growth} [OPTIONS]]" >&2
     exit 2
     ;;
 esac
