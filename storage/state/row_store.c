@@ -105,8 +105,10 @@ PREFETCHING void prefetch_rows(const struct row_store *store, const uint64_t *ha
             hash_index_prefetch(&store->index, hashes[i]);
         for (uint32_t i = first; i < end; i++) {
             uint32_t slot = hash_index_peek(&store->index, hashes[i]);
-            if (slot == SLOT_NONE)
+            if (slot == SLOT_NONE) {
+                hash_index_prefetch_insert(&store->index, hashes[i]);
                 continue;
+            }
             __builtin_prefetch(store_row(store, slot), 1);
             __builtin_prefetch(store_meta(store, store_row(store, slot)), 1);
         }

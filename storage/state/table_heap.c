@@ -6,8 +6,10 @@
  * but the first are given back. */
 #include "storage/state/table_heap.h"
 
+#include "storage/state/slot_pages.h"
+
 #define CHUNK_MIN   ((size_t)1 << 10)
-#define CHUNK_MAX   ((size_t)1 << 20)
+#define CHUNK_MAX   ((size_t)4 << 20) /* takes huge pages */
 #define SMALL_MAX   256u
 #define CLASSED_MAX 16384u
 #define CLASSES     (SMALL_MAX / 16 + 4 * 6)
@@ -54,13 +56,28 @@ static void charge(struct table_heap *heap, int64_t bytes)
     account_charge(heap->account, bytes);
 }
 
+/* chunk->bytes and the header in front of them */
+static struct heap_chunk *chunk_alloc(size_t bytes)
+{
+    return memory_is_lazy(bytes) ? memory_map(bytes, true) : mem_alloc(bytes);
+}
+
+static void chunk_free(struct heap_chunk *chunk)
+{
+    size_t bytes = sizeof(*chunk) + chunk->bytes;
+    if (memory_is_lazy(bytes))
+        memory_unmap(chunk, bytes);
+    else
+        mem_free(chunk);
+}
+
 void table_heap_destroy(struct table_heap *heap)
 {
     if (heap == NULL)
         return;
     for (struct heap_chunk *chunk = heap->chunks; chunk != NULL;) {
         struct heap_chunk *older = chunk->older;
-        mem_free(chunk);
+        chunk_free(chunk);
         chunk = older;
     }
     for (struct heap_large *large = heap->large; large != NULL;) {
@@ -103,8 +120,8 @@ static void add_chunk(struct table_heap *heap)
         push_free(heap, piece / 16 - 1, heap->next);
         heap->next += piece;
     }
-    struct heap_chunk *chunk = mem_alloc(sizeof(*chunk) + heap->chunk_bytes);
-    chunk->bytes = heap->chunk_bytes;
+    struct heap_chunk *chunk = chunk_alloc(heap->chunk_bytes);
+    chunk->bytes = heap->chunk_bytes - sizeof(*chunk);
     chunk->older = heap->chunks;
     heap->chunks = chunk;
     heap->next = chunk->data;
@@ -146,7 +163,7 @@ static void shrink(struct table_heap *heap)
     while (heap->chunks->older != NULL) {
         struct heap_chunk *older = heap->chunks->older;
         charge(heap, -(int64_t)(sizeof(*heap->chunks) + heap->chunks->bytes));
-        mem_free(heap->chunks);
+        chunk_free(heap->chunks);
         heap->chunks = older;
     }
     memset(heap->free, 0, sizeof(heap->free));
