@@ -14,11 +14,33 @@ struct flow_root {
     struct batch *change; /* in the tick arena; NULL: none yet */
 };
 
+/* Each row as often as its weight says; such rows have no weights. */
+static const struct batch *single_rows(struct arena *arena, const struct batch *change)
+{
+    if (change->weights == NULL)
+        return change;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < change->rows; i++) {
+        CHECK(change->weights[i] >= 0);
+        total += (uint64_t)change->weights[i];
+    }
+    CHECK(total <= UINT32_MAX);
+    uint32_t *rows = arena_alloc(arena, sizeof(uint32_t) * total), count = 0;
+    for (uint32_t i = 0; i < change->rows; i++)
+        for (int64_t copies = change->weights[i]; copies > 0; copies--)
+            rows[count++] = i;
+    struct batch *out = batch_header(arena, change->columns_count);
+    out->rows = count;
+    for (uint32_t c = 0; c < change->columns_count; c++)
+        column_gather(&out->columns[c], &change->columns[c], rows, count, arena);
+    return out;
+}
+
 static void apply(struct operator* op, struct relation *relation, const struct batch *change, uint64_t epoch)
 {
     uint32_t shard = op->ctx->shard;
     if (relation->append_only) {
-        segments_append(relation->segments[shard], change, epoch);
+        segments_append(relation->segments[shard], single_rows(op->ctx->tick_arena, change), epoch);
         return;
     }
     uint64_t piece[BATCH_ROWS_MAX];

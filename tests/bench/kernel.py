@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--compare-with", metavar="FILE", default=BASELINE)
     parser.add_argument("--write-baseline", action="store_true")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     measured = run_plain(args)
     if not measured:
         parser.error("no kernel has such a name")
