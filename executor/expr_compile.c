@@ -6,6 +6,7 @@
  */
 #include "executor/expr_internal.h"
 #include "executor/expr_steps.h"
+#include "executor/functions/regex.h"
 
 #define BUCKETS_COUNT 256u
 
@@ -477,6 +478,16 @@ static uint32_t compile_subscript(struct compiler *c, const struct expr *expr)
         strbuf_release(&name);
         error_at(c->err, expr->position);
         return REG_NONE;
+    }
+    const struct expr *array = expr->args[0];
+    const struct function_row *part = array->kind == EXPR_CALL && expr->args_count == 2 && !expr->flag
+                                          ? regex_part_of_match(array->function, array->args_count)
+                                          : NULL;
+    if (part != NULL) {
+        struct expr **args = ARENA_ARRAY(c->arena, struct expr *, array->args_count + 1);
+        memcpy(args, array->args, sizeof(*args) * array->args_count);
+        args[array->args_count] = expr->args[1];
+        return compile(c, expr_call(c->arena, part, expr->type, args, array->args_count + 1));
     }
     return compile_simple(c, expr, STEP_SUBSCRIPT);
 }

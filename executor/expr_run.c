@@ -27,6 +27,7 @@ struct expr_run *expr_run_create(const struct expr_program *program, struct acco
     run->scopes = ARENA_ARRAY(&run->arena, struct scope, program->levels_count);
     run->args = ARENA_ARRAY(&run->arena, struct column, program->args_max);
     run->states = ARENA_ARRAY(&run->arena, void *, program->slots_count);
+    run->state_releases = arena_zalloc(&run->arena, sizeof(*run->state_releases) * program->slots_count);
     run->subs = ARENA_ARRAY(&run->arena, struct expr_run *, program->slots_count);
     for (uint32_t i = 0; i < program->constants_count; i++)
         run->regs[program->constants[i].reg] = program->constants[i].column;
@@ -37,8 +38,11 @@ void expr_run_destroy(struct expr_run *run)
 {
     if (run == NULL)
         return;
-    for (uint32_t i = 0; i < run->program->slots_count; i++)
+    for (uint32_t i = 0; i < run->program->slots_count; i++) {
         expr_run_destroy(run->subs[i]);
+        if (run->state_releases[i] != NULL)
+            run->state_releases[i](run->states[i]);
+    }
     arena_release(&run->arena);
     arena_release(&run->buffers);
     arena_release(&run->scratch);
@@ -289,6 +293,7 @@ void run_kernel(struct expr_run *run, const struct function_row *function, struc
         .errors = &run->step_errors,
         .state = &run->states[slot],
         .state_arena = &run->arena,
+        .state_release = &run->state_releases[slot],
     };
     function->kernel(&call, args, result);
     if (result->nulls != NULL)

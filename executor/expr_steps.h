@@ -117,6 +117,7 @@ struct expr_run {
     struct scope *scopes;
     struct column *args; /* a call's arguments side by side */
     void **states;
+    void (**state_releases)(void *state); /* per slot, NULL: nothing to do */
     struct expr_run **subs;
     struct strbuf text;
     struct eval_env default_env; /* for callers that have none */

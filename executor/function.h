@@ -30,6 +30,8 @@ struct fn_call {
     void **state; /* NULL at first; what the kernel keeps from batch to batch (a compiled regular expression,
                      a zone); it lies in state_arena */
     struct arena *state_arena;
+    void (**state_release)(void *state); /* NULL at first; set with a state that holds more than arena memory:
+                                            called when the state's life ends */
 };
 
 /* Computes call->rows results. args[i] may be constant (is_constant): use COLUMN_AT. result->data is

@@ -86,7 +86,8 @@ TRY_KERNEL1(f64_to_f32, double, float, narrow_float(x, &out[i], err))
 
 KERNEL1(i16_to_numeric, int16_t, struct varlen, numeric_from_i64(call->arena, x))
 KERNEL1(i32_to_numeric, int32_t, struct varlen, numeric_from_i64(call->arena, x))
-KERNEL1(i64_to_numeric, int64_t, struct varlen, numeric_from_i64(call->arena, x))
+KERNEL1(i64_to_numeric, int64_t, struct varlen,
+        LIKELY(x != INT64_MIN) ? numeric_pack_i64(x, 0) : numeric_from_i64(call->arena, x))
 TRY_KERNEL1(f32_to_numeric, float, struct varlen, numeric_from_f32(arena, x, &out[i], err))
 TRY_KERNEL1(f64_to_numeric, double, struct varlen, numeric_from_f64(arena, x, &out[i], err))
 

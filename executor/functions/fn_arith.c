@@ -319,12 +319,35 @@ TRY_KERNEL2(f64_power, double, double, double, raise_to_power(x, y, &out[i], err
 
 /* ---- numeric ---- */
 
-TRY_KERNEL2(numeric_add_kernel, struct varlen, struct varlen, struct varlen,
-            numeric_add(arena, &x, &y, &out[i], err))
-TRY_KERNEL2(numeric_sub_kernel, struct varlen, struct varlen, struct varlen,
-            numeric_sub(arena, &x, &y, &out[i], err))
-TRY_KERNEL2(numeric_mul_kernel, struct varlen, struct varlen, struct varlen,
-            numeric_mul(arena, &x, &y, &out[i], err))
+/* Small decimals in place: `fits` makes the coefficient r of the small values m (scale s) and n (scale t), and
+ * is false when it cannot; r_scale is the result's scale. All others go to `attempt`. */
+#define SMALL_KERNEL2(name, fits, r_scale, attempt)                                                          \
+    static void name(struct fn_call *call, const struct column *args, struct column *result)                 \
+    {                                                                                                        \
+        struct varlen *out = result->data;                                                                   \
+        struct arena *arena = call->arena;                                                                   \
+        struct error error, *err = &error;                                                                   \
+        EACH_ROW2(struct varlen, struct varlen, {                                                            \
+            int64_t m;                                                                                       \
+            int64_t n;                                                                                       \
+            int64_t r;                                                                                       \
+            int32_t s;                                                                                       \
+            int32_t t;                                                                                       \
+            if (LIKELY(numeric_unpack_i64(&x, &m, &s) & numeric_unpack_i64(&y, &n, &t)) && LIKELY(fits)) {   \
+                out[i] = numeric_pack_i64(r, r_scale);                                                       \
+                continue;                                                                                    \
+            }                                                                                                \
+            out[i] = (struct varlen){0};                                                                     \
+            if (!column_is_null(result, i) && !(attempt))                                                    \
+                fn_error_from(call, i, err);                                                                 \
+        });                                                                                                  \
+    }
+SMALL_KERNEL2(numeric_add_kernel, s == t && !__builtin_add_overflow(m, n, &r), s,
+              numeric_add(arena, &x, &y, &out[i], err))
+SMALL_KERNEL2(numeric_sub_kernel, s == t && !__builtin_sub_overflow(m, n, &r), s,
+              numeric_sub(arena, &x, &y, &out[i], err))
+SMALL_KERNEL2(numeric_mul_kernel, s + t <= 16383 && !__builtin_mul_overflow(m, n, &r), s + t,
+              numeric_mul(arena, &x, &y, &out[i], err))
 TRY_KERNEL2(numeric_div_kernel, struct varlen, struct varlen, struct varlen,
             numeric_div(arena, &x, &y, &out[i], err))
 TRY_KERNEL2(numeric_mod_kernel, struct varlen, struct varlen, struct varlen,

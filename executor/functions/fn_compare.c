@@ -119,9 +119,27 @@ static bool bpchar_equal(const struct varlen *a, const struct varlen *b)
     return bpchar_compare(a, b) == 0;
 }
 
-static bool numeric_equal(const struct varlen *a, const struct varlen *b)
+/* Scales differ in comparisons with constants (0.908 * price < 50000000): small values need no 128 bits. */
+static inline int decimal_compare(const struct varlen *a, const struct varlen *b)
 {
-    return numeric_compare(a, b) == 0;
+    static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+    int64_t m, n;
+    int32_t s, t;
+    if (LIKELY(numeric_unpack_i64(a, &m, &s) & numeric_unpack_i64(b, &n, &t))) {
+        if (s == t)
+            return (m > n) - (m < n);
+        bool up = s < t;
+        int32_t more = up ? t - s : s - t;
+        if (LIKELY(more < (int32_t)ARRAY_COUNT(powers)) &&
+            LIKELY(!__builtin_mul_overflow(up ? m : n, powers[more], up ? &m : &n)))
+            return (m > n) - (m < n);
+    }
+    return numeric_compare(a, b);
+}
+
+static inline bool decimal_equal(const struct varlen *a, const struct varlen *b)
+{
+    return decimal_compare(a, b) == 0;
 }
 
 struct bytes16 {
@@ -145,7 +163,7 @@ static bool interval_equal(const struct interval *a, const struct interval *b)
 
 COMPARE_BY(bytes, struct varlen, bytes_equal, bytes_compare)
 COMPARE_BY(bpchar, struct varlen, bpchar_equal, bpchar_compare)
-COMPARE_BY(numeric, struct varlen, numeric_equal, numeric_compare)
+COMPARE_BY(numeric, struct varlen, decimal_equal, decimal_compare)
 COMPARE_BY(jsonb, struct varlen, jsonb_equal, jsonb_compare)
 COMPARE_BY(uuid, struct bytes16, bytes16_equal, bytes16_compare)
 COMPARE_BY(interval, struct interval, interval_equal, interval_compare)

@@ -1,6 +1,7 @@
 /* fn_regex.c: SQL functions over regular expressions, and SIMILAR TO (PostgreSQL manual 9.7.2, 9.7.3).
  *
- * A constant pattern is compiled once per run of the expression; others once per call as long as they repeat.
+ * A constant pattern is compiled once per run of the expression, and to machine code once it has met
+ * FAST_AFTER texts; others are compiled once per call as long as they repeat.
  * Searches go on as PostgreSQL's do: behind a match of no length the next search starts one character later.
  */
 #define _GNU_SOURCE
@@ -9,6 +10,7 @@
 #include "storage/data/array.h"
 
 #define RECENT_COUNT 16u
+#define FAST_AFTER   256u /* machine code costs as much as some hundred texts */
 
 /* A compiled pattern with what it was compiled from. */
 struct compiled {
@@ -16,6 +18,7 @@ struct compiled {
     struct regex_options options;
     struct regex *regex;
     size_t *bounds;
+    uint32_t uses; /* of a kept one, up to FAST_AFTER */
 };
 
 /* What one call of a kernel uses: the constant pattern of the state, or patterns of this batch. */
@@ -24,6 +27,7 @@ struct regex_call {
     const char *function; /* for messages */
     bool allow_global;
     struct regex_options fixed; /* of operators: ~* */
+    struct compiled *constant;  /* once it has been looked up */
     struct compiled *recent[RECENT_COUNT];
     uint32_t next;
 };
@@ -57,13 +61,28 @@ static bool compile(struct regex_call *r, struct arena *arena, struct text_arg p
     return true;
 }
 
+static void release_compiled(void *state)
+{
+    regex_release(((struct compiled *)state)->regex);
+}
+
 /* The pattern of one row. constant: neither pattern nor flags differ between rows, so it may outlive the
  * batch. */
 static bool pattern_of(struct regex_call *r, struct text_arg pattern, struct text_arg flags, bool constant,
                        struct compiled **out, struct error *err)
 {
+    if (r->constant != NULL) {
+        *out = r->constant;
+        return true;
+    }
     struct compiled *kept = *r->call->state;
     if (kept != NULL && same_text(kept->pattern, pattern) && same_text(kept->flags, flags)) {
+        if (constant && kept->uses == FAST_AFTER)
+            r->constant = kept;
+        if (kept->uses < FAST_AFTER && ++kept->uses == FAST_AFTER) {
+            regex_make_fast(kept->regex);
+            *r->call->state_release = release_compiled;
+        }
         *out = kept;
         return true;
     }
@@ -196,6 +215,42 @@ static void fn_regexp_match(struct fn_call *call, const struct column *args, str
         else
             fn_set_null(call, result, i);
     }
+}
+
+/* regexp_match(text, pattern [, flags])[n], n the last argument. */
+static void fn_regexp_match_part(struct fn_call *call, const struct column *args, struct column *result)
+{
+    struct regex_call r = {.call = call, .function = "regexp_match"};
+    uint32_t part_at = call->args_count - 1, flags_at = part_at > 2 ? 2 : UINT32_MAX;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        struct compiled *compiled;
+        bool found;
+        RESULT_VAR(result)[i] = (struct varlen){0};
+        struct text_arg text = text_at(&args[0], i);
+        if (is_null_row(result, i) || !row_pattern(&r, args, 1, flags_at, i, &compiled) ||
+            !search(&r, compiled, text, 0, i, &found))
+            continue;
+        uint32_t parts = regex_captures(compiled->regex), first = parts > 0 ? 1 : 0;
+        int32_t part = i32_at(&args[part_at], i);
+        size_t at = 2 * (first + (size_t)part - 1);
+        if (!found || part < 1 || (uint32_t)part > (parts > 0 ? parts : 1) ||
+            compiled->bounds[at] == SIZE_MAX)
+            fn_set_null(call, result, i);
+        else
+            RESULT_VAR(result)
+        [i] = varlen_view(text.bytes + compiled->bounds[at],
+                          (uint32_t)(compiled->bounds[at + 1] - compiled->bounds[at]));
+    }
+}
+
+static const struct function_row match_part_rows[] = {
+    {"regexp_match_part", "text,text,int4", "text", fn_regexp_match_part, "", FN_HIDDEN},
+    {"regexp_match_part", "text,text,text,int4", "text", fn_regexp_match_part, "", FN_HIDDEN},
+};
+
+const struct function_row *regex_part_of_match(const struct function_row *function, uint32_t args_count)
+{
+    return function->kernel == fn_regexp_match ? &match_part_rows[args_count - 2] : NULL;
 }
 
 static bool any_null(const struct fn_call *call, const struct column *args, uint32_t row)

@@ -31,10 +31,23 @@ static void put_ordinal(struct strbuf *out, const struct time_node *node, size_t
     strbuf_adds(out, endings[node->ordinal_lower][!teen && last >= '1' && last <= '3' ? last - '0' : 0]);
 }
 
+/* Zeros in front up to `width`, a minus included. */
 static void put_number(struct strbuf *out, const struct time_node *node, int width, int64_t value)
 {
+    char text[32];
+    int at = (int)sizeof(text), sign = value < 0;
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    int least = node->fill ? 1 : width - sign;
+    do {
+        text[--at] = (char)('0' + magnitude % 10);
+        magnitude /= 10;
+    } while (magnitude > 0);
+    while ((int)sizeof(text) - at < least)
+        text[--at] = '0';
+    if (sign)
+        text[--at] = '-';
     size_t start = out->len;
-    strbuf_addf(out, "%0*lld", node->fill ? 0 : width, (long long)value);
+    strbuf_add(out, text + at, sizeof(text) - (size_t)at);
     put_ordinal(out, node, start);
 }
 
@@ -324,6 +337,9 @@ static void timestamp_to_char(struct fn_call *call, const struct column *args, s
     bool with_zone = args[0].type.oid == OID_TIMESTAMPTZ;
     struct zone *zone = with_zone ? session_zone(call) : NULL;
     struct strbuf out = STRBUF_INIT;
+    /* what was written last, and the local moments [same_from, same_end) that look the same */
+    struct varlen last = {0};
+    int64_t same_from = 0, same_end = 0;
     for (uint32_t i = 0; i < call->rows; i++) {
         RESULT_VAR(result)[i] = (struct varlen){0};
         if (column_is_null(result, i))
@@ -333,18 +349,31 @@ static void timestamp_to_char(struct fn_call *call, const struct column *args, s
             fn_set_null(call, result, i);
             continue;
         }
+        int32_t east = with_zone ? zone_offset_at(zone, x) : 0;
+        int64_t local = x + east * US_PER_SECOND;
+        if (local >= same_from && local < same_end) {
+            RESULT_VAR(result)[i] = last;
+            continue;
+        }
         struct shown shown;
         struct error err;
-        int32_t east = with_zone ? zone_offset_at(zone, x) : 0;
-        show_local(x + east * US_PER_SECOND, &shown);
+        show_local(local, &shown);
         shown.zone = zone;
         shown.instant = x;
         shown.east = east;
         strbuf_reset(&out);
-        if (format(time_picture_at(call, &args[1], i), &shown, &out, &err))
-            RESULT_VAR(result)[i] = text_from_strbuf(call->arena, &out);
-        else
+        const struct time_picture *picture = time_picture_at(call, &args[1], i);
+        if (!format(picture, &shown, &out, &err)) {
             fn_error_from(call, i, &err);
+            continue;
+        }
+        last = RESULT_VAR(result)[i] = text_from_strbuf(call->arena, &out);
+        if (args[1].is_constant && picture->period_us > 1) {
+            int64_t days, us;
+            timestamp_split(local, &days, &us);
+            same_from = local - us % picture->period_us;
+            same_end = same_from + picture->period_us;
+        }
     }
     strbuf_release(&out);
 }

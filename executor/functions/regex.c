@@ -162,6 +162,17 @@ bool regex_compile(struct arena *arena, const char *pattern, size_t len, const s
     return true;
 }
 
+void regex_make_fast(struct regex *regex)
+{
+    /* where there is no machine code (other processors, no executable memory), PCRE2 goes on interpreting */
+    (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+}
+
+void regex_release(struct regex *regex)
+{
+    pcre2_code_free(regex->code);
+}
+
 uint32_t regex_captures(const struct regex *regex)
 {
     return regex->captures;
@@ -176,8 +187,12 @@ static bool match_failed(int code, struct error *err)
 
 static int match_at(const struct regex *regex, const char *text, size_t len, size_t from, uint32_t flags)
 {
-    return pcre2_match(regex->code, (PCRE2_SPTR)(text != NULL ? text : ""), len, from,
-                       flags | PCRE2_NO_UTF_CHECK, regex->matches, NULL);
+    PCRE2_SPTR subject = (PCRE2_SPTR)(text != NULL ? text : "");
+    flags |= PCRE2_NO_UTF_CHECK;
+    int code = pcre2_match(regex->code, subject, len, from, flags, regex->matches, NULL);
+    if (code == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter's stack grows */
+        code = pcre2_match(regex->code, subject, len, from, flags | PCRE2_NO_JIT, regex->matches, NULL);
+    return code;
 }
 
 bool regex_test(const struct regex *regex, const char *text, size_t len, bool *found, struct error *err)

@@ -14,6 +14,7 @@
 
 #define REGEX_CAPTURES_MAX 100u
 
+struct function_row; /* executor/function.h */
 struct regex;
 
 struct regex_options {
@@ -32,6 +33,11 @@ bool regex_options_parse(const char *flags, size_t len, struct regex_options *ou
 MUST_CHECK
 bool regex_compile(struct arena *arena, const char *pattern, size_t len, const struct regex_options *options,
                    struct regex **out, struct error *err);
+/* Machine code for a pattern that is going to be used for many texts; nothing but speed changes. After it
+ * the regex holds memory outside of its arena: regex_release. One thread uses it at a time. */
+void regex_make_fast(struct regex *regex);
+/* Only needed after regex_make_fast; the rest goes with the arena. */
+void regex_release(struct regex *regex);
 /* Parenthesised parts. */
 uint32_t regex_captures(const struct regex *regex);
 /* Does the pattern match anywhere in the text? 54000 when that cannot be found out with bounded work. */
@@ -42,5 +48,9 @@ bool regex_test(const struct regex *regex, const char *text, size_t len, bool *f
 MUST_CHECK
 bool regex_search(const struct regex *regex, const char *text, size_t len, size_t from, size_t *bounds,
                   bool *found, struct error *err);
+
+/* The function that gives one element of the array that `function` makes without making it: its arguments, then
+ * the element's number (fn_regex.c). NULL when the function is not regexp_match. No statement can name it. */
+const struct function_row *regex_part_of_match(const struct function_row *function, uint32_t args_count);
 
 #endif

@@ -7,7 +7,8 @@
 struct regex_translation {
     struct regex_options options; /* in: from flags; out: with those at the pattern's start */
     struct strbuf text;           /* PCRE2's syntax; release it */
-    bool ambiguous; /* alternatives, optional groups or non-greedy quantifiers: the length has to be searched
+    bool
+        ambiguous; /* alternatives that are not apart, optional groups or non-greedy quantifiers: the length has to be searched
                        for */
     bool prefers_short;  /* the whole is non-greedy: its first quantifier with a preference is */
     bool has_references; /* back references: no search for the length */

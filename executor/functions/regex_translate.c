@@ -10,9 +10,20 @@
  * first part that has a preference gives it to its branch, and alternatives are always greedy. */
 enum preference { PREFER_NOTHING, PREFER_LONG, PREFER_SHORT };
 
+/* Alternatives are apart when each begins with another literal character and no quantifier stands before
+ * their end, so that where they stand is known and at most one of them can match there: then there is no
+ * choice that could change the length. One of them may have nothing but "^" before the literal that follows
+ * the group: "(&|^)id=" is apart, since "i" is not "&". */
 struct group {
     enum preference branch;
     bool has_alternatives;
+    bool holds_alternatives; /* itself or a group in it */
+    bool is_branch_start;    /* nothing but "^" so far in this branch */
+    bool not_apart;
+    bool has_empty;    /* a branch that ended as it started */
+    uint64_t first[2]; /* the characters that branches begin with */
+    bool has_follower; /* a group just closed wants a literal next that is not one of */
+    uint64_t follow[2];
 };
 
 struct translator {
@@ -26,6 +37,8 @@ struct translator {
     enum preference group_preference; /* of the group just closed, until something follows it */
     bool has_atom;                    /* a quantifier may follow */
     bool atom_is_group;
+    bool atom_holds_alternatives;
+    bool has_quantifier;
 };
 
 static bool bad(struct translator *t, const char *what)
@@ -66,6 +79,63 @@ static bool is_digit(char c)
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Is the character in the set? Puts it in. */
+static bool first_add(uint64_t set[2], uint8_t c)
+{
+    uint64_t bit = (uint64_t)1 << (c & 63);
+    bool was_in = (set[c >> 6] & bit) != 0;
+    set[c >> 6] |= bit;
+    return was_in;
+}
+
+/* What stands at `at` is the next part of the present branch. */
+static void part_begins(struct translator *t)
+{
+    struct group *group = &t->open[t->depth];
+    char c = t->pattern[t->at];
+    bool is_quantified = t->at + 1 < t->len && strchr("*+?{", t->pattern[t->at + 1]) != NULL;
+    bool is_literal =
+        c > ' ' && strchr("\\[]().*+?{}|^$#", c) == NULL && !is_quantified && !t->out->options.ignore_case;
+    if (group->has_follower) {
+        t->out->ambiguous = t->out->ambiguous || !is_literal || first_add(group->follow, (uint8_t)c);
+        group->has_follower = false;
+    }
+    if (group->is_branch_start && c != '^') {
+        group->not_apart = group->not_apart || !is_literal || first_add(group->first, (uint8_t)c);
+        group->is_branch_start = false;
+    }
+}
+
+/* Before "|", ")" and at the end of the pattern. */
+static void branch_ends(struct translator *t)
+{
+    struct group *group = &t->open[t->depth];
+    if (group->has_follower)
+        t->out->ambiguous = true;
+    if (group->is_branch_start) {
+        group->not_apart = group->not_apart || group->has_empty;
+        group->has_empty = true;
+    }
+    group->has_follower = false;
+    group->is_branch_start = true;
+}
+
+/* The group whose last branch has ended: `outer` is the one around it, NULL for the whole pattern. */
+static void group_ends(struct translator *t, const struct group *group, struct group *outer)
+{
+    t->atom_holds_alternatives = group->holds_alternatives;
+    if (outer != NULL)
+        outer->holds_alternatives = outer->holds_alternatives || group->holds_alternatives;
+    if (!group->has_alternatives)
+        return;
+    if (group->not_apart || t->has_quantifier || (group->has_empty && outer == NULL)) {
+        t->out->ambiguous = true;
+    } else if (group->has_empty) {
+        outer->has_follower = true;
+        memcpy(outer->follow, group->first, sizeof(group->first));
+    }
 }
 
 static void add_code(struct translator *t, uint32_t code)
@@ -337,6 +407,7 @@ static bool translate_quantifier(struct translator *t)
     if (!t->has_atom)
         return bad(t, "quantifier operand invalid");
     t->has_atom = false;
+    t->has_quantifier = true;
     bool optional = c != '+', fixed = false;
     if (c == '{') {
         uint32_t low, high;
@@ -374,7 +445,8 @@ static bool translate_quantifier(struct translator *t)
         preference = t->atom_is_group ? t->group_preference : PREFER_NOTHING;
     branch_prefers(t, preference);
     t->group_preference = PREFER_NOTHING;
-    t->out->ambiguous = t->out->ambiguous || (optional && t->atom_is_group) || preference == PREFER_SHORT;
+    t->out->ambiguous = t->out->ambiguous || (t->atom_is_group && (optional || t->atom_holds_alternatives)) ||
+                        preference == PREFER_SHORT;
     return true;
 }
 
@@ -394,14 +466,14 @@ static bool translate_open(struct translator *t)
             continue;
         strbuf_adds(out, openings[i]);
         t->at += strlen(openings[i]);
-        t->open[++t->depth] = (struct group){0};
+        t->open[++t->depth] = (struct group){.is_branch_start = true, .not_apart = i > 0};
         return true;
     }
     if (starts_with(t, "(?") || starts_with(t, "(*") || starts_with(t, "(+"))
         return bad(t, "quantifier operand invalid");
     strbuf_addc(out, '(');
     t->at++;
-    t->open[++t->depth] = (struct group){0};
+    t->open[++t->depth] = (struct group){.is_branch_start = true};
     t->groups++;
     return true;
 }
@@ -414,6 +486,10 @@ static bool translate_one(struct translator *t)
         branch_prefers(t, t->group_preference);
         t->group_preference = PREFER_NOTHING;
     }
+    if (c == '|' || c == ')')
+        branch_ends(t);
+    else
+        part_begins(t);
     switch (c) {
     case '\\':
         return translate_escape(t);
@@ -424,14 +500,15 @@ static bool translate_one(struct translator *t)
     case ')':
         if (t->depth == 0)
             return bad(t, "parentheses () not balanced");
-        t->group_preference = group_prefers(&t->open[t->depth--]);
+        t->group_preference = group_prefers(&t->open[t->depth]);
+        group_ends(t, &t->open[t->depth], &t->open[t->depth - 1]);
+        t->depth--;
         strbuf_addc(out, ')');
         t->at++;
         t->has_atom = t->atom_is_group = true;
         return true;
     case '|':
-        t->out->ambiguous = true;
-        t->open[t->depth].has_alternatives = true;
+        t->open[t->depth].has_alternatives = t->open[t->depth].holds_alternatives = true;
         strbuf_addc(out, '|');
         t->at++;
         t->has_atom = false;
@@ -552,10 +629,15 @@ bool regex_translate(const char *pattern, size_t len, struct regex_translation *
     }
     /* every group takes at least its parenthesis */
     t.open = mem_zalloc(sizeof(*t.open) * (len + 1));
+    t.open[0].is_branch_start = true;
     bool ok = true;
     while (ok && t.at < t.len)
         ok = (out->options.expanded && skip_expanded(&t)) || translate_one(&t);
     branch_prefers(&t, t.group_preference);
+    if (t.depth == 0) {
+        branch_ends(&t);
+        group_ends(&t, &t.open[0], NULL);
+    }
     out->prefers_short = group_prefers(&t.open[0]) == PREFER_SHORT;
     mem_free(t.open);
     if (!ok)

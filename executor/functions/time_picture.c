@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "executor/functions/time_picture.h"
 
+#include "storage/data/datetime.h"
+
 const char *const time_month_names[12] = {"January",   "February", "March",    "April",
                                           "May",       "June",     "July",     "August",
                                           "September", "October",  "November", "December"};
@@ -129,6 +131,42 @@ static void add_literal(struct time_picture *picture, const char **at, const cha
     *at += bytes;
 }
 
+/* How long an element keeps its value; divides a day. */
+static int64_t period_of(enum time_element element)
+{
+    switch (element) {
+    case TE_FRACTION:
+    case TE_MILLISECOND:
+    case TE_MICROSECOND:
+    case TE_OFFSET:
+    case TE_ZONE_HOURS:
+    case TE_ZONE_MINUTES:
+    case TE_ZONE:
+        return 1;
+    case TE_SECOND:
+    case TE_SECOND_OF_DAY:
+        return US_PER_SECOND;
+    case TE_MINUTE:
+        return 60 * US_PER_SECOND;
+    case TE_HOUR12:
+    case TE_HOUR24:
+    case TE_AM:
+        return 3600 * US_PER_SECOND;
+    default:
+        return US_PER_DAY;
+    }
+}
+
+static int64_t shortest_period(const struct time_picture *picture)
+{
+    int64_t shortest = US_PER_DAY;
+    for (uint32_t i = 0; i < picture->count; i++) {
+        int64_t period = period_of(picture->nodes[i].element);
+        shortest = period < shortest ? period : shortest;
+    }
+    return shortest;
+}
+
 void time_picture_parse(struct time_picture *picture, struct arena *arena, struct text_arg text)
 {
     *picture = (struct time_picture){.text = arena_strndup(arena, text.bytes, text.len), .len = text.len};
@@ -166,6 +204,7 @@ void time_picture_parse(struct time_picture *picture, struct arena *arena, struc
             add_literal(picture, &at, end, false);
         }
     }
+    picture->period_us = shortest_period(picture);
 }
 
 const struct time_picture *time_picture_at(struct fn_call *call, const struct column *column, uint32_t row)

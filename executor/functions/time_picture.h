@@ -73,6 +73,9 @@ struct time_picture {
     size_t len;
     struct time_node *nodes;
     uint32_t count;
+    /* Moments of a local day that lie in the same period of this length, counted from midnight, look the same:
+     * a minute for 'HH24:MI'. 1: every moment differs, or its zone counts as well. */
+    int64_t period_us;
 };
 
 extern const char *const time_month_names[12];

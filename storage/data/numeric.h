@@ -23,6 +23,31 @@ struct numeric_small {
 bool numeric_unpack_small(const struct varlen *value, struct numeric_small *out);
 struct varlen numeric_pack_small(struct arena *arena, __int128 coefficient, int32_t scale);
 struct varlen numeric_from_i64(struct arena *arena, int64_t value);
+
+/* For loops over many values, most of which are small: a coefficient of 63 bits, unpacked and packed in
+ * place. false: special or larger; the other functions know what to do then. */
+static inline bool numeric_unpack_i64(const struct varlen *value, int64_t *coefficient, int32_t *scale)
+{
+    uint16_t head;
+    uint64_t magnitude;
+    memcpy(&head, value->inlined, sizeof(head));
+    memcpy(&magnitude, value->inlined + 2, sizeof(magnitude));
+    *coefficient = head & 0x8000 ? -(int64_t)magnitude : (int64_t)magnitude;
+    *scale = head & 0x3fff;
+    return value->len <= 2 + sizeof(magnitude) && magnitude >> 63 == 0 && (head & 0x4000) == 0;
+}
+
+/* scale: 0 to 16383. */
+static inline struct varlen numeric_pack_i64(int64_t coefficient, int32_t scale)
+{
+    uint64_t magnitude = coefficient < 0 ? 0 - (uint64_t)coefficient : (uint64_t)coefficient;
+    uint16_t head = (uint16_t)(scale | (coefficient < 0 ? 0x8000 : 0));
+    struct varlen value = {.len = 2 + (71 - (uint32_t)__builtin_clzll(magnitude | 1)) / 8};
+    value.len -= magnitude == 0;
+    memcpy(value.inlined, &head, sizeof(head));
+    memcpy(value.inlined + 2, &magnitude, sizeof(magnitude));
+    return value;
+}
 MUST_CHECK
 bool numeric_from_f64(struct arena *arena, double value, struct varlen *out, struct error *err);
 MUST_CHECK
