@@ -117,15 +117,23 @@ def commit():
 
 
 def run_flink(args, names):
-    """name -> what run.py reports, and its settings; ends with its message where Flink cannot be had."""
+    """What run.py reports: an object per query; ends with its message where Flink cannot be had."""
     with harness.temp_dir() as base:
         out = os.path.join(base, "flink.json")
         done = subprocess.run([sys.executable, "-B", os.path.join(HERE, "flink", "run.py"), "--queries", ",".join(names), "--events",
-                               str(args.events), "--parallelism", str(args.workers), "--backend", args.flink_backend, "--json", out])
+                               str(args.events), "--parallelism", str(args.workers), "--backend", args.flink_backend,
+                               "--skip", str(args.warmup), "--json", out])
         if done.returncode != 0:
             sys.exit("Flink did not run: no figures of it")
         with open(out) as f:
             return json.load(f)
+
+
+def save(args, report):
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(report, f, indent=1)
+            f.write("\n")
 
 
 def parse():
@@ -176,17 +184,15 @@ def main():
         if name in NOTES:
             result["note"] = NOTES[name]
         report["queries"][name] = result
+        save(args, report)
     if args.peer == "flink":
         report["flink"] = run_flink(args, args.queries)
     earlier = None
     if args.compare_with:
         with open(args.compare_with) as f:
             earlier = json.load(f)
+    save(args, report)
     print_table(report, earlier)
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump(report, f, indent=1)
-            f.write("\n")
     wrong = ["%s: %s" % (name, differs) for name, (_, differs) in checked.items() if differs]
     if wrong:
         sys.exit("\n".join(wrong))
