@@ -45,26 +45,59 @@ static void fn_bit_length(struct fn_call *call, const struct column *args, struc
 
 /* ---- case ---- */
 
-static void fn_upper(struct fn_call *call, const struct column *args, struct column *result)
+#define EACH_BYTE(byte) ((uint64_t)(byte)*0x0101010101010101u)
+
+/* Eight bytes at once: those from `first` to `first` + 25 change their case; bytes of longer characters stay. */
+static inline uint64_t change_case(uint64_t word, uint8_t first)
+{
+    uint64_t low = word & EACH_BYTE(0x7f);
+    uint64_t from_first = low + EACH_BYTE(0x80 - first), behind_last = low + EACH_BYTE(0x80 - 26 - first);
+    uint64_t letters = (from_first ^ behind_last) & ~word & EACH_BYTE(0x80);
+    return word ^ letters >> 2;
+}
+
+static void change_case_rows(struct fn_call *call, const struct column *args, struct column *result,
+                             uint8_t first)
 {
     for (uint32_t i = 0; i < call->rows; i++) {
-        struct text_arg text = text_at(&args[0], i);
-        char *out = text_begin(call->arena, &RESULT_VAR(result)[i], text.len);
-        for (size_t at = 0; at < text.len; at++)
-            out[at] = ascii_upper(text.bytes[at]);
-        text_end(&RESULT_VAR(result)[i]);
+        const struct varlen *value = &COLUMN_VAR(&args[0])[COLUMN_AT(&args[0], i)];
+        struct varlen *out = &RESULT_VAR(result)[i];
+        uint64_t word = 0;
+        if (value->len <= VARLEN_INLINE_MAX) { /* zeros behind its end stay */
+            *out = *value;
+            memcpy(&word, value->inlined + 4, 8);
+            word = change_case(word, first);
+            memcpy(out->inlined + 4, &word, 8);
+            word = 0;
+            memcpy(&word, value->inlined, 4);
+            word = change_case(word, first);
+            memcpy(out->inlined, &word, 4);
+            continue;
+        }
+        const uint8_t *from = varlen_bytes(value);
+        char *to = text_begin(call->arena, out, value->len);
+        size_t at = 0;
+        for (; at + 8 <= value->len; at += 8) {
+            memcpy(&word, from + at, 8);
+            word = change_case(word, first);
+            memcpy(to + at, &word, 8);
+        }
+        word = 0;
+        memcpy(&word, from + at, value->len - at);
+        word = change_case(word, first);
+        memcpy(to + at, &word, value->len - at);
+        text_end(out);
     }
+}
+
+static void fn_upper(struct fn_call *call, const struct column *args, struct column *result)
+{
+    change_case_rows(call, args, result, 'a');
 }
 
 static void fn_lower(struct fn_call *call, const struct column *args, struct column *result)
 {
-    for (uint32_t i = 0; i < call->rows; i++) {
-        struct text_arg text = text_at(&args[0], i);
-        char *out = text_begin(call->arena, &RESULT_VAR(result)[i], text.len);
-        for (size_t at = 0; at < text.len; at++)
-            out[at] = ascii_lower(text.bytes[at]);
-        text_end(&RESULT_VAR(result)[i]);
-    }
+    change_case_rows(call, args, result, 'A');
 }
 
 static bool is_ascii_alnum(char c)
@@ -227,6 +260,33 @@ static void fn_overlay(struct fn_call *call, const struct column *args, struct c
     }
 }
 
+/* The field-th part, counted from 1, between separators of one byte. */
+static struct text_arg part_between(struct text_arg text, char separator, int64_t field)
+{
+    size_t start = 0, at = 0;
+    for (; at + 8 <= text.len; at += 8) {
+        uint64_t word;
+        memcpy(&word, text.bytes + at, 8);
+        word ^= EACH_BYTE((uint8_t)separator);
+        /* the top bit of every byte that is zero now, and of no other */
+        uint64_t found = ~(((word & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | word | EACH_BYTE(0x7f));
+        for (; found != 0; found &= found - 1) {
+            size_t end = at + (size_t)__builtin_ctzll(found) / 8;
+            if (--field == 0)
+                return (struct text_arg){text.bytes + start, end - start};
+            start = end + 1;
+        }
+    }
+    for (; at < text.len; at++) {
+        if (text.bytes[at] != separator)
+            continue;
+        if (--field == 0)
+            return (struct text_arg){text.bytes + start, at - start};
+        start = at + 1;
+    }
+    return (struct text_arg){text.bytes + start, field == 1 ? text.len - start : 0};
+}
+
 static void fn_split_part(struct fn_call *call, const struct column *args, struct column *result)
 {
     for (uint32_t i = 0; i < call->rows; i++) {
@@ -241,6 +301,10 @@ static void fn_split_part(struct fn_call *call, const struct column *args, struc
         if (separator.len == 0) {
             if (field == 1 || field == -1)
                 *out = text_view(text);
+            continue;
+        }
+        if (separator.len == 1 && field > 0) {
+            *out = text_view(part_between(text, separator.bytes[0], field));
             continue;
         }
         if (field < 0) { /* from the end: count the fields */

@@ -131,7 +131,8 @@ static inline size_t text_find(struct text_arg text, struct text_arg needle, siz
         return SIZE_MAX;
     if (needle.len == 0)
         return from;
-    const char *at = memmem(text.bytes + from, text.len - from, needle.bytes, needle.len);
+    const char *at = needle.len == 1 ? memchr(text.bytes + from, needle.bytes[0], text.len - from)
+                                     : memmem(text.bytes + from, text.len - from, needle.bytes, needle.len);
     return at != NULL ? (size_t)(at - text.bytes) : SIZE_MAX;
 }
 
