@@ -438,11 +438,19 @@ class Generator(Expressions):
             key = self.rng.choice([c for c in t.columns if c[1] in ("int4", "text", "bool", "date", "numeric")])
             columns.append((canonical(key[0], key[1]), key[1]))
         keys = len(columns)
-        if self.chance(0.6):  # what can be added up by slices
+        pick = self.rng.random()
+        if pick < 0.45:  # what can be added up by slices
             mergeable = ["count(*)", "sum(%s)" % self.expr(scope, "int4", 1), "bool_or(%s)" % self.condition(scope, 0),
                          "count(*) FILTER (WHERE %s)" % self.condition(scope, 1), "count(%s)" % self.expr(scope, self.any_type(), 0)]
             kinds = ["int8", "int8", "bool", "int8", "int8"]
             columns += [(mergeable[i], kinds[i]) for i in self.rng.sample(range(5), 2)]
+        elif pick < 0.7:  # what does not mind a row twice
+            where = " FILTER (WHERE %s)" % self.condition(scope, 1)
+            number = self.expr(scope, "int4", 1)
+            calls = [("max(%s)" % number, "int4"), ("min(%s)%s" % (number, where), "int4"), ("min(%s)" % self.expr(scope, "text", 0), "text"),
+                     ("count(DISTINCT %s)" % number, "int8"), ("sum(DISTINCT %s)%s" % (number, where), "int8"),
+                     ("count(DISTINCT %s)%s" % (self.expr(scope, "text", 0), where), "int8")]
+            columns += self.rng.sample(calls[:3] if self.chance(0.4) else calls, 2)
         else:
             columns += [self.aggregate(scope) for _ in range(2)]
         names, columns = named(columns)
