@@ -7,6 +7,7 @@
  * same. */
 #include "executor/dataflow_build.h"
 
+#include "executor/operators/op_top_few.h"
 #include "storage/base/strbuf.h"
 
 struct builder {
@@ -323,7 +324,9 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
     case PLAN_SET_OP:
         return &op_set_op_class;
     case PLAN_SORT:
-        return flow->mode == DATAFLOW_ONE_SHOT ? &op_sort_class : &op_top_n_class;
+        if (flow->mode == DATAFLOW_ONE_SHOT)
+            return &op_sort_class;
+        return op_top_few_fits(plan) ? &op_top_few_class : &op_top_n_class;
     case PLAN_AT_MOST_ONE:
         return &op_at_most_one_class;
     case PLAN_OVER:

@@ -101,6 +101,7 @@ extern const struct operator_class op_union_class;       /* PLAN_UNION_ALL: pass
 extern const struct operator_class op_set_op_class;      /* PLAN_SET_OP */
 extern const struct operator_class op_sort_class;        /* PLAN_SORT, ONE_SHOT */
 extern const struct operator_class op_top_n_class;       /* PLAN_SORT, CONTINUOUS (keys, partitions, limit) */
+extern const struct operator_class op_top_few_class;     /* the same, where op_top_few_fits */
 extern const struct operator_class op_at_most_one_class; /* PLAN_AT_MOST_ONE */
 extern const struct operator_class op_over_class;        /* PLAN_OVER */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */

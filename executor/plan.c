@@ -221,10 +221,14 @@ static void finish_sort(struct plan *plan, struct arena *arena)
     plan->append_only = child->append_only && !cuts;
     copy_key(plan, child);
     const struct expr *limit = plan->sort.limit;
+    bool counts_rows = !plan->sort.with_ties && plan->sort.rank <= OVER_ROW_NUMBER;
     bool one = limit != NULL && limit->kind == EXPR_CONSTANT && !limit->value.is_null &&
-               limit->value.i64 <= 1 && !plan->sort.with_ties;
-    if (plan->sort.distinct_on || one)
+               limit->value.i64 <= 1 && counts_rows;
+    bool by_rank = plan->sort.shows_rank && counts_rows && !child->has_key;
+    if (plan->sort.distinct_on || one || by_rank)
         key_set(plan, arena, plan->sort.partition, plan->sort.partition_count);
+    if (by_rank && !one)
+        key_add(plan, arena, &(uint32_t){plan->columns_count - 1}, 1, 0);
 }
 
 static void finish_node(struct plan *plan, struct arena *arena)
@@ -434,6 +438,10 @@ static void print_join(const struct plan *plan, struct strbuf *out)
     }
 }
 
+static const char *const over_names[] = {"",           "row_number", "rank", "dense_rank", "percent_rank",
+                                         "cume_dist",  "ntile",      "lag",  "lead",       "first_value",
+                                         "last_value", "nth_value"};
+
 static void print_sort(const struct plan *plan, struct strbuf *out)
 {
     strbuf_adds(out, plan->sort.distinct_on ? "Distinct On" : plan->sort.keys_count > 0 ? "Sort" : "Limit");
@@ -451,18 +459,17 @@ static void print_sort(const struct plan *plan, struct strbuf *out)
         strbuf_adds(out, " offset ");
         expr_print(plan->sort.offset, out);
     }
+    if (plan->sort.rank != OVER_AGGREGATE)
+        strbuf_addf(out, " of %s%s", over_names[plan->sort.rank], plan->sort.shows_rank ? ", shown" : "");
 }
 
 static void print_over_call(const struct plan_over_call *call, struct strbuf *out)
 {
-    static const char *const names[] = {"",           "row_number", "rank", "dense_rank", "percent_rank",
-                                        "cume_dist",  "ntile",      "lag",  "lead",       "first_value",
-                                        "last_value", "nth_value"};
     static const char *const modes[] = {"rows", "range", "groups"};
     static const char *const bounds[] = {"unbounded preceding", "preceding", "current row", "following",
                                          "unbounded following"};
     static const char *const excludes[] = {"", " exclude current row", " exclude group", " exclude ties"};
-    strbuf_addf(out, "%s(", call->kind == OVER_AGGREGATE ? call->aggregate->name : names[call->kind]);
+    strbuf_addf(out, "%s(", call->kind == OVER_AGGREGATE ? call->aggregate->name : over_names[call->kind]);
     print_columns(call->args, call->args_count, out);
     strbuf_adds(out, ")");
     if (call->filter >= 0)

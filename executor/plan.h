@@ -28,7 +28,7 @@ enum plan_kind {
     PLAN_JOIN,      /* equality keys and a residual */
     PLAN_UNION_ALL, /* children with equal types */
     PLAN_SET_OP,    /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
-    PLAN_SORT,      /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition */
+    PLAN_SORT,      /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition, also with its rank */
     PLAN_AT_MOST_ONE, /* 21000 when a partition holds more than one row: scalar subqueries */
     PLAN_OVER,        /* window functions: child columns, then results */
 };
@@ -204,6 +204,11 @@ struct plan {
             struct expr *limit, *offset; /* row-less int8; NULL: none */
             bool with_ties;
             bool distinct_on; /* one row per partition: limit 1 without expression */
+            /* Views only: what the limit counts. OVER_ROW_NUMBER rows; OVER_RANK rows, with ties;
+             * OVER_DENSE_RANK rows with different keys. OVER_AGGREGATE: rows, with_ties as it says. With
+             * shows_rank that number (int8) is one more column behind the child's; no offset then. */
+            enum over_kind rank;
+            bool shows_rank;
         } sort;
         struct {
             uint32_t partition_count;

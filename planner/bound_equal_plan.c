@@ -167,6 +167,7 @@ static bool same_node(const struct plan *a, const struct plan *b)
         return a->set_op.is_except == b->set_op.is_except && a->set_op.all == b->set_op.all;
     case PLAN_SORT:
         return a->sort.with_ties == b->sort.with_ties && a->sort.distinct_on == b->sort.distinct_on &&
+               a->sort.rank == b->sort.rank && a->sort.shows_rank == b->sort.shows_rank &&
                same_expr(a->sort.limit, b->sort.limit) && same_expr(a->sort.offset, b->sort.offset) &&
                same_keys(a->sort.keys, a->sort.keys_count, b->sort.keys, b->sort.keys_count) &&
                same_columns(a->sort.partition, a->sort.partition_count, b->sort.partition,

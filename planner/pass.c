@@ -13,6 +13,8 @@ const struct plan_pass plan_passes[] = {
     {"merge", "projections and conditions on top of each other become one", pass_merge, false},
     {"session", "aggregates of session windows are kept by session", pass_session, false},
     {"merge again", "projections that moved below the sessions", pass_merge, false},
+    {"top", "of a view: conditions on row_number(), rank() and dense_rank() cut each partition short",
+     pass_top, false},
     {"lookup", "key = constant reads one row", pass_lookup, false},
     {"slices", "aggregates over HOP add up slices instead of one copy of a row per window", pass_slices,
      false},

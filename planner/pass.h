@@ -34,6 +34,8 @@ bool pass_prune(struct planner_context *ctx, struct plan **plan, struct error *e
 bool pass_merge(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_session.c: an aggregate per session and the sessions below it become one node. */
 bool pass_session(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_top.c: row_number() <= n becomes the first n rows of each partition. */
+bool pass_top(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_lookup.c: key = constant reads one row instead of all. */
 bool pass_lookup(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_slices.c: HOP without a copy of each row per window. */

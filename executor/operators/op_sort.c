@@ -37,6 +37,7 @@ static bool sort_open(struct operator* op, const struct plan *plan, struct error
     arena_init(&sort->scratch, op->ctx->account);
     sort->order = plan->sort.keys;
     sort->order_count = plan->sort.keys_count;
+    CHECK(plan->sort.rank == OVER_AGGREGATE); /* views only */
     sort->with_ties = plan->sort.with_ties;
     sort->partition_count = plan->sort.partition_count;
     sort->partition = ARENA_ARRAY(arena, struct sort_key, sort->partition_count);

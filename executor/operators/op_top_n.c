@@ -1,4 +1,4 @@
-/* op_top_n.c: LIMIT, OFFSET, DISTINCT ON and Top-N per partition in a view.
+/* op_top_n.c: LIMIT, OFFSET, DISTINCT ON and Top-N per partition in a view, also with the rank of each row.
  *
  * An ordered table holds the rows as counts, by (partition, sort keys, exact row): ties are broken by the row
  * itself, so the result depends on the contents alone. Changes set counts; an entry also keeps its count from
@@ -24,21 +24,21 @@ struct top_n {
     uint32_t keys_count;
     uint32_t partition_count;
     int64_t limit, offset; /* limit -1: none */
-    bool ready, passes, with_ties, bounded;
+    enum over_kind rank;   /* what the limit counts */
+    bool ready, passes, bounded, shows_rank;
+    uint32_t child_columns;
     uint32_t tick;
     bool in_tick;
     struct byte_set partitions; /* touched; tick arena */
-    struct strbuf
-        zero_keys; /* length and bytes of keys to look at in the end: count 0, or behind the window */
+    struct strbuf zero_keys;    /* length and bytes of keys whose count came to 0 */
+    struct strbuf behind_keys;  /* the same of those behind the window for good */
     struct strbuf key;
-    struct arena scratch;
 };
 
 static bool top_n_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct top_n *top = (struct top_n *)op;
     struct arena *arena = op->ctx->plan_arena;
-    arena_init(&top->scratch, op->ctx->account);
     top->partition_count = plan->sort.partition_count;
     top->keys_count = plan->sort.partition_count + plan->sort.keys_count;
     top->keys = ARENA_ARRAY(arena, struct sort_key, top->keys_count);
@@ -46,8 +46,12 @@ static bool top_n_open(struct operator* op, const struct plan *plan, struct erro
         top->keys[p].column = plan->sort.partition[p];
     for (uint32_t k = 0; k < plan->sort.keys_count; k++)
         top->keys[plan->sort.partition_count + k] = plan->sort.keys[k];
-    top->with_ties = plan->sort.with_ties;
-    top->table = ordered_table_create(op->types, op->columns_count, sizeof(struct entry), op->ctx->account);
+    top->rank = plan->sort.with_ties ? OVER_RANK : plan->sort.rank;
+    if (top->rank == OVER_AGGREGATE)
+        top->rank = OVER_ROW_NUMBER;
+    top->shows_rank = plan->sort.shows_rank;
+    top->child_columns = plan->children[0]->columns_count;
+    top->table = ordered_table_create(op->types, top->child_columns, sizeof(struct entry), op->ctx->account);
     return true;
 }
 
@@ -58,7 +62,7 @@ static void top_n_close(struct operator* op)
         ordered_table_destroy(top->table);
     strbuf_release(&top->key);
     strbuf_release(&top->zero_keys);
-    arena_release(&top->scratch);
+    strbuf_release(&top->behind_keys);
 }
 
 static bool top_n_ready(struct top_n *top, struct error *err)
@@ -123,39 +127,56 @@ static bool top_n_push(struct operator* op, uint32_t port, const struct batch *c
 
 /* Where one of the two contents stands in the walk over a partition. */
 struct window {
-    int64_t position;
-    const uint8_t *tie; /* sort key of the window's last row, once it was passed */
-    uint32_t tie_bytes;
+    int64_t position;   /* rows so far */
+    int64_t peers_from; /* rows before the peers of the last row */
+    int64_t peers;      /* groups of peers so far */
+    const uint8_t *key; /* sort key of the last row */
+    uint32_t key_bytes;
 };
 
+/* The rows of one entry that lie in a window; with ranks, those of the first and the last. */
+struct share {
+    int64_t count, first_rank, last_rank;
+};
+
+static bool is_peer(const struct window *window, const uint8_t *key, uint32_t sort_bytes)
+{
+    return window->key != NULL && window->key_bytes == sort_bytes &&
+           memcmp(window->key, key, sort_bytes) == 0;
+}
+
+/* Do this key and all that follow lie behind the window? */
 static bool window_is_over(const struct top_n *top, const struct window *window, int64_t end,
                            const uint8_t *key, uint32_t sort_bytes)
 {
-    if (window->position < end)
-        return false;
-    return !top->with_ties || window->tie == NULL || window->tie_bytes != sort_bytes ||
-           memcmp(window->tie, key, sort_bytes) != 0;
+    int64_t so_far = top->rank == OVER_DENSE_RANK ? window->peers : window->position;
+    return so_far >= end && (top->rank == OVER_ROW_NUMBER || !is_peer(window, key, sort_bytes));
 }
 
-/* How many of an entry's `count` rows lie in the window; moves on. */
-static int64_t window_share(const struct top_n *top, struct window *window, int64_t end, int64_t count,
-                            const uint8_t *key, uint32_t sort_bytes, struct arena *arena)
+/* What of an entry's `count` rows lies in the window; moves on. */
+static struct share window_share(const struct top_n *top, struct window *window, int64_t end, int64_t count,
+                                 const uint8_t *key, uint32_t sort_bytes)
 {
-    if (count <= 0)
-        return 0;
-    if (window->position >= end)
-        return window_is_over(top, window, end, key, sort_bytes) ? 0 : count;
+    if (count <= 0 || window_is_over(top, window, end, key, sort_bytes))
+        return (struct share){0};
     int64_t first = window->position, last = first + count;
-    window->position = last;
-    if (last >= end && top->with_ties) {
-        window->tie = arena_copy(arena, key, sort_bytes);
-        window->tie_bytes = sort_bytes;
-    } else if (last > end) {
-        last = end;
+    if (!is_peer(window, key, sort_bytes)) {
+        window->peers_from = first;
+        window->peers++;
+        window->key = key;
+        window->key_bytes = sort_bytes;
     }
+    window->position = last;
+    if (top->rank == OVER_ROW_NUMBER && last > end)
+        last = end;
     if (first < top->offset)
         first = top->offset;
-    return last > first ? last - first : 0;
+    if (last <= first)
+        return (struct share){0};
+    if (top->rank == OVER_ROW_NUMBER)
+        return (struct share){last - first, first + 1, last};
+    int64_t rank = top->rank == OVER_RANK ? window->peers_from + 1 : window->peers;
+    return (struct share){last - first, rank, rank};
 }
 
 struct emitter {
@@ -173,17 +194,52 @@ static bool emit_pending(struct top_n *top, struct emitter *emitter, struct erro
     return true;
 }
 
+/* The rows of `from` whose ranks `other` does not have. */
+static void emit_ranks(const struct top_n *top, struct emitter *emitter, const struct share *from,
+                       const struct share *other, bool is_insert)
+{
+    int64_t sign = is_insert ? 1 : -1;
+    for (int64_t rank = from->first_rank; from->count > 0 && rank <= from->last_rank; rank++) {
+        emitter->row[top->child_columns] = datum_i64(rank);
+        if (other->count > 0 && rank >= other->first_rank && rank <= other->last_rank) {
+            rank = other->last_rank;
+            continue;
+        }
+        int64_t rows = top->rank == OVER_ROW_NUMBER ? 1 : from->count;
+        batch_append_datums(emitter->out[is_insert], emitter->row, sign * rows);
+    }
+}
+
+static void emit_entry(const struct top_n *top, struct emitter *emitter, const uint8_t *row,
+                       const struct share *was, const struct share *is)
+{
+    int64_t change = is->count - was->count;
+    bool moved = top->shows_rank && (was->first_rank != is->first_rank || was->last_rank != is->last_rank);
+    if (change == 0 && !moved)
+        return;
+    const struct row_layout *layout = ordered_table_layout(top->table);
+    for (uint32_t c = 0; c < top->child_columns; c++)
+        emitter->row[c] = row_layout_get(layout, row, c);
+    if (moved) {
+        emit_ranks(top, emitter, was, is, false);
+        emit_ranks(top, emitter, is, was, true);
+        return;
+    }
+    if (top->shows_rank)
+        emitter->row[top->child_columns] = datum_i64(is->first_rank);
+    batch_append_datums(emitter->out[change > 0], emitter->row, change);
+}
+
 /* Bounded: what lies behind the window now lies there for good. */
 static void drop_later(struct top_n *top, const uint8_t *key, uint32_t key_bytes)
 {
-    strbuf_add(&top->zero_keys, &key_bytes, sizeof(key_bytes));
-    strbuf_add(&top->zero_keys, key, key_bytes);
+    strbuf_add(&top->behind_keys, &key_bytes, sizeof(key_bytes));
+    strbuf_add(&top->behind_keys, key, key_bytes);
 }
 
 static bool finish_partition(struct top_n *top, const struct byte_set_entry *partition,
                              struct emitter *emitter, struct error *err)
 {
-    const struct row_layout *layout = ordered_table_layout(top->table);
     int64_t end =
         top->limit < 0 || top->limit > INT64_MAX - top->offset ? INT64_MAX : top->offset + top->limit;
     if (top->limit == 0)
@@ -202,14 +258,9 @@ static bool finish_partition(struct top_n *top, const struct byte_set_entry *par
         if (is_behind && top->bounded)
             drop_later(top, key, key_bytes);
         int64_t old_count = entry->stamp == top->tick ? entry->old_count : entry->count;
-        int64_t change = window_share(top, &now, end, entry->count, key, entry->sort_bytes, &top->scratch) -
-                         window_share(top, &before, end, old_count, key, entry->sort_bytes, &top->scratch);
-        if (change == 0)
-            continue;
-        const uint8_t *row = ordered_table_row(top->table, cursor.slot);
-        for (uint32_t c = 0; c < top->base.columns_count; c++)
-            emitter->row[c] = row_layout_get(layout, row, c);
-        batch_append_datums(emitter->out[change > 0], emitter->row, change);
+        struct share is = window_share(top, &now, end, entry->count, key, entry->sort_bytes);
+        struct share was = window_share(top, &before, end, old_count, key, entry->sort_bytes);
+        emit_entry(top, emitter, ordered_table_row(top->table, cursor.slot), &was, &is);
     }
     if (top->bounded) {
         for (;
@@ -225,13 +276,30 @@ static bool finish_partition(struct top_n *top, const struct byte_set_entry *par
     return true;
 }
 
+/* Those that count nothing, or all of them; empties the list. */
+static void remove_keys(struct top_n *top, struct strbuf *keys, bool only_zero)
+{
+    for (size_t at = 0; at < keys->len;) {
+        uint32_t bytes;
+        memcpy(&bytes, keys->data + at, sizeof(bytes));
+        const char *key = keys->data + at + sizeof(bytes);
+        at += sizeof(bytes) + bytes;
+        uint32_t slot = ordered_table_find(top->table, key, bytes);
+        if (slot == SLOT_NONE)
+            continue;
+        const struct entry *entry = ordered_table_payload(top->table, slot);
+        if (entry->count == 0 || !only_zero)
+            ordered_table_remove(top->table, key, bytes);
+    }
+    strbuf_reset(keys);
+}
+
 static bool top_n_finish(struct operator* op, struct error *err)
 {
     struct top_n *top = (struct top_n *)op;
     if (!top->in_tick)
         return true;
     top->in_tick = false;
-    arena_reset(&top->scratch);
     struct emitter emitter = {.row =
                                   arena_alloc(op->ctx->tick_arena, sizeof(struct datum) * op->columns_count)};
     struct arena out_arena;
@@ -244,19 +312,8 @@ static bool top_n_finish(struct operator* op, struct error *err)
     done = done && emit_pending(top, &emitter, err);
     arena_release(&out_arena);
 
-    for (size_t at = 0; at < top->zero_keys.len;) {
-        uint32_t bytes;
-        memcpy(&bytes, top->zero_keys.data + at, sizeof(bytes));
-        const char *key = top->zero_keys.data + at + sizeof(bytes);
-        at += sizeof(bytes) + bytes;
-        uint32_t slot = ordered_table_find(top->table, key, bytes);
-        if (slot == SLOT_NONE)
-            continue;
-        const struct entry *entry = ordered_table_payload(top->table, slot);
-        if (entry->count == 0 || top->bounded)
-            ordered_table_remove(top->table, key, bytes);
-    }
-    strbuf_reset(&top->zero_keys);
+    remove_keys(top, &top->zero_keys, true);
+    remove_keys(top, &top->behind_keys, false);
     return done;
 }
 

@@ -94,6 +94,9 @@ TEST(append_only_keeps_no_more_than_it_shows)
     EXPECT_TEXT(harness_tick(&h, "+ 0 10 a\n"), "");
     EXPECT_TEXT(harness_tick(&h, "+ 0 1 a\n"), "+ 0 5 a\n- 0 7 a\n");
     EXPECT_INT(op_top_n_class.state_rows(h.op), 3);
+    /* a join may take back what it gives later */
+    EXPECT_TEXT(harness_tick(&h, "- 0 5 b\n+ 0 5 b\n+ 0 5 b\n"), "+ 0 5 b\n- 0 6 a\n");
+    EXPECT_TEXT(harness_tick(&h, "+ 0 0 c\n"), "+ 0 1 a\n- 0 5 b\n");
     harness_close(&h);
 }
 

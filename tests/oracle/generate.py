@@ -15,6 +15,7 @@ class Relation:
     key: str = ""
     is_view: bool = False
     depth: int = 0
+    is_stream: bool = False  # rows are only ever added
 
 
 def named(columns):
@@ -39,7 +40,8 @@ class Generator(Expressions):
             types = self.rng.sample(common, self.rng.randint(2, 4)) + self.rng.sample(rare, self.rng.randint(1, 3)) + ["int4"]
             columns += [("c%d" % j, t) for j, t in enumerate(types)]
             self.tables.append(Relation("t%d" % i, columns, "k" if i % 2 == 0 else ""))
-        return ["CREATE TABLE %s (%s)" % (t.name, ", ".join(
+        self.tables.append(Relation("t%d" % count, self.tables[1].columns, is_stream=True))
+        return ["CREATE %s %s (%s)" % ("STREAM" if t.is_stream else "TABLE", t.name, ", ".join(
             "%s %s%s" % (c, self.sql_type(ty), " PRIMARY KEY" if c == t.key else "") for c, ty in t.columns))
             for t in self.tables]
 
@@ -52,7 +54,7 @@ class Generator(Expressions):
         """One DML statement."""
         r = self.rng
         t = r.choice(self.tables)
-        what = r.random()
+        what = 0 if t.is_stream else r.random()
         span = 4000 if big else 30
         if what < 0.5:
             n = r.randint(1000, 3000) if big else r.choice([1, 1, 1, 2, 5, 12, 20])
@@ -541,6 +543,33 @@ class Generator(Expressions):
         names, outs = named(list(t.columns) + calls)
         return "SELECT %s FROM %s%s" % (names, t.name, self.where(scope, 0)), outs
 
+    def top(self, depth):
+        """The first rows of each partition, by rank."""
+        r = self.rng
+        t = r.choice(self.tables + [t for t in self.tables if t.is_stream] * 2)
+        scope = Scope(list(t.columns))
+        parts = [c for c, ty in t.columns if ty in ("int4", "text", "bool", "date", "numeric")] + ["k % 3"]
+        partition = r.choice(["PARTITION BY %s " % ", ".join(r.sample(parts, r.randint(1, 2)))] * 4 + [""])
+        call = r.choice(["row_number()", "row_number()", "rank()", "dense_rank()"])
+        by = list(t.columns)
+        r.shuffle(by)
+        if call != "row_number()":
+            by = by[:r.choice([1, 1, 2])]
+        order = ", ".join("%s%s" % (c, r.choice(["", "", " DESC", " NULLS FIRST", " DESC NULLS LAST"])) for c, _ in by)
+        n = r.choice([1, 1, 2, 3, 5, 10])
+        cut = r.choice(["rn <= %d" % n, "rn <= %d" % n, "rn < %d" % (n + 1), "rn = %d" % n, "%d >= rn" % n,
+                        "rn BETWEEN 1 AND %d" % n, "rn BETWEEN 2 AND %d" % (n + 1)])
+        columns = r.sample(t.columns, r.randint(1, len(t.columns))) if self.chance(0.5) else list(t.columns)
+        if self.chance(0.5):
+            columns = columns + [r.choice([("rn", "int8"), ("rn", "int8"), ("rn * 2", "int8")])]
+        names, outs = named(columns)
+        source = t.name
+        if self.chance(0.3):  # each row as often as it has partners; both sides change at once
+            source = "(SELECT a.* FROM %s a JOIN %s b ON a.k = b.k) j" % (t.name, r.choice([t, t, r.choice(self.tables)]).name)
+        inner = "SELECT *, %s OVER (%sORDER BY %s) AS rn FROM %s%s" % (call, partition, order, source, self.where(scope, 0))
+        beside = " AND %s" % self.condition(scope, 0) if self.chance(0.2) else ""
+        return "SELECT %s FROM (%s) q WHERE %s%s" % (names, inner, cut, beside), outs
+
     def select(self, depth):
         """SQL, [(output name, type)]."""
         r = self.rng
@@ -618,9 +647,11 @@ class Generator(Expressions):
             if made is not None:
                 ours, theirs, columns = made
                 return ours, theirs, Relation(name, columns, is_view=True, depth=1)
-        if pick < 0.24:
+        if pick < 0.2:
+            sql, columns = self.top(1)
+        elif pick < 0.28:
             sql, columns = self.over(1)
-        elif pick < 0.36:
+        elif pick < 0.38:
             sql, columns = self.with_query()
         else:
             sql, columns = self.select(2)

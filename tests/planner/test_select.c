@@ -16,11 +16,12 @@ static const char *golden_path(const char *name)
 }
 
 /* Runs every "-- statement" of the file and gives statements with results. */
-static void replay(const char *golden, uint32_t passes_off, struct strbuf *out)
+static void replay(const char *golden, uint32_t passes_off, bool for_view, struct strbuf *out)
 {
     struct harness h;
     harness_open(&h);
     h.passes_off = passes_off;
+    h.for_view = for_view;
     const char *cursor = golden;
     while (*cursor != '\0') {
         size_t len = strcspn(cursor, "\n");
@@ -61,11 +62,11 @@ static void compare(const char *got, const char *expected, uint32_t passes_off)
     }
 }
 
-static void check_golden(const char *name, bool every_pass)
+static void check_golden(const char *name, bool every_pass, bool for_view)
 {
     struct strbuf expected = STRBUF_INIT, got = STRBUF_INIT;
     read_file(golden_path(name), &expected);
-    replay(strbuf_text(&expected), 0, &got);
+    replay(strbuf_text(&expected), 0, for_view, &got);
     if (getenv("MILLRACE_UPDATE_GOLDEN") != NULL) {
         FILE *file = fopen(golden_path(name), "w");
         CHECK(file != NULL);
@@ -79,7 +80,7 @@ static void check_golden(const char *name, bool every_pass)
         if (off != UINT32_MAX && plan_passes[i].is_required)
             continue;
         strbuf_reset(&got);
-        replay(strbuf_text(&expected), off, &got);
+        replay(strbuf_text(&expected), off, for_view, &got);
         compare(strbuf_text(&got), strbuf_text(&expected), off);
     }
     strbuf_release(&expected);
@@ -88,12 +89,17 @@ static void check_golden(const char *name, bool every_pass)
 
 TEST(results_are_those_of_postgresql)
 {
-    check_golden("select.golden", true);
+    check_golden("select.golden", true, false);
 }
 
 TEST(plans)
 {
-    check_golden("plans.golden", false);
+    check_golden("plans.golden", false, false);
+}
+
+TEST(plans_of_views)
+{
+    check_golden("views.golden", false, true);
 }
 
 static void explain_for_view(struct harness *h, const char *sql, const char *expected)
@@ -145,6 +151,7 @@ int main(void)
 {
     RUN(results_are_those_of_postgresql);
     RUN(plans);
+    RUN(plans_of_views);
     RUN(views_refuse_what_changes_by_itself);
     RUN(deep_nesting_is_an_error);
     return test_result();
