@@ -22,6 +22,8 @@ TABLES = {
                 " PRIMARY KEY (l_orderkey, l_linenumber)",
 }
 
+FOREIGN_KEYS = ("lineitem (l_partkey)", "lineitem (l_suppkey)", "orders (o_custkey)", "partsupp (ps_suppkey)")
+
 COLORS = ("almond antique aquamarine azure beige bisque black blanched blue blush brown burlywood burnished chartreuse chiffon chocolate"
           " coral cornflower cornsilk cream cyan dark deep dim dodger drab firebrick floral forest frosted gainsboro ghost goldenrod"
           " green grey honeydew hot indian ivory khaki lace lavender lawn lemon light lime linen magenta maroon medium metallic midnight"
