@@ -68,7 +68,8 @@ def run(queries, args, directory):
     command = ["java", *options, *["--add-opens=java.base/%s=ALL-UNNAMED" % name for name in OPEN],
                "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", classpath, "millrace.nexmark.Bench", "--queries", ",".join(queries),
                "--java-options", " ".join(options), "--parallelism", str(args.parallelism), "--backend", args.backend,
-               "--events", str(args.events), "--warmup", str(args.warmup), "--skip", str(args.skip), "--seed", str(args.seed),
+               "--events", str(args.events), "--warmup", str(args.warmup), "--warmup-cpu",
+               str(args.warmup_cpu), "--skip", str(args.skip), "--seed", str(args.seed),
                "--event-rate", str(args.event_rate), "--start", args.start, "--checkpoint-seconds", str(args.checkpoint_seconds),
                "--checkpoints", directory]
     if args.results:
@@ -86,8 +87,9 @@ def run(queries, args, directory):
 def line(result):
     if "unsupported" in result:
         return "%-4s not supported by Flink %s: %s" % (result["query"], result["flink_version"], result["unsupported"])
-    return "%-4s %10d %9.2f %9.2f %11.2f %12.0f %13.0f %9.0f %10d" % (
+    return "%-4s %10d %9.2f %9.2f %11.2f %7.2f %7.2f %12.0f %13.0f %9.0f %10d" % (
         result["query"], result["events_measured"], result["wall_s"], result["process_cpu_s"], result["generator_cpu_s"],
+        result["jit_elapsed_s"], result["gc_elapsed_s"],
         result["events_per_wall_s"], result["events_per_cpu_s"], result["peak_rss_bytes"] / 1e6, result["result_rows"])
 
 
@@ -95,7 +97,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", default=",".join(ALL), help="also person, auction, bid: the rows themselves")
     parser.add_argument("--events", type=int, default=2000000, help="Nexmark events in all, of which each stream gets its share")
-    parser.add_argument("--warmup", type=int, help="events of a job before, which warms up the JVM; by default as many, 1,000,000 at most")
+    parser.add_argument("--warmup", type=int, help="events of each job that warms up the JVM before; by default as many, 500,000 at most")
+    parser.add_argument("--warmup-cpu", type=int, default=40, metavar="SECONDS", help="CPU time after which no other such job begins")
     parser.add_argument("--skip", type=float, default=0.2, help="share of the events that come before the measured part")
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--backend", default="heap", choices=["heap", "rocksdb"])
@@ -113,14 +116,14 @@ def main():
     if unknown:
         parser.error("there is no query %s" % ", ".join(unknown))
     if args.warmup is None:
-        args.warmup = min(args.events, 1000000)
+        args.warmup = min(args.events, 500000)
     if args.results:
         args.warmup = 0
         os.makedirs(args.results, exist_ok=True)
     java_version()
     build()
     results = []
-    print("%-4s %10s %9s %9s %11s %12s %13s %9s %10s" % ("", "events", "wall s", "CPU s", "generator s", "events/s", "events/CPU-s",
+    print("%-4s %10s %9s %9s %11s %7s %7s %12s %13s %9s %10s" % ("", "events", "wall s", "CPU s", "generator s", "JIT s", "GC s", "events/s", "events/CPU-s",
                                                     "peak MB", "rows"), flush=True)
     for group in [queries] if args.results else [[query] for query in queries]:  # what is measured has a JVM of its own
         with tempfile.TemporaryDirectory(prefix="nexmark-flink.") as directory:
@@ -128,9 +131,9 @@ def main():
                 results.append(result)
                 print(line(result), flush=True)
     some = results[0]
-    print("Flink %s, Java %s %s, %s state, parallelism %d, warm-up %d events, first %.0f %% not measured; %s" % (
+    print("Flink %s, Java %s %s, %s state, parallelism %d, warm-up %d s of CPU, first %.0f %% not measured; %s" % (
         some["flink_version"], some["java_version"], some["java_options"], some["backend"], some["parallelism"],
-        some["warmup_nexmark_events"], 100 * args.skip, ", ".join("%s=%s" % item for item in some["settings"].items())))
+        0 if args.results else args.warmup_cpu, 100 * args.skip, ", ".join("%s=%s" % item for item in some["settings"].items())))
     if args.json:
         with open(args.json, "w") as f:
             json.dump(results, f, indent=1)

@@ -25,16 +25,16 @@ import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.TimestampType;
 
 /**
- * Bench --queries q0,q1 --checkpoints DIR --events N [--warmup N] [--skip SHARE] [--parallelism N] [--backend heap|rocksdb]
- *     [--seed N] [--event-rate N] [--start TIMESTAMP] [--checkpoint-seconds N] [--results DIR] [--explain]
+ * Bench --queries q0,q1 --checkpoints DIR --events N [--warmup N] [--warmup-cpu SECONDS] [--skip SHARE] [--parallelism N]
+ *     [--backend heap|rocksdb] [--seed N] [--event-rate N] [--start TIMESTAMP] [--checkpoint-seconds N] [--results DIR] [--explain]
  *
  * Runs queries in an embedded cluster and prints a line with a JSON object for each on the standard output. The JVM is warmed up
- * by the same query over --warmup events, as a job of its own; then comes the job that is measured, from where --skip of its events are
- * behind it.
+ * by the same query over --warmup events, as jobs of their own until they have used --warmup-cpu; then comes the job that is
+ * measured, from where --skip of its events are behind it.
  */
 public final class Bench {
     private final Map<String, String> options = new LinkedHashMap<>(Map.of("events", "1000000", "warmup", "0",
-            "skip", "0", "parallelism", "1", "backend", "heap", "seed", "7", "event-rate", "10000",
+            "warmup-cpu", "0", "skip", "0", "parallelism", "1", "backend", "heap", "seed", "7", "event-rate", "10000",
             "start", "2026-01-01 00:00:00", "checkpoint-seconds", "30"));
     private final String name, sql;
 
@@ -172,12 +172,14 @@ public final class Bench {
                 * Nexmark.EVENTS_PER_ROUND;
         long rows = rowsRead(number("events")), measured = rows - rowsRead(measuredFrom);
         out.put("nexmark_events", number("events"));
-        out.put("warmup_nexmark_events", number("warmup"));
         out.put("events", rows);
         out.put("events_measured", measured);
         try {
-            if (number("warmup") > 0)
+            long warmedUp = 0;
+            for (long until = Meter.processNanos() + number("warmup-cpu") * 1000000000L; number("warmup") > 0
+                    && (warmedUp == 0 || Meter.processNanos() < until); warmedUp += number("warmup"))
                 run(number("warmup"), 0, null);
+            out.put("warmup_nexmark_events", warmedUp);
             run(number("events"), measuredFrom,
                     options.containsKey("results") ? Path.of(options.get("results"), name + ".csv").toString() : null);
         } catch (TableException | ValidationException refused) {
@@ -194,6 +196,8 @@ public final class Bench {
         out.put("cpu_s", cpu);
         out.put("events_per_wall_s", measured / Meter.wallSeconds());
         out.put("events_per_cpu_s", measured / cpu);
+        out.put("jit_elapsed_s", Meter.compilerSeconds());
+        out.put("gc_elapsed_s", Meter.collectorSeconds());
         out.put("peak_rss_bytes", peakBytes());
         out.put("changes_inserted", Meter.inserted.get());
         out.put("changes_updated", Meter.updated.get());

@@ -1,5 +1,6 @@
 package millrace.nexmark;
 
+import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -15,7 +16,8 @@ final class Meter {
             (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
     private static final AtomicLong generatorNanos = new AtomicLong();
-    private static long startWall, startCpu, startGenerator, wallNanos, cpuNanos, ownNanos;
+    private static long startWall, startCpu, startGenerator, startCompiled, startCollected;
+    private static long wallNanos, cpuNanos, ownNanos, compiledMillis, collectedMillis;
 
     static final AtomicLong inserted = new AtomicLong(), updated = new AtomicLong(), deleted = new AtomicLong();
 
@@ -27,7 +29,7 @@ final class Meter {
         inserted.set(0);
         updated.set(0);
         deleted.set(0);
-        wallNanos = cpuNanos = ownNanos = 0;
+        wallNanos = cpuNanos = ownNanos = compiledMillis = collectedMillis = 0;
     }
 
     /** A source comes to the measured part; the last one starts the clocks. */
@@ -35,6 +37,8 @@ final class Meter {
         startWall = System.nanoTime();
         startCpu = PROCESS.getProcessCpuTime();
         startGenerator = generatorNanos.get();
+        startCompiled = compiled();
+        startCollected = collected();
     }
 
     /** A sink has everything; the last call counts. */
@@ -42,6 +46,20 @@ final class Meter {
         wallNanos = System.nanoTime() - startWall;
         cpuNanos = PROCESS.getProcessCpuTime() - startCpu;
         ownNanos = generatorNanos.get() - startGenerator;
+        compiledMillis = compiled() - startCompiled;
+        collectedMillis = collected() - startCollected;
+    }
+
+    private static long compiled() {
+        return ManagementFactory.getCompilationMXBean().getTotalCompilationTime();
+    }
+
+    private static long collected() {
+        return ManagementFactory.getGarbageCollectorMXBeans().stream().mapToLong(GarbageCollectorMXBean::getCollectionTime).sum();
+    }
+
+    static long processNanos() {
+        return PROCESS.getProcessCpuTime();
     }
 
     static long threadNanos() {
@@ -58,6 +76,16 @@ final class Meter {
 
     static double cpuSeconds() {
         return cpuNanos / 1e9;
+    }
+
+    /** Elapsed, not CPU: the JVM tells no more. */
+    static double compilerSeconds() {
+        return compiledMillis / 1e3;
+    }
+
+    /** Elapsed, not CPU: the JVM tells no more. */
+    static double collectorSeconds() {
+        return collectedMillis / 1e3;
     }
 
     static double generatorSeconds() {
