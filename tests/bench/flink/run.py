@@ -123,8 +123,8 @@ def main():
     java_version()
     build()
     results = []
-    print("%-4s %10s %9s %9s %11s %7s %7s %12s %13s %9s %10s" % ("", "events", "wall s", "CPU s", "generator s", "JIT s", "GC s", "events/s", "events/CPU-s",
-                                                    "peak MB", "rows"), flush=True)
+    print("%-4s %10s %9s %9s %11s %7s %7s %12s %13s %9s %10s" % (
+        "", "events", "wall s", "CPU s", "generator s", "JIT s", "GC s", "events/s", "events/CPU-s", "peak MB", "rows"), flush=True)
     for group in [queries] if args.results else [[query] for query in queries]:  # what is measured has a JVM of its own
         with tempfile.TemporaryDirectory(prefix="nexmark-flink.") as directory:
             for result in run(group, args, directory):
