@@ -32,7 +32,7 @@ static inline bool numeric_unpack_i64(const struct varlen *value, int64_t *coeff
     uint64_t magnitude;
     memcpy(&head, value->inlined, sizeof(head));
     memcpy(&magnitude, value->inlined + 2, sizeof(magnitude));
-    *coefficient = head & 0x8000 ? -(int64_t)magnitude : (int64_t)magnitude;
+    *coefficient = (int64_t)(head & 0x8000 ? 0 - magnitude : magnitude);
     *scale = head & 0x3fff;
     return value->len <= 2 + sizeof(magnitude) && magnitude >> 63 == 0 && (head & 0x4000) == 0;
 }
