@@ -122,6 +122,7 @@ def run_flink(args, names):
         out = os.path.join(base, "flink.json")
         done = subprocess.run([sys.executable, "-B", os.path.join(HERE, "flink", "run.py"), "--queries", ",".join(names), "--events",
                                str(args.events), "--parallelism", str(args.workers), "--backend", args.flink_backend,
+                               "--warmup-cpu", str(args.flink_warmup_cpu),
                                "--skip", str(args.warmup), "--json", out])
         if done.returncode != 0:
             sys.exit("Flink did not run: no figures of it")
@@ -148,6 +149,7 @@ def parse():
     parser.add_argument("--check", action="store_true", help="compare all views with PostgreSQL first, at --check-events")
     parser.add_argument("--check-events", type=int, default=100000)
     parser.add_argument("--peer", choices=["flink"], help="run Apache Flink on the same queries, events and cores")
+    parser.add_argument("--flink-warmup-cpu", type=int, default=40, metavar="SECONDS", help="of the JVM, for each query")
     parser.add_argument("--flink-backend", default="heap", choices=["heap", "rocksdb"])
     parser.add_argument("--json", metavar="FILE", help="write the results there")
     parser.add_argument("--compare-with", metavar="FILE", help="a file written by --json: print ratios to it")
