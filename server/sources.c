@@ -1,6 +1,6 @@
 /* sources.c: threads that feed streams.
  *
- * A source keeps two batches in flight: while the engine works on one, the next is decoded. Where it goes on
+ * A source keeps some batches in flight: while the engine works on one tick of them, the next are decoded. Where it goes on
  * after a restart is the number of rows its stream has seen, so position and rows are one durable fact. */
 #include "server/sources.h"
 
@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define POLL_ROWS_MAX 16384u
-#define IN_FLIGHT     2u
+#define IN_FLIGHT     4u
 
 struct flight {
     struct runner *runner;
