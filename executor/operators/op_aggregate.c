@@ -263,15 +263,6 @@ static struct agg_group *group_of(struct aggregate *agg, uint32_t slot)
     return agg->table != NULL ? hashed_table_payload(agg->table, slot) : agg->single;
 }
 
-static void result_set(struct column *result, uint32_t row, const struct datum *value, uint32_t rows,
-                       struct arena *arena)
-{
-    if (value->is_null)
-        column_set_null(result, row, rows, arena);
-    else
-        column_set(result, row, value, rows, arena);
-}
-
 static void evaluate_values(struct aggregate *agg, uint32_t c, struct agg_group *const *groups,
                             uint32_t count, struct column *result, struct error **errors)
 {
@@ -282,9 +273,9 @@ static void evaluate_values(struct aggregate *agg, uint32_t c, struct agg_group 
         struct datum value = datum_null();
         error_init(&error);
         if (agg_value_set_collect(agg->call_values[c], call, groups[i], &value)) {
-            result_set(result, i, &value, count, &agg->scratch);
+            op_result_set(result, i, &value, count, &agg->scratch);
         } else {
-            result_set(result, i, &(struct datum){.is_null = true}, count, &agg->scratch);
+            op_result_set(result, i, &(struct datum){.is_null = true}, count, &agg->scratch);
             if (errors[i] == NULL)
                 errors[i] = arena_copy(&agg->scratch, &error, sizeof(error));
         }
@@ -295,30 +286,10 @@ static void evaluate_states(struct aggregate *agg, uint32_t c, struct agg_group 
                             uint32_t count, struct column *result, struct error **errors)
 {
     struct agg_call *call = &agg->calls[c];
-    struct error error;
-    call->error = &error;
-    error_init(&error);
     void **states = agg->buffers->states;
     for (uint32_t i = 0; i < count; i++)
         states[i] = (uint8_t *)groups[i] + agg->offsets[c];
-    call->aggregate->finish(call, states, count, result);
-    if (error.code == ERRCODE_NONE)
-        return;
-    /* Some group failed: find out which, one by one. */
-    for (uint32_t i = 0; i < count; i++) {
-        struct column one;
-        column_init(&one, call->result_type, 1, &agg->scratch);
-        column_need_nulls(&one, 1, &agg->scratch);
-        error_init(&error);
-        call->aggregate->finish(call, &states[i], 1, &one);
-        if (error.code == ERRCODE_NONE) {
-            struct datum value = column_get(&one, 0);
-            value.is_null = one.nulls[0];
-            result_set(result, i, &value, count, &agg->scratch);
-        } else if (errors[i] == NULL) {
-            errors[i] = arena_copy(&agg->scratch, &error, sizeof(error));
-        }
-    }
+    op_finish_states(call, states, count, result, errors, &agg->scratch);
 }
 
 /* Results of all calls for some groups, in scratch: a batch of calls_count columns, and an error per failed

@@ -187,3 +187,38 @@ uint32_t byte_set_add(struct byte_set *set, struct arena *arena, const void *byt
     *added = true;
     return set->count - 1;
 }
+
+void op_result_set(struct column *result, uint32_t row, const struct datum *value, uint32_t rows,
+                   struct arena *arena)
+{
+    if (value->is_null)
+        column_set_null(result, row, rows, arena);
+    else
+        column_set(result, row, value, rows, arena);
+}
+
+void op_finish_states(struct agg_call *call, void **states, uint32_t count, struct column *result,
+                      struct error **errors, struct arena *scratch)
+{
+    struct error error;
+    call->error = &error;
+    error_init(&error);
+    call->aggregate->finish(call, states, count, result);
+    if (error.code == ERRCODE_NONE)
+        return;
+    /* Some group failed: find out which, one by one. */
+    for (uint32_t i = 0; i < count; i++) {
+        struct column one;
+        column_init(&one, call->result_type, 1, scratch);
+        column_need_nulls(&one, 1, scratch);
+        error_init(&error);
+        call->aggregate->finish(call, &states[i], 1, &one);
+        if (error.code == ERRCODE_NONE) {
+            struct datum value = column_get(&one, 0);
+            value.is_null = one.nulls[0];
+            op_result_set(result, i, &value, count, scratch);
+        } else if (errors[i] == NULL) {
+            errors[i] = arena_copy(scratch, &error, sizeof(error));
+        }
+    }
+}

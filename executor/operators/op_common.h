@@ -5,6 +5,7 @@
 #ifndef MILLRACE_OPERATORS_OP_COMMON_H
 #define MILLRACE_OPERATORS_OP_COMMON_H
 
+#include "executor/aggregate.h"
 #include "executor/operator.h"
 
 /* Called once per batch of a statement: 53200 above its memory limit, 57014 when it is to stop. A view is
@@ -37,6 +38,14 @@ bool op_eval_count(const struct operator* op, const struct expr *expr, bool is_l
 MUST_CHECK
 bool op_emit_row_errors(struct operator* op, const struct batch *change, const uint32_t *rows,
                         const struct row_errors *errors, struct error *err);
+
+/* Stores a value or NULL at a row of a result column of `rows` rows; text is not copied. */
+void op_result_set(struct column *result, uint32_t row, const struct datum *value, uint32_t rows,
+                   struct arena *arena);
+/* Results of an aggregate's states, one per row, into `result` (rows: count); a group that fails gets its
+ * error in errors[] (in the scratch arena) unless it has one already, the others their results. */
+void op_finish_states(struct agg_call *call, void **states, uint32_t count, struct column *result,
+                      struct error **errors, struct arena *scratch);
 
 /* A set of byte strings in order of their first appearance, in an arena. Zero bytes are an empty set. */
 struct byte_set_entry {

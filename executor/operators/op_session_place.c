@@ -131,43 +131,14 @@ uint32_t session_create(struct sessions *state, uint32_t key, int64_t start, int
     return slot;
 }
 
-static void result_set(struct column *result, uint32_t row, const struct datum *value, uint32_t rows,
-                       struct arena *arena)
-{
-    if (value->is_null)
-        column_set_null(result, row, rows, arena);
-    else
-        column_set(result, row, value, rows, arena);
-}
-
 static void evaluate_call(struct sessions *state, uint32_t c, const uint32_t *slots, uint32_t count,
                           struct column *result, struct error **errors)
 {
     struct agg_call *call = &state->calls[c];
-    struct error error;
-    error_init(&error);
-    call->error = &error;
     void **states = state->buffers->agg.states;
     for (uint32_t i = 0; i < count; i++)
         states[i] = (uint8_t *)session_at(state, slots[i]) + state->offsets[c];
-    call->aggregate->finish(call, states, count, result);
-    if (error.code == ERRCODE_NONE)
-        return;
-    /* Some session failed: find out which, one by one. */
-    for (uint32_t i = 0; i < count; i++) {
-        struct column one;
-        column_init(&one, call->result_type, 1, &state->scratch);
-        column_need_nulls(&one, 1, &state->scratch);
-        error_init(&error);
-        call->aggregate->finish(call, &states[i], 1, &one);
-        if (error.code == ERRCODE_NONE) {
-            struct datum value = column_get(&one, 0);
-            value.is_null = one.nulls[0];
-            result_set(result, i, &value, count, &state->scratch);
-        } else if (errors[i] == NULL) {
-            errors[i] = arena_copy(&state->scratch, &error, sizeof(error));
-        }
-    }
+    op_finish_states(call, states, count, result, errors, &state->scratch);
 }
 
 struct batch *session_evaluate(struct sessions *state, const uint32_t *slots, uint32_t count,

@@ -31,6 +31,9 @@ NOTES = {
 }
 
 
+CPU_MIN_S = 0.02  # below, the difference of two clocks says nothing
+
+
 def cpu_seconds(pid):
     """Of the process with all its threads, also those that ended: its CPU clock, see clock_getcpuclockid(3)."""
     return time.clock_gettime((~pid << 3) | 2)
@@ -89,7 +92,7 @@ def measure(args, options, query):
     process_s, generator_s = end.process_cpu_s - begin.process_cpu_s, end.generator_cpu_s - begin.generator_cpu_s
     cpu_s = process_s - generator_s
     return {"events": rows, "events_measured": events, "wall_s": wall_s, "process_cpu_s": process_s, "generator_cpu_s": generator_s,
-            "cpu_s": cpu_s, "events_per_wall_s": events / wall_s, "events_per_cpu_s": events / cpu_s, "peak_rss_bytes": peak,
+            "cpu_s": cpu_s, "events_per_wall_s": events / wall_s, "events_per_cpu_s": events / cpu_s if cpu_s > CPU_MIN_S else 0, "peak_rss_bytes": peak,
             "state_bytes": state_bytes, "result_bytes": result_bytes, "result_rows": result_rows}
 
 

@@ -5,7 +5,9 @@ import sys
 
 
 def number(value):
-    """Three significant digits, in thousands or millions."""
+    """Three significant digits, in thousands or millions; 0: too little was measured."""
+    if value == 0:
+        return "-"
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if value >= unit:
             return "%.*f%s" % (2 if value < 10 * unit else 1 if value < 100 * unit else 0, value / unit, name)
