@@ -578,7 +578,7 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "copy") == 0)
         copy(argv[2], argv[3], argv[4]);
     else if (argc == 8 && strcmp(argv[1], "run") == 0)
-        run(argv[2], argv[3], atoi(argv[4]), atof(argv[5]), argv[6], argv[7]);
+        run(argv[2], argv[3], (int)strtol(argv[4], NULL, 10), strtod(argv[5], NULL), argv[6], argv[7]);
     else if (argc == 7 && strcmp(argv[1], "pipeline") == 0)
         pipeline(argv[2], (size_t)atol(argv[3]), atof(argv[4]), argv[5], argv[6]);
     else if (argc == 8 && strcmp(argv[1], "open") == 0)

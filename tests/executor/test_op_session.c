@@ -19,9 +19,9 @@ static struct row parse(const char *text)
     EXPECT(sscanf(text, "%15s %31s %15s", key, time, value) == 3);
     int minute, second;
     if (key[0] != '\\')
-        row.key = atoi(key);
+        row.key = strtol(key, NULL, 10);
     if (value[0] != '\\')
-        row.value = atoi(value);
+        row.value = strtol(value, NULL, 10);
     if (time[0] != '\\') {
         EXPECT(sscanf(time, "2000-01-01T00:%d:%d", &minute, &second) == 2);
         row.time = minute * 60 + second;
