@@ -331,6 +331,20 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
         return &op_at_most_one_class;
     case PLAN_OVER:
         return &op_over_class;
+    case PLAN_LATE:
+        break;
+    case PLAN_TEMPORAL_FILTER:
+        break;
+    case PLAN_FINAL:
+        break;
+    case PLAN_EVERY:
+        break;
+    case PLAN_INTERVAL_JOIN:
+        break;
+    case PLAN_ASOF_JOIN:
+        break;
+    case PLAN_LOOKUP_JOIN:
+        break;
     case PLAN_SCAN:
     case PLAN_SYSTEM:
     case PLAN_JOIN:
@@ -353,11 +367,23 @@ static uint32_t *meeting_columns(struct builder *b, const struct plan *plan, con
     return columns;
 }
 
-/* The columns that must meet on one shard before this node; false: rows may be anywhere. */
-static bool needs_partition(struct builder *b, const struct plan *plan, const uint32_t **columns,
-                            uint32_t *count)
+/* The columns of a child whose rows must meet on one shard before this node; false: rows may be anywhere. */
+static bool needs_partition(struct builder *b, const struct plan *plan, uint32_t child,
+                            const uint32_t **columns, uint32_t *count)
 {
     switch (plan->kind) {
+    case PLAN_INTERVAL_JOIN:
+        *columns = child == 0 ? plan->interval_join.left_keys : plan->interval_join.right_keys;
+        *count = plan->interval_join.keys_count;
+        return true;
+    case PLAN_ASOF_JOIN:
+        *columns = child == 0 ? plan->asof_join.left_keys : plan->asof_join.right_keys;
+        *count = plan->asof_join.keys_count;
+        return true;
+    case PLAN_LOOKUP_JOIN:
+        *columns = child == 0 ? plan->lookup_join.left_keys : plan->lookup_join.right_keys;
+        *count = plan->lookup_join.keys_count;
+        return true;
     case PLAN_AGGREGATE:
         *columns = meeting_columns(b, plan, plan->aggregate.groups, count);
         return true;
@@ -425,10 +451,10 @@ static struct node *build_inner(struct builder *b, const struct plan *plan, uint
 {
     struct dataflow *flow = b->flow;
     struct node **inputs = ARENA_ARRAY(&flow->arena, struct node *, plan->children_count);
-    const uint32_t *columns = NULL;
-    uint32_t count = 0;
-    bool partition = needs_partition(b, plan, &columns, &count);
     for (uint32_t i = 0; i < plan->children_count; i++) {
+        const uint32_t *columns = NULL;
+        uint32_t count = 0;
+        bool partition = needs_partition(b, plan, i, &columns, &count);
         inputs[i] = build(b, plan->children[i], depth + 1);
         if (inputs[i] == NULL)
             return NULL;

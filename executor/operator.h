@@ -32,7 +32,12 @@ struct op_context {
     struct arena *plan_arena;   /* lives as long as the dataflow */
     struct arena *tick_arena;   /* reset at the end of each tick; ONE_SHOT: released with the statement */
     struct account *account;    /* state is charged here */
-    const struct eval_env *env; /* of this tick or statement */
+    const struct eval_env *env; /* of this tick or statement; env->io.now_us is the tick's logged clock */
+    /* Event time (docs/event-time.md): the lowest watermark of the dataflow's inputs as the tick began, and with the
+     * tick's rows counted; microseconds as in a timestamp, WATERMARK_NONE when there is none. Rows of this tick without
+     * watermarks of their own (struct batch) are judged by watermark_before; what is finished and what can be
+     * forgotten is judged in finish, by watermark. Neither ever goes back. ONE_SHOT: both WATERMARK_NONE. */
+    int64_t watermark_before, watermark;
     bool collect_errors; /* CONTINUOUS: rows whose expressions fail go to op_error_row; else they fail the
                             call */
     void *owner;         /* dataflow internals: where op_error_row puts its rows */
@@ -42,6 +47,8 @@ struct op_context {
                           * goes on */
 };
 
+#define TIME_NEVER INT64_MAX
+
 struct operator_class {
     const char *name;
     size_t bytes; /* of the operator's struct, which begins with struct operator */
@@ -50,6 +57,10 @@ struct operator_class {
     bool (*push)(struct operator* op, uint32_t port, const struct batch *change, struct error *err);
     bool (*finish)(struct operator* op, struct error *err);
     void (*close)(struct operator* op);
+    /* When finish wants to be called though no row came: as soon as the tick's clock, or the watermark, has reached
+     * this. Asked after each tick; TIME_NEVER (or no entry): not before the next row. */
+    int64_t (*due_clock)(const struct operator* op);
+    int64_t (*due_watermark)(const struct operator* op);
     int64_t (*state_bytes)(const struct operator* op);
     uint64_t (*state_rows)(const struct operator* op);
 };
@@ -87,6 +98,19 @@ bool op_error_row(struct operator* op, const struct batch *change, uint32_t row,
 /* The same for results of a group: message with weight (+1 appears, -1 disappears). */
 MUST_CHECK
 bool op_error_weight(struct operator* op, int64_t weight, const struct error *error, struct error *err);
+
+/* Rows of `change` (all columns of what a window or a join was given) that came too late: they go to the view's late
+ * rows, which late_rows('view') reads, or are only counted (plan_lateness.keeps_rows). rows: which, count of them.
+ * starts, ends: of the window that refused each, per entry of rows; NULL: no window. Watermarks and positions are
+ * taken from the batch, or are those of the tick. */
+struct plan_lateness;
+void op_late_rows(struct operator* op, const struct plan_lateness *lateness, const struct batch *change,
+                  const uint32_t *rows, uint32_t count, const int64_t *starts, const int64_t *ends);
+/* The watermark by which a row of a pushed batch is judged: its own, else the one the tick began with. */
+static inline int64_t op_row_watermark(const struct operator* op, const struct batch *change, uint32_t row)
+{
+    return change->watermarks != NULL ? change->watermarks[row] : op->ctx->watermark_before;
+}
 
 /* ---- the operators (executor/operators/op_*.c) ---- */
 

@@ -300,6 +300,31 @@ static void finish_node(struct plan *plan, struct arena *arena)
     case PLAN_OVER:
         copy_key(plan, child);
         break;
+    case PLAN_LATE:
+        plan->append_only = child->append_only;
+        copy_key(plan, child);
+        break;
+    case PLAN_TEMPORAL_FILTER:
+        copy_key(plan, child);
+        break;
+    case PLAN_FINAL:
+        plan->append_only = !plan->final.corrects;
+        copy_key(plan, child);
+        break;
+    case PLAN_EVERY:
+        plan->append_only = child->append_only;
+        copy_key(plan, child);
+        break;
+    case PLAN_INTERVAL_JOIN:
+        plan->append_only =
+            plan->interval_join.kind == JOIN_INNER && child->append_only && plan->children[1]->append_only;
+        break;
+    case PLAN_ASOF_JOIN:
+        copy_key(plan, child);
+        break;
+    case PLAN_LOOKUP_JOIN:
+        plan->append_only = child->append_only;
+        break;
     }
 }
 
@@ -527,6 +552,66 @@ static void print_values(const struct plan *plan, struct strbuf *out)
     }
 }
 
+static const char *comparison_text(enum time_comparison comparison)
+{
+    static const char *const texts[] = {">", ">=", "<", "<=", "="};
+    return texts[comparison];
+}
+
+static void print_temporal_filter(const struct plan *plan, struct strbuf *out)
+{
+    strbuf_adds(out, "Temporal Filter ");
+    for (uint32_t i = 0; i < plan->temporal_filter.bounds_count; i++) {
+        const struct plan_time_bound *bound = &plan->temporal_filter.bounds[i];
+        strbuf_adds(out, i > 0 ? ", " : "");
+        expr_print(bound->value, out);
+        strbuf_addf(out, " %s ", comparison_text(bound->comparison));
+        expr_print(bound->now, out);
+    }
+}
+
+static void print_time_keys(const uint32_t *left, const uint32_t *right, uint32_t count, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        strbuf_addf(out, "%s#%u = #%u", i > 0 ? ", " : " on ", left[i], right[i]);
+}
+
+static void print_interval_join(const struct plan *plan, struct strbuf *out)
+{
+    static const char *const kinds[] = {"", " Left", " Full", " Semi", " Anti"};
+    strbuf_addf(out, "Interval%s Join", kinds[plan->interval_join.kind]);
+    print_time_keys(plan->interval_join.left_keys, plan->interval_join.right_keys,
+                    plan->interval_join.keys_count, out);
+    strbuf_addf(out, " right #%u - left #%u", plan->interval_join.right_time, plan->interval_join.left_time);
+    if (plan->interval_join.lower_us != INT64_MIN)
+        strbuf_addf(out, " from %lld", (long long)plan->interval_join.lower_us);
+    if (plan->interval_join.upper_us != INT64_MAX)
+        strbuf_addf(out, " to %lld", (long long)plan->interval_join.upper_us);
+    if (plan->interval_join.residual != NULL) {
+        strbuf_adds(out, " and ");
+        expr_print(plan->interval_join.residual, out);
+    }
+}
+
+static void print_asof_join(const struct plan *plan, struct strbuf *out)
+{
+    strbuf_adds(out, plan->asof_join.is_left ? "As Of Left Join" : "As Of Join");
+    print_time_keys(plan->asof_join.left_keys, plan->asof_join.right_keys, plan->asof_join.keys_count, out);
+    strbuf_addf(out, " left #%u %s right #%u", plan->asof_join.left_time,
+                comparison_text(plan->asof_join.comparison), plan->asof_join.right_time);
+}
+
+static void print_lookup_join(const struct plan *plan, struct strbuf *out)
+{
+    strbuf_adds(out, plan->lookup_join.is_left ? "Lookup Left Join" : "Lookup Join");
+    print_time_keys(plan->lookup_join.left_keys, plan->lookup_join.right_keys, plan->lookup_join.keys_count,
+                    out);
+    if (plan->lookup_join.residual != NULL) {
+        strbuf_adds(out, " and ");
+        expr_print(plan->lookup_join.residual, out);
+    }
+}
+
 static void print_node(const struct plan *plan, struct strbuf *out)
 {
     switch (plan->kind) {
@@ -587,6 +672,29 @@ static void print_node(const struct plan *plan, struct strbuf *out)
         break;
     case PLAN_OVER:
         print_over(plan, out);
+        break;
+    case PLAN_LATE:
+        strbuf_addf(out, "Late #%u grace %lld", plan->late.time_column,
+                    (long long)plan->late.lateness->grace_us);
+        break;
+    case PLAN_TEMPORAL_FILTER:
+        print_temporal_filter(plan, out);
+        break;
+    case PLAN_FINAL:
+        strbuf_addf(out, "Final #%u after %lld%s", plan->final.column, (long long)plan->final.after_us,
+                    plan->final.corrects ? " with corrections" : "");
+        break;
+    case PLAN_EVERY:
+        strbuf_addf(out, "Every %lld", (long long)plan->every.period_us);
+        break;
+    case PLAN_INTERVAL_JOIN:
+        print_interval_join(plan, out);
+        break;
+    case PLAN_ASOF_JOIN:
+        print_asof_join(plan, out);
+        break;
+    case PLAN_LOOKUP_JOIN:
+        print_lookup_join(plan, out);
         break;
     }
 }

@@ -29,8 +29,15 @@ enum plan_kind {
     PLAN_UNION_ALL, /* children with equal types */
     PLAN_SET_OP,    /* INTERSECT, EXCEPT, with or without ALL; identity by value equality, NULL equals NULL */
     PLAN_SORT,      /* ORDER BY, LIMIT, OFFSET, DISTINCT ON, Top-N per partition, also with its rank */
-    PLAN_AT_MOST_ONE, /* 21000 when a partition holds more than one row: scalar subqueries */
-    PLAN_OVER,        /* window functions: child columns, then results */
+    PLAN_AT_MOST_ONE,     /* 21000 when a partition holds more than one row: scalar subqueries */
+    PLAN_OVER,            /* window functions: child columns, then results */
+    PLAN_LATE,            /* rows behind the watermark are taken out: they are late */
+    PLAN_TEMPORAL_FILTER, /* views: rows whose time with respect to now() has come and is not over */
+    PLAN_FINAL,           /* views: rows once the watermark says that they do not change any more */
+    PLAN_EVERY,           /* views: the net change of each period */
+    PLAN_INTERVAL_JOIN,   /* equality keys, bounds on the difference of two times, and a residual */
+    PLAN_ASOF_JOIN,       /* equality keys; the nearest right row in time */
+    PLAN_LOOKUP_JOIN, /* views: right rows as they are in the tick in which the left row comes; never again */
 };
 
 enum join_kind {
@@ -40,6 +47,32 @@ enum join_kind {
     JOIN_SEMI,
     JOIN_ANTI
 }; /* RIGHT is LEFT with sides swapped */
+
+/* ---- event time (docs/event-time.md); set for views only, where a watermark is known ---- */
+
+/* Rows that come too late are taken out. Of windows: row and window together, when window_end + grace <= the row's
+ * watermark. Of sessions: the same, window_end being that of the session the row would be in. Of other rows (PLAN_LATE):
+ * time + grace < the row's watermark. */
+struct plan_lateness {
+    int64_t grace_us;
+    bool keeps_rows; /* late_rows('view') shows them; else they are only counted */
+    uint32_t number; /* which of the view's places that find late rows */
+};
+/* What is kept under a value of this column can be forgotten as soon as the watermark has reached value + after_us
+ * (dates: of their midnight): no row with that value changes any more. */
+struct plan_expiry {
+    bool known; /* false: never forgotten */
+    uint32_t column;
+    int64_t after_us;
+};
+
+enum time_comparison { TIME_GREATER, TIME_GREATER_EQUAL, TIME_LESS, TIME_LESS_EQUAL, TIME_EQUAL };
+/* One condition of a temporal filter: value <comparison> now. Both of the same type. */
+struct plan_time_bound {
+    struct expr *value; /* over the child's columns */
+    enum time_comparison comparison;
+    struct expr *now; /* over one column: the clock (timestamptz); never decreasing with it */
+};
 
 struct plan_scan {
     uint32_t relation_oid;
@@ -163,6 +196,7 @@ struct plan {
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
             int64_t step_us;  /* not 0: CUMULATE: windows of step, 2 * step ... up to size, slide == size */
             int64_t slice_us; /* not 0: one row with the slice's start and end instead (struct plan_slices) */
+            struct plan_lateness *lateness; /* NULL: nothing is late */
         } window;
         struct {
             uint32_t time_column; /* as above */
@@ -177,6 +211,9 @@ struct plan {
             uint32_t *groups;
             uint32_t calls_count;
             struct plan_aggregate_call *calls;
+            struct plan_lateness
+                *lateness; /* NULL: nothing is late, nothing forgotten; else sessions are forgotten once
+                                               window_end + grace <= watermark */
         } session;
         struct {
             uint32_t groups_count;
@@ -184,6 +221,7 @@ struct plan {
             uint32_t calls_count;
             struct plan_aggregate_call *calls;
             struct plan_slices *slices; /* NULL: groups are formed by the input as it is */
+            struct plan_expiry expiry;  /* column: one of its output, a group column */
         } aggregate;
         struct {
             enum join_kind kind; /* output: left columns, right columns; SEMI and ANTI: left columns only */
@@ -191,10 +229,56 @@ struct plan {
             uint32_t *left_keys, *right_keys; /* child columns, types equal pairwise */
             bool *null_safe;                  /* IS NOT DISTINCT FROM; NULL: all false */
             struct expr *residual; /* over left columns then right columns; INNER only once passes have run */
+            struct plan_expiry left_expiry, right_expiry; /* columns of the children */
         } join;
+        struct {
+            enum join_kind kind; /* output as of PLAN_JOIN */
+            uint32_t keys_count;
+            uint32_t *left_keys, *right_keys;
+            bool *null_safe;
+            uint32_t left_time,
+                right_time; /* child columns of the same type; rows without a time match nothing */
+            int64_t lower_us,
+                upper_us;          /* lower <= right time - left time <= upper; INT64_MIN, MAX: no bound */
+            struct expr *residual; /* of all kinds; NULL: none */
+            /* columns are left_time and right_time: with them set, what finds no match any more is forgotten */
+            struct plan_expiry left_expiry, right_expiry;
+        } interval_join;
+        struct {
+            bool is_left; /* left rows without a match get NULLs; else they are dropped */
+            uint32_t keys_count;
+            uint32_t *left_keys, *right_keys;
+            uint32_t left_time, right_time;
+            enum time_comparison
+                comparison; /* left time <comparison> right time; nearest of those; not TIME_EQUAL */
+            struct plan_expiry left_expiry, right_expiry;
+        } asof_join;
+        struct {
+            bool is_left;
+            uint32_t keys_count; /* at least 1 */
+            uint32_t *left_keys, *right_keys;
+            struct expr *residual;
+        } lookup_join;
+        struct {
+            uint32_t time_column;
+            struct plan_lateness *lateness;
+        } late;
+        struct {
+            uint32_t bounds_count; /* all must hold */
+            struct plan_time_bound *bounds;
+        } temporal_filter;
+        struct {
+            uint32_t column; /* rows come out once the watermark has reached its value + after_us */
+            int64_t after_us;
+            bool corrects; /* later changes of them come out as well, at once; else they are dropped */
+        } final;
+        struct {
+            int64_t period_us;
+        } every;
         struct {
             bool is_except; /* else intersect */
             bool all;
+            struct plan_expiry expiry;
         } set_op;
         struct {
             uint32_t partition_count; /* 0: one partition */
@@ -209,6 +293,7 @@ struct plan {
              * shows_rank that number (int8) is one more column behind the child's; no offset then. */
             enum over_kind rank;
             bool shows_rank;
+            struct plan_expiry expiry; /* column: one of the partition */
         } sort;
         struct {
             uint32_t partition_count;
@@ -221,6 +306,8 @@ struct plan {
             struct sort_key *keys;
             uint32_t calls_count;
             struct plan_over_call *calls;
+            struct plan_expiry expiry;       /* column: one of the partition */
+            struct plan_expiry order_expiry; /* column: that of the first key, ascending */
         } over;
     };
 };

@@ -17,6 +17,23 @@ struct unique_desc {
     const uint32_t *columns;
 };
 
+/* What rows with late times, silence and wrong clocks do to a relation: WATERMARK and the options of CREATE STREAM.
+ * Times are microseconds. */
+struct watermark_desc {
+    bool is_declared;
+    uint32_t column; /* timestamp or timestamptz */
+    const struct expr
+        *expression;  /* over the relation's columns: what the watermark is after this row alone; NULL (of
+                                      views): what their dataflow says */
+    const char *text; /* for listings */
+    int32_t partition_column; /* the watermark is the lowest of its values' watermarks; -1: one for all */
+    int64_t idle_timeout_us;  /* a partition without rows for so long is left out; 0: never */
+    bool
+        advances_when_idle; /* after idle_timeout without any row the watermark goes on with the wall clock */
+    int64_t max_future_us;  /* rows further ahead of the wall clock are rejected; 0: none is */
+    int64_t hold_us;        /* views: behind their dataflow's watermark */
+};
+
 /* What DDL says about a relation. Copied by engine_create_*. */
 struct relation_desc {
     uint32_t oid;
@@ -33,6 +50,7 @@ struct relation_desc {
     const char *key_name;  /* constraint name */
     uint32_t unique_count; /* further UNIQUE constraints */
     const struct unique_desc *uniques;
+    struct watermark_desc watermark;
 };
 
 struct relation;
@@ -84,6 +102,22 @@ struct relation_stats {
     int64_t state_bytes; /* view: operator state without the contents */
 };
 void relation_stats(struct relation *relation, struct relation_stats *out);
+
+/* The state of a relation's watermark, any thread; false: it has none. */
+struct watermark_stats {
+    uint32_t column;
+    const char *text;    /* of the declaration; NULL for views */
+    int64_t watermark;   /* WATERMARK_NONE: no row so far */
+    int64_t greatest;    /* highest event time so far */
+    int64_t last_row_us; /* wall clock of the last row */
+    uint32_t partitions, idle_partitions;
+    uint64_t rejected; /* rows beyond max_future */
+};
+bool relation_watermark(struct relation *relation, struct watermark_stats *out);
+/* Of a view: the relation its late rows lie in (columns: docs/event-time.md), NULL when it can have none; how many
+ * (row, window) pairs were judged and how many of them were late. */
+struct relation *relation_late_rows(const struct relation *relation);
+void relation_late_counts(const struct relation *relation, uint64_t *judged, uint64_t *late);
 
 /* Rows of a view's error relation: SQLSTATE, message, the failing row as text, operator name, weight. */
 typedef bool (*relation_error_fn)(void *ctx, const char *sqlstate, const char *message, const char *row,

@@ -72,6 +72,16 @@ void plan_node_exprs(struct plan *plan, void (*visit)(void *ctx, struct expr **s
     case PLAN_JOIN:
         visit_slot(&slots, &plan->join.residual);
         break;
+    case PLAN_INTERVAL_JOIN:
+        visit_slot(&slots, &plan->interval_join.residual);
+        break;
+    case PLAN_LOOKUP_JOIN:
+        visit_slot(&slots, &plan->lookup_join.residual);
+        break;
+    case PLAN_TEMPORAL_FILTER:
+        for (uint32_t i = 0; i < plan->temporal_filter.bounds_count; i++)
+            visit_slot(&slots, &plan->temporal_filter.bounds[i].value);
+        break;
     case PLAN_SORT:
         visit_slot(&slots, &plan->sort.limit);
         visit_slot(&slots, &plan->sort.offset);
@@ -484,6 +494,11 @@ struct plan *plan_clone(struct arena *arena, const struct plan *plan)
     case PLAN_CALC:
         copy->calc.outputs =
             arena_copy(arena, plan->calc.outputs, sizeof(struct expr *) * plan->columns_count);
+        break;
+    case PLAN_TEMPORAL_FILTER:
+        copy->temporal_filter.bounds =
+            arena_copy(arena, plan->temporal_filter.bounds,
+                       sizeof(*copy->temporal_filter.bounds) * plan->temporal_filter.bounds_count);
         break;
     default:
         break;

@@ -180,6 +180,14 @@ static bool same_node(const struct plan *a, const struct plan *b)
                             b->over.partition_count) &&
                same_keys(a->over.keys, a->over.keys_count, b->over.keys, b->over.keys_count) &&
                same_calls(a, b);
+    case PLAN_LATE:
+    case PLAN_TEMPORAL_FILTER:
+    case PLAN_FINAL:
+    case PLAN_EVERY:
+    case PLAN_INTERVAL_JOIN:
+    case PLAN_ASOF_JOIN:
+    case PLAN_LOOKUP_JOIN:
+        break;
     }
     return false;
 }

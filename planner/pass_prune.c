@@ -414,6 +414,13 @@ static struct plan *prune(struct planner_context *ctx, struct plan *plan, const 
     case PLAN_UNION_ALL:
         return prune_union(ctx, plan, needed, map);
     case PLAN_SET_OP:
+    case PLAN_LATE:
+    case PLAN_TEMPORAL_FILTER:
+    case PLAN_FINAL:
+    case PLAN_EVERY:
+    case PLAN_INTERVAL_JOIN:
+    case PLAN_ASOF_JOIN:
+    case PLAN_LOOKUP_JOIN:
         break;
     }
     for (uint32_t i = 0; i < plan->children_count; i++)

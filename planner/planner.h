@@ -12,12 +12,24 @@
 
 #include <pg_query/pg_query.pb-c.h>
 
+enum view_emit { VIEW_EMIT_CHANGES, VIEW_EMIT_FINAL, VIEW_EMIT_EVERY };
+enum view_late { VIEW_LATE_SIDE, VIEW_LATE_DROP, VIEW_LATE_CORRECT };
+/* WITH (...) and EMIT of CREATE MATERIALIZED VIEW; microseconds. */
+struct view_time {
+    enum view_emit emit;
+    int64_t every_us; /* VIEW_EMIT_EVERY */
+    int64_t grace_us;
+    enum view_late late;
+    int64_t state_ttl_us; /* 0: rows stay for ever */
+};
+
 struct planner_context {
     struct arena *arena;
     struct catalog *catalog;
     const struct eval_env *env; /* session or recorded settings; env->session->search_path resolves names */
     bool for_view;              /* CREATE MATERIALIZED VIEW: refuses what cannot be maintained (0A000, with
                                    hint) */
+    struct view_time view_time; /* for_view */
     /* Parameters: types known so far (OID 0: infer). Grown while binding; at most PARAMS_MAX. */
     uint32_t params_count;
     uint32_t params_cap;

@@ -818,6 +818,15 @@ static bool unnest_node(struct unnest *u, struct plan *plan, struct pulled *pull
             return false;
         widen(u, plan, out);
         return true;
+    case PLAN_INTERVAL_JOIN:
+    case PLAN_ASOF_JOIN:
+    case PLAN_LOOKUP_JOIN:
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "joins in time cannot refer to columns of an outer query");
+    case PLAN_LATE:
+    case PLAN_TEMPORAL_FILTER:
+    case PLAN_FINAL:
+    case PLAN_EVERY:
     case PLAN_SCAN:
     case PLAN_SYSTEM:
     case PLAN_VALUES:

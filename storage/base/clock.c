@@ -4,7 +4,6 @@
 #include "storage/base/check.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -13,8 +12,29 @@
 static _Atomic uint64_t seeded_state;
 static _Atomic bool seeded;
 
+static _Atomic int64_t set_us;
+static _Atomic bool is_set;
+
+void clock_set(int64_t now_us)
+{
+    atomic_store(&set_us, now_us);
+    atomic_store(&is_set, true);
+}
+
+void clock_release(void)
+{
+    atomic_store(&is_set, false);
+}
+
+bool clock_is_set(void)
+{
+    return atomic_load(&is_set);
+}
+
 int64_t clock_now_us(void)
 {
+    if (atomic_load(&is_set))
+        return atomic_load(&set_us);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return ((int64_t)now.tv_sec - UNIX_TO_2000_SECONDS) * 1000000 + now.tv_nsec / 1000;

@@ -417,6 +417,8 @@ struct batch *batch_slice(struct arena *arena, const struct batch *from, uint32_
     struct batch *slice = batch_header(arena, from->columns_count);
     slice->rows = count;
     slice->weights = from->weights != NULL ? from->weights + first : NULL;
+    slice->watermarks = from->watermarks != NULL ? from->watermarks + first : NULL;
+    slice->positions = from->positions != NULL ? from->positions + first : NULL;
     for (uint32_t i = 0; i < from->columns_count; i++) {
         struct column *column = &slice->columns[i];
         *column = from->columns[i];

@@ -7,6 +7,9 @@
  * Who owns what: a batch handed to a function is borrowed for that call. Whoever keeps rows copies them
  * (batch_append_*). A growing batch owns its arrays through its arena. One thread owns a batch.
  *
+ * Rows of a stream that declares a watermark carry where they came from (`watermarks`, `positions`), as far as
+ * operators hand rows on one by one: whoever makes new rows out of several leaves both NULL.
+ *
  * A column may be constant (`is_constant`): then only element 0 of data and nulls exists and it counts for
  * every row. Operators never emit constant columns; expression kernels take and give them. */
 #ifndef MILLRACE_DATA_BATCH_H
@@ -18,6 +21,8 @@
 #include "storage/base/strbuf.h"
 #include "storage/data/datum.h"
 #include "storage/data/type.h"
+
+#define WATERMARK_NONE INT64_MIN
 
 struct column {
     struct sql_type type;
@@ -32,6 +37,9 @@ struct batch {
     uint32_t columns_count;
     struct column *columns;
     int64_t *weights; /* NULL: all +1 */
+    /* Per row, borrowed, both or none: the source's watermark when the row arrived, rows before it counted and itself
+     * not (microseconds as in a timestamp; WATERMARK_NONE: there was none), and its number among the source's rows. */
+    const int64_t *watermarks, *positions;
     /* only of batches made by batch_create: */
     uint32_t capacity;      /* rows there is room for */
     struct arena *arena;    /* its arrays and text; NULL for a batch that only borrows */
