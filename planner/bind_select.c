@@ -7,10 +7,21 @@
 
 #include "planner/pass.h"
 
+#include <stdarg.h>
+
 void planner_init(struct planner_context *ctx, struct arena *arena, struct catalog *catalog,
                   const struct eval_env *env)
 {
     *ctx = (struct planner_context){.arena = arena, .catalog = catalog, .env = env};
+}
+
+void planner_notice(struct planner_context *ctx, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *copy = arena_vprintf(ctx->arena, format, args);
+    va_end(args);
+    ARENA_PUSH(ctx->arena, ctx->notices, ctx->notices_count, ctx->notices_cap, copy);
 }
 
 /* ---- conditions ---- */

@@ -4,6 +4,7 @@
  * PostgreSQL chooses them), and last the expressions, which may name any column: each is bound once here so
  * that a mistake shows at CREATE. */
 #include "planner/ddl.h"
+#include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 
 #include <string.h>
@@ -593,6 +594,9 @@ static bool bind_watermark(struct table_builder *b, const struct watermark_claus
                    object->watermark_column, object->watermark_column);
         return fail_at(b, err, location);
     }
+    /* what a store holds from before this was refused goes on, in UTC */
+    if (!b->stored && !ddl_check_watermark_zone(object, expr, err))
+        return fail_at(b, err, location);
     return true;
 }
 
@@ -653,8 +657,9 @@ static bool retention_option(struct table_builder *b, const struct statement *st
 static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *node,
                           const struct statement *statement, struct error *err)
 {
-    static const char *const known[] = {"append_only", "connector",  "retention",
-                                        "paused",      "fillfactor", NULL};
+    static const char *const known[] = {"append_only",         "connector",    "retention", "paused",
+                                        "fillfactor",          "idle_timeout", "on_idle",   "max_future",
+                                        "watermark_partition", "align",        "max_skew",  NULL};
     bool has_connector = false;
     for (size_t i = 0; i < node->n_options; i++)
         has_connector |= strcmp(node->options[i]->def_elem->defname, "connector") == 0;
@@ -708,7 +713,8 @@ static bool build_table(struct table_builder *b, const struct statement *stateme
     for (size_t i = 0; i < node->n_constraints; i++)
         if (!table_constraint(b, node->constraints[i]->constraint, err))
             return false;
-    return bind_columns(b, err) && bind_constraints(b, err) && bind_watermark(b, statement->watermark, err);
+    return bind_columns(b, err) && bind_constraints(b, err) && bind_watermark(b, statement->watermark, err) &&
+           ddl_check_stream_time(b->object, err);
 }
 
 bool ddl_bind_table(struct planner_context *ctx, const struct statement *statement, uint32_t oid, bool stored,

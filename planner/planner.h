@@ -43,6 +43,10 @@ struct planner_context {
     /* Filled by planning: relations and views the result depends on, directly. */
     uint32_t depends_count, depends_cap;
     uint32_t *depends;
+    /* for_view: what the user should know about the view and is no error (state that nothing bounds); CREATE sends
+     * each as a NOTICE. See planner_notice. */
+    uint32_t notices_count, notices_cap;
+    const char **notices;
     int32_t position_base; /* added to positions: where this statement's text begins */
     const char *sql;       /* text the tree's byte locations refer to, for character positions */
     uint32_t depth;        /* guarded recursion: 54001 beyond NESTING_MAX */
@@ -50,6 +54,9 @@ struct planner_context {
 
 void planner_init(struct planner_context *ctx, struct arena *arena, struct catalog *catalog,
                   const struct eval_env *env);
+
+/* Adds to ctx->notices; the text is copied. */
+void planner_notice(struct planner_context *ctx, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* SELECT, VALUES, TABLE, with everything below. The plan is finished (plan_finish) and passed; names are set
  * on the topmost node. After it, parameters of unknown type are text. */

@@ -490,27 +490,86 @@ static bool rewrite_subscribe(struct rewrite *r, uint32_t at, uint32_t end, stru
     return true;
 }
 
-/* EMIT CHANGES, EMIT FINAL, EMIT ON WINDOW CLOSE at the end of the statement. */
-static enum statement_emit rewrite_emit(struct rewrite *r, bool changes_only)
+struct emit_clause {
+    enum statement_emit emit;
+    const char *every;
+    uint32_t tokens; /* 0: there is no such clause */
+};
+
+/* EMIT CHANGES | FINAL | ON WINDOW CLOSE | EVERY [INTERVAL] '10 seconds' | EVERY INTERVAL '10' SECOND at token `at`. */
+static struct emit_clause read_emit(const struct rewrite *r, uint32_t at)
 {
-    uint32_t n = r->count;
-    if (n > 2 && is_word(r, n - 2, "emit") && is_word(r, n - 1, "changes")) {
-        overwrite(r, n - 2, n - 1, "");
-        r->count -= 2;
-        return STATEMENT_EMIT_CHANGES;
+    static const char *const units[] = {"second", "minute", "hour", "day"};
+    struct emit_clause none = {STATEMENT_EMIT_NONE, NULL, 0};
+    if (!is_word(r, at, "emit"))
+        return none;
+    if (is_word(r, at + 1, "changes"))
+        return (struct emit_clause){STATEMENT_EMIT_CHANGES, NULL, 2};
+    if (is_word(r, at + 1, "final"))
+        return (struct emit_clause){STATEMENT_EMIT_FINAL, NULL, 2};
+    if (is_word(r, at + 1, "on") && is_word(r, at + 2, "window") && is_word(r, at + 3, "close"))
+        return (struct emit_clause){STATEMENT_EMIT_FINAL, NULL, 4};
+    if (!is_word(r, at + 1, "every"))
+        return none;
+    uint32_t text_at = at + 2 + is_word(r, at + 2, "interval");
+    if (text_at >= r->count || r->tokens[text_at].kind != SCAN_STRING ||
+        r->sql[r->tokens[text_at].start] != '\'')
+        return none;
+    const struct scan_token *token = &r->tokens[text_at];
+    const char *every = arena_strndup(r->arena, r->sql + token->start + 1, token->len - 2);
+    uint32_t tokens = text_at + 1 - at;
+    for (size_t i = 0; i < ARRAY_COUNT(units) && text_at == at + 3; i++)
+        if (is_word(r, text_at + 1, units[i]))
+            return (struct emit_clause){STATEMENT_EMIT_EVERY,
+                                        arena_printf(r->arena, "%s %s", every, units[i]), tokens + 1};
+    return (struct emit_clause){STATEMENT_EMIT_EVERY, every, tokens};
+}
+
+/* EMIT CHANGES at the end of a query, which makes it a subscription. */
+static bool rewrite_emit_changes(struct rewrite *r)
+{
+    if (r->count <= 2 || read_emit(r, r->count - 2).emit != STATEMENT_EMIT_CHANGES)
+        return false;
+    overwrite(r, r->count - 2, r->count - 1, "");
+    r->count -= 2;
+    return true;
+}
+
+static bool note_emit(struct rewrite *r, uint32_t at, const struct emit_clause *clause, struct error *err)
+{
+    if (r->statement->emit != STATEMENT_EMIT_NONE)
+        return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, "a view can have only one EMIT clause");
+    r->statement->emit = clause->emit;
+    r->statement->emit_every = clause->every;
+    r->statement->emit_location = (int32_t)r->tokens[at].start;
+    overwrite(r, at, at + clause->tokens - 1, "");
+    return true;
+}
+
+/* EMIT of CREATE MATERIALIZED VIEW, whose word VIEW is token `at`: before the AS at depth 0, or at the end. */
+static bool rewrite_emit(struct rewrite *r, uint32_t at, struct error *err)
+{
+    uint32_t depth = 0;
+    for (at++; at < r->count && !(depth == 0 && is_word(r, at, "as")); at++) {
+        if (is_char(r, at, '('))
+            depth++;
+        else if (is_char(r, at, ')') && depth > 0)
+            depth--;
+        struct emit_clause clause = {0};
+        if (depth == 0)
+            clause = read_emit(r, at);
+        if (clause.tokens > 0 && is_word(r, at + clause.tokens, "as") && !note_emit(r, at, &clause, err))
+            return false;
     }
-    if (!changes_only && n > 2 && is_word(r, n - 2, "emit") && is_word(r, n - 1, "final")) {
-        overwrite(r, n - 2, n - 1, "");
-        r->count -= 2;
-        return STATEMENT_EMIT_FINAL;
+    for (uint32_t from = r->count > 5 ? r->count - 5 : 1; from < r->count; from++) {
+        struct emit_clause clause = read_emit(r, from);
+        if (clause.tokens == 0 || from <= at || from + clause.tokens != r->count)
+            continue;
+        if (!note_emit(r, from, &clause, err))
+            return false;
+        r->count = from;
     }
-    if (!changes_only && n > 4 && is_word(r, n - 4, "emit") && is_word(r, n - 3, "on") &&
-        is_word(r, n - 2, "window") && is_word(r, n - 1, "close")) {
-        overwrite(r, n - 4, n - 1, "");
-        r->count -= 4;
-        return STATEMENT_EMIT_FINAL;
-    }
-    return STATEMENT_EMIT_NONE;
+    return true;
 }
 
 /* WATERMARK FOR column AS expression, an element of the column list that opens at token `at`. */
@@ -603,8 +662,8 @@ static bool rewrite_create(struct rewrite *r, struct error *err)
         return true;
     }
     bool is_view = is_word(r, at, "view") || is_word(r, at, "materialized");
-    if (is_word(r, at, "materialized"))
-        r->statement->emit = rewrite_emit(r, false);
+    if (is_word(r, at, "materialized") && !rewrite_emit(r, at + 1, err))
+        return false;
     if (!is_view)
         for (uint32_t i = at; i < r->count; i++)
             if (is_char(r, i, '(')) {
@@ -689,7 +748,7 @@ static bool rewrite(struct rewrite *r, struct error *err)
                     is_word(r, 0, "table") || is_char(r, 0, '(');
     if (is_query || is_word(r, 0, "declare")) {
         uint32_t emit_at = r->count >= 2 ? r->tokens[r->count - 2].start : 0;
-        if (rewrite_emit(r, true) == STATEMENT_EMIT_CHANGES) {
+        if (rewrite_emit_changes(r)) {
             statement->subscribe = ARENA_NEW(r->arena, struct subscribe_clause);
             statement->subscribe->snapshot = true;
             statement->subscribe->location = (int32_t)emit_at;

@@ -6,6 +6,7 @@
  * rest:
  *
  *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
+ *   CREATE MATERIALIZED VIEW v AS SELECT 1 EMIT FINAL                   CREATE MATERIALIZED VIEW v AS SELECT 1
  *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
  *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *
@@ -31,7 +32,12 @@ bool statement_split(struct arena *arena, const char *sql, size_t len, struct st
 
 /* The word in place of TABLE in CREATE, DROP, ALTER, TRUNCATE and COMMENT. */
 enum statement_word { STATEMENT_WORD_NONE, STATEMENT_WORD_STREAM, STATEMENT_WORD_SOURCE };
-enum statement_emit { STATEMENT_EMIT_NONE, STATEMENT_EMIT_CHANGES, STATEMENT_EMIT_FINAL };
+enum statement_emit {
+    STATEMENT_EMIT_NONE,
+    STATEMENT_EMIT_CHANGES,
+    STATEMENT_EMIT_FINAL, /* EMIT FINAL, EMIT ON WINDOW CLOSE */
+    STATEMENT_EMIT_EVERY, /* EMIT EVERY [INTERVAL] '10 seconds' */
+};
 
 struct watermark_clause {
     const char *column;
@@ -57,7 +63,9 @@ struct statement {
     const PgQuery__Node *node;   /* the statement, or NULL */
     enum statement_word word;
     bool or_replace;          /* CREATE OR REPLACE MATERIALIZED VIEW */
-    enum statement_emit emit; /* of CREATE MATERIALIZED VIEW */
+    enum statement_emit emit; /* of CREATE MATERIALIZED VIEW: before AS or behind the query */
+    const char *emit_every;   /* STATEMENT_EMIT_EVERY: the interval's text */
+    int32_t emit_location;    /* first byte of the clause */
     struct watermark_clause *watermark;
     struct subscribe_clause *subscribe;
     bool explains_view;     /* EXPLAIN MATERIALIZED VIEW v: parsed as EXPLAIN TABLE v */

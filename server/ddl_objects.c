@@ -3,6 +3,7 @@
 #include "server/ddl_objects.h"
 
 #include "planner/ddl.h"
+#include "planner/ddl_time.h"
 #include "planner/statement.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
@@ -32,12 +33,16 @@ bool ddl_make_relation(struct server *server, struct catalog_object *object, str
                        struct error *err)
 {
     struct relation_desc desc;
+    struct planner_context ctx;
+    struct eval_env env = {.io = io_env_default}; /* what a watermark says depends on no session */
     catalog_read_lock(server->catalog);
+    planner_init(&ctx, batch->arena, server->catalog, &env);
     ddl_relation_desc(batch->arena, server->catalog, object, &desc);
+    bool ok = ddl_watermark_desc(&ctx, object, &desc.watermark, err);
     catalog_unlock(server->catalog);
     ddl_batch_add(batch, object);
     struct relation *relation;
-    if (!engine_create_relation(server->engine, &desc, &relation, err))
+    if (!ok || !engine_create_relation(server->engine, &desc, &relation, err))
         return false;
     object->relation = relation; /* one reference is the object's, one goes with engine_drop_relation */
     relation_retain(relation);
@@ -114,7 +119,8 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
     ctx.sql = object->query_sql;
     ctx.for_view = true;
     ctx.params_fixed = true;
-    bool ok = statement_parse_plain(arena, object->query_sql, &parse, err) &&
+    bool ok = ddl_view_time(object, &ctx.view_time, err) &&
+              statement_parse_plain(arena, object->query_sql, &parse, err) &&
               (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
                    ? true
                    : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&

@@ -7,6 +7,7 @@
 #include "server/session_settings.h"
 #include "server/settings.h"
 #include "server/sysview.h"
+#include "server/test_clock.h"
 #include "server/waits.h"
 #include "storage/base/clock.h"
 
@@ -196,6 +197,22 @@ static void fn_sleep_until(struct fn_call *call, const struct column *args, stru
     sleep_rows(call, args, result, until_instant);
 }
 
+static void fn_advance_clock(struct fn_call *call, const struct column *args, struct column *result)
+{
+    struct session *session = call_session(call);
+    struct error err;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        RESULT_I64(result)[i] = 0;
+        if (column_is_null(result, i))
+            continue;
+        struct interval by = COLUMN_INTERVAL(&args[0])[COLUMN_AT(&args[0], i)];
+        if (session == NULL)
+            no_session(call, i);
+        else if (!test_clock_advance(session, &by, &RESULT_I64(result)[i], &err))
+            fn_error_from(call, i, &err);
+    }
+}
+
 /* ---- advisory locks ---- */
 
 static struct advisory_key key_at(const struct column *args, uint32_t args_count, uint32_t row)
@@ -297,6 +314,9 @@ const struct function_row fn_server_rows[] = {
     {"pg_sleep", "float8", "void", fn_sleep, "pg_sleep(0.5) waits half a second", FN_VOLATILE},
     {"pg_sleep_for", "interval", "void", fn_sleep_for, "pg_sleep_for('1 s') waits a second", FN_VOLATILE},
     {"pg_sleep_until", "timestamptz", "void", fn_sleep_until, "pg_sleep_until('tomorrow 03:00')",
+     FN_VOLATILE},
+    {"advance_clock", "interval", "timestamptz", fn_advance_clock,
+     "advance_clock('1 minute') moves a clock that SET clock has stopped, and says where it stands",
      FN_VOLATILE},
     LOCKS("pg_advisory_lock", "void", fn_lock, "pg_advisory_lock(7) waits until 7 is ours"),
     LOCKS("pg_advisory_lock_shared", "void", fn_lock, "pg_advisory_lock_shared(7) shares 7"),

@@ -5,6 +5,7 @@
  * meanwhile. */
 #include "server/run_ddl.h"
 
+#include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 #include "server/sequence.h"
 #include "server/sources.h"
@@ -365,28 +366,62 @@ static bool create_view(struct ddl_job *job, const PgQuery__ViewStmt *node, stru
     return publish(job, &batch, true, err);
 }
 
-/* Options of a materialized view: what is understood and what is not there yet. */
-static bool check_view_options(struct ddl_job *job, const struct catalog_object *object, struct error *err)
+/* The EMIT clause becomes the options it stands for, so that the stored text needs no clause. */
+static bool add_emit(struct ddl_job *job, struct catalog_object *object, struct error *err)
 {
-    const char *emit = ddl_option(object, "emit");
-    if ((emit != NULL && strcmp(emit, "changes") != 0) ||
-        job->prepared->statement->emit == STATEMENT_EMIT_FINAL) {
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
-                  "views that show windows once they are final are not supported yet");
-        return error_hint(err, "emit = 'changes', the default, shows open windows and corrects them.");
+    static const char *const words[] = {[STATEMENT_EMIT_CHANGES] = "changes",
+                                        [STATEMENT_EMIT_FINAL] = "final",
+                                        [STATEMENT_EMIT_EVERY] = "every"};
+    const struct statement *statement = job->prepared->statement;
+    if (statement->emit == STATEMENT_EMIT_NONE)
+        return true;
+    const struct catalog_option given[] = {{"emit", words[statement->emit]},
+                                           {"every", statement->emit_every}};
+    struct catalog_option *options =
+        ARENA_ARRAY(&object->arena, struct catalog_option, object->options_count + ARRAY_COUNT(given));
+    if (object->options_count > 0)
+        memcpy(options, object->options, sizeof(*options) * object->options_count);
+    object->options = options;
+    for (size_t i = 0; i < ARRAY_COUNT(given) && given[i].value != NULL; i++) {
+        const char *said = ddl_option(object, given[i].name);
+        if (said != NULL && strcmp(said, given[i].value) != 0) {
+            error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                      "the EMIT clause of materialized view \"%s\" contradicts its option \"%s\"",
+                      object->name, given[i].name);
+            return error_at(err, planner_position(&job->planner, statement->emit_location));
+        }
+        if (said == NULL)
+            options[object->options_count++] =
+                (struct catalog_option){given[i].name, arena_strdup(&object->arena, given[i].value)};
     }
-    static const char *const not_yet[] = {"grace", "late", "on_error"};
-    for (size_t i = 0; i < ARRAY_COUNT(not_yet); i++)
-        if (ddl_option(object, not_yet[i]) != NULL)
-            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" is not supported yet",
-                             not_yet[i]);
     return true;
+}
+
+static bool read_view_options(struct ddl_job *job, const PgQuery__IntoClause *into,
+                              struct catalog_object *object, struct error *err)
+{
+    static const char *const known[] = {"emit", "every", "grace", "late", "state_ttl", "on_error", NULL};
+    if (!ddl_options(&job->planner, into->n_options, into->options, known, &object->arena, &object->options,
+                     &object->options_count, err))
+        return false;
+    if (ddl_option(object, "on_error") != NULL)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"on_error\" is not supported yet");
+    return add_emit(job, object, err) && ddl_view_time(object, &job->planner.view_time, err);
+}
+
+/* What planning has noticed about the view, once it is there. */
+static void send_notices(struct ddl_job *job)
+{
+    for (uint32_t i = 0; i < job->planner.notices_count; i++)
+        session_notice(
+            job->session, "NOTICE", "01000",
+            "A window over an event time, a join in time, or WITH (state_ttl = ...) bounds what is kept.",
+            "%s", job->planner.notices[i]);
 }
 
 static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateTableAsStmt *node,
                                      struct error *err)
 {
-    static const char *const known[] = {"emit", "grace", "late", "on_error", NULL};
     struct server *server = job->server;
     const PgQuery__IntoClause *into = node->into;
     bool replace = job->prepared->statement->or_replace;
@@ -417,9 +452,7 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
                 ddl_check_name(job, schema_oid, into->rel->relname, node->if_not_exists, &skip, err));
     if (ok && !skip) {
         object = new_view(job, CATALOG_MATERIALIZED_VIEW, schema_oid, into->rel->relname);
-        ok = ddl_options(&job->planner, into->n_options, into->options, known, &object->arena,
-                         &object->options, &object->options_count, err) &&
-             check_view_options(job, object, err);
+        ok = read_view_options(job, into, object, err);
     }
     struct plan *plan;
     if (ok && !skip) { /* once as written, for errors with positions; ddl_make_view plans what is stored */
@@ -448,6 +481,8 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
         ddl_batch_undo(server, &batch);
     else if (old != NULL)
         ddl_unmake(server, old);
+    if (ok)
+        send_notices(job);
     if (old != NULL)
         catalog_object_release(old);
     return ok;

@@ -4,6 +4,7 @@
 #include "planner/parse_tree.h"
 #include "server/connection.h"
 #include "server/session_settings.h"
+#include "server/test_clock.h"
 #include "server/transaction.h"
 
 #include <stdio.h>
@@ -115,11 +116,32 @@ static bool set_modes(struct session *session, const PgQuery__VariableSetStmt *s
     return true;
 }
 
+/* The clock is the server's: no transaction takes back what it has made happen. */
+static bool set_clock(struct session *session, const PgQuery__VariableSetStmt *set, struct error *err)
+{
+    if (!session->txn.is_implicit)
+        return error_set(err, ERRCODE_ACTIVE_SQL_TRANSACTION,
+                         "SET clock cannot run inside a transaction block");
+    if (set->is_local)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "SET LOCAL clock is not supported");
+    if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE)
+        return test_clock_set(session, NULL, err);
+    struct strbuf value = STRBUF_INIT;
+    bool ok = value_text(set, &value, err) && test_clock_set(session, strbuf_text(&value), err);
+    strbuf_release(&value);
+    return ok;
+}
+
 static bool run_variable_set(struct session *session, const PgQuery__VariableSetStmt *set, char *tag,
                              struct error *err)
 {
     snprintf(tag, 64, "SET");
     struct session_settings *settings = session->settings;
+    if (set->name != NULL && test_clock_is_name(set->name)) {
+        if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET)
+            snprintf(tag, 64, "RESET");
+        return set_clock(session, set, err);
+    }
     if (set->is_local && session->txn.is_implicit)
         session_notice(session, "WARNING", "25P01", NULL, "SET LOCAL can only be used in transaction blocks");
     bool ok = true;
@@ -182,6 +204,10 @@ bool show_columns(struct session *session, const PgQuery__Node *node, struct are
         (*names)[2] = "description";
         return true;
     }
+    if (test_clock_is_name(show->name)) {
+        (*names)[0] = "clock";
+        return true;
+    }
     const char *value;
     return session_settings_show(session->settings, show->name, &value, &(*names)[0], err);
 }
@@ -209,7 +235,10 @@ static bool run_show(struct session *session, const PgQuery__Node *node, struct 
         }
     } else if (ok) {
         const char *value = NULL;
-        ok = session_settings_show(session->settings, show->name, &value, NULL, err);
+        if (test_clock_is_name(show->name))
+            value = test_clock_text(session, &arena);
+        else
+            ok = session_settings_show(session->settings, show->name, &value, NULL, err);
         if (ok) {
             struct datum datum = datum_text(&arena, value, strlen(value));
             batch_append_datums(rows, &datum, 1);

@@ -5,6 +5,7 @@
 #include "server/sources.h"
 
 #include "planner/ddl.h"
+#include "planner/ddl_time.h"
 #include "server/source_rows.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -56,7 +57,7 @@ bool sources_option_is_ours(const char *name)
         if (strcmp(own_options[i], name) == 0)
             return true;
     }
-    return false;
+    return ddl_is_option(ddl_stream_time_options, name);
 }
 
 static bool read_paused(const struct catalog_object *object, bool *paused, struct error *err)

@@ -128,6 +128,19 @@ TEST(views)
     EXPECT(s.or_replace);
     EXPECT_INT(s.emit, STATEMENT_EMIT_FINAL);
     EXPECT_TEXT(s.query_sql, "select 1");
+    EXPECT_TEXT(rewritten("create materialized view v emit every interval '10' minute as select 1", &s),
+                "create materialized view v                                 as select 1");
+    EXPECT_INT(s.emit, STATEMENT_EMIT_EVERY);
+    EXPECT_TEXT(s.emit_every, "10 minute");
+    EXPECT_INT(s.emit_location, 27);
+    rewritten("create materialized view emit as select a emit every from t emit every '2 s'", &s);
+    EXPECT_TEXT(s.emit_every, "2 s");
+    EXPECT_TEXT(s.query_sql, "select a emit every from t");
+    rewritten("create materialized view v with (emit = final) as select emit from t emit final", &s);
+    EXPECT_INT(s.emit, STATEMENT_EMIT_FINAL);
+    EXPECT_TEXT(s.query_sql, "select emit from t");
+    EXPECT_TEXT(rewritten("create materialized view v emit final as select 1 emit changes", &s),
+                "42601 a view can have only one EMIT clause @51");
     rewritten("create or replace view v (a) as (select 1) with check option", &s);
     EXPECT(!s.or_replace && s.node->view_stmt->replace);
     EXPECT_TEXT(s.query_sql, "(select 1)");
