@@ -106,6 +106,8 @@ bool op_error_weight(struct operator* op, int64_t weight, const struct error *er
 struct plan_lateness;
 void op_late_rows(struct operator* op, const struct plan_lateness *lateness, const struct batch *change,
                   const uint32_t *rows, uint32_t count, const int64_t *starts, const int64_t *ends);
+/* Pairs of row and window (or rows) that were judged, late ones included. */
+void op_judged(struct operator* op, uint64_t pairs);
 /* The watermark by which a row of a pushed batch is judged: its own, else the one the tick began with. */
 static inline int64_t op_row_watermark(const struct operator* op, const struct batch *change, uint32_t row)
 {

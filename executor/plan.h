@@ -114,6 +114,11 @@ enum window_role { ROLE_NONE, ROLE_WINDOW_START, ROLE_WINDOW_END };
 struct plan_slices {
     int64_t slide_us, size_us, offset_us, slice_us;
     uint8_t *roles; /* enum window_role per group column */
+    /* Where rows can be late, for some of their windows perhaps and not for others: a window that gives slices has a
+     * third column behind start and end, the start of the first window that takes the row. Slices are added up
+     * by it as well, and into no window before it. open_column: of the aggregate's input. */
+    bool has_open;
+    uint32_t open_column;
 };
 
 enum frame_mode { FRAME_ROWS, FRAME_RANGE, FRAME_GROUPS };
@@ -196,7 +201,10 @@ struct plan {
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
             int64_t step_us;  /* not 0: CUMULATE: windows of step, 2 * step ... up to size, slide == size */
             int64_t slice_us; /* not 0: one row with the slice's start and end instead (struct plan_slices) */
-            struct plan_lateness *lateness; /* NULL: nothing is late */
+            struct plan_lateness
+                *lateness;        /* NULL: nothing is late. With slice_us: see plan_slices.has_open */
+            bool has_open;        /* only those windows that start at the value of open_column or later */
+            uint32_t open_column; /* of the child */
         } window;
         struct {
             uint32_t time_column; /* as above */

@@ -211,6 +211,7 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
         if (!open_call(agg, plan, c, err))
             return false;
     open_spellings(agg, plan);
+    op_expiry_open(&agg->expiry, op->ctx, &plan->aggregate.expiry);
 
     for (uint32_t d = 0; d < agg->distincts_count; d++) {
         struct agg_distinct *set = &agg->distincts[d];
@@ -219,6 +220,12 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
         for (uint32_t c = 0; c < set->columns_count; c++)
             types[c + 1] = plan->children[0]->types[set->columns[c]];
         uint32_t words = set->only_inserts ? 1 : set->variants_count + 1;
+        if (agg->expiry.is_on) {
+            set->has_links = true;
+            set->link_offset = (uint32_t)sizeof(int64_t) * words++;
+            set->first_offset = agg->payload_bytes;
+            agg->payload_bytes += sizeof(uint64_t);
+        }
         set->table = hashed_table_create(types, set->columns_count + 1, (uint32_t)sizeof(int64_t) * words,
                                          op->ctx->account);
     }
@@ -253,6 +260,7 @@ static void aggregate_close(struct operator* op)
         hashed_table_destroy(agg->table);
     if (agg->single_heap != NULL)
         table_heap_destroy(agg->single_heap);
+    op_expiry_close(&agg->expiry);
     arena_release(&agg->scratch);
 }
 
@@ -414,6 +422,16 @@ void agg_touch_groups(struct aggregate *agg, uint32_t rows)
     }
 }
 
+void agg_expire_groups(struct aggregate *agg, const struct batch *rows, const uint32_t *columns)
+{
+    if (!agg->expiry.is_on)
+        return;
+    const struct column *times = &rows->columns[columns[agg->expiry.column]];
+    for (uint32_t i = 0; i < rows->rows; i++)
+        if (agg->buffers->inserted[i])
+            op_expiry_add(&agg->expiry, times, i, agg->buffers->slots[i]);
+}
+
 static bool aggregate_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct aggregate *agg = (struct aggregate *)op;
@@ -439,6 +457,7 @@ static bool aggregate_push(struct operator* op, uint32_t port, const struct batc
             if (agg->has_numbers && buffers->inserted[i])
                 *agg_group_number(buffers->groups[i]) = ++agg->next_number;
         }
+        agg_expire_groups(agg, change, agg->groups);
     } else {
         for (uint32_t i = 0; i < change->rows; i++) {
             buffers->groups[i] = agg->single;
@@ -471,6 +490,32 @@ static void remove_group(struct aggregate *agg, uint32_t slot, struct agg_group 
         if (agg->call_values[c] == NULL && agg->calls[c].aggregate->release != NULL)
             agg->calls[c].aggregate->release(&agg->calls[c], (uint8_t *)group + agg->offsets[c]);
     hashed_table_remove(agg->table, slot);
+}
+
+/* Registered ones stay until their time comes (op_expiry.h). */
+static bool is_registered(struct aggregate *agg, uint32_t slot)
+{
+    if (!agg->expiry.is_on)
+        return false;
+    struct datum value = hashed_table_key(agg->table, slot, agg->expiry.column);
+    int64_t time;
+    return op_expiry_has_time(&value, type_phys(agg->base.types[agg->expiry.column].oid), &time);
+}
+
+/* Groups whose time has come go without a word: their rows stay in the result. */
+static void forget_groups(struct aggregate *agg)
+{
+    uint32_t *slots = agg->buffers->slots, count;
+    while ((count = op_expiry_take(&agg->expiry, agg->base.ctx, slots, BATCH_ROWS_MAX)) > 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            struct agg_group *group = group_of(agg, slots[i]);
+            for (uint32_t v = 0; v < agg->value_sets_count; v++)
+                agg_value_set_forget(agg->value_sets[v], group);
+            for (uint32_t d = 0; d < agg->distincts_count; d++)
+                agg_distinct_forget(&agg->distincts[d], group);
+            remove_group(agg, slots[i], group);
+        }
+    }
 }
 
 /* Group columns that must change their spelling: respelled[t] = row of the returned batch, UINT32_MAX: none.
@@ -574,7 +619,7 @@ static bool finish_chunk(struct aggregate *agg, const struct touched_group *touc
         return true;
     for (uint32_t t = 0; t < count; t++) {
         struct agg_group *group = group_of(agg, touched[t].slot);
-        if (group->rows == 0)
+        if (group->rows == 0 && !is_registered(agg, touched[t].slot))
             remove_group(agg, touched[t].slot, group);
     }
     return true;
@@ -640,6 +685,7 @@ static bool aggregate_finish(struct operator* op, struct error *err)
     for (uint32_t t = 0; t < agg->touched_count; t++)
         agg->touched_slots[agg->touched[t].slot / 64] = 0;
     agg->in_tick = false;
+    forget_groups(agg);
     return true;
 }
 
@@ -648,7 +694,7 @@ static int64_t aggregate_bytes(const struct operator* op)
     const struct aggregate *agg = (const struct aggregate *)op;
     int64_t bytes = agg->table != NULL ? hashed_table_bytes(agg->table)
                                        : (int64_t)agg->payload_bytes + table_heap_bytes(agg->single_heap);
-    bytes += (int64_t)sizeof(uint64_t) * agg->touched_slots_words;
+    bytes += (int64_t)sizeof(uint64_t) * agg->touched_slots_words + op_expiry_bytes(&agg->expiry);
     if (agg->parts != NULL)
         bytes += hashed_table_bytes(agg->parts);
     for (uint32_t v = 0; v < agg->value_sets_count; v++)
@@ -656,6 +702,11 @@ static int64_t aggregate_bytes(const struct operator* op)
     for (uint32_t d = 0; d < agg->distincts_count; d++)
         bytes += hashed_table_bytes(agg->distincts[d].table);
     return bytes;
+}
+
+static int64_t aggregate_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct aggregate *)op)->expiry);
 }
 
 static uint64_t aggregate_rows(const struct operator* op)
@@ -676,6 +727,7 @@ const struct operator_class op_aggregate_class = {
     .push = aggregate_push,
     .finish = aggregate_finish,
     .close = aggregate_close,
+    .due_watermark = aggregate_due,
     .state_bytes = aggregate_bytes,
     .state_rows = aggregate_rows,
 };

@@ -9,6 +9,7 @@
 
 #include "executor/aggregate.h"
 #include "executor/operators/op_common.h"
+#include "executor/operators/op_expiry.h"
 #include "storage/state/hashed_table.h"
 #include "storage/state/ordered_table.h"
 
@@ -47,6 +48,8 @@ struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql
 /* Are equal values of the type always identical? Not so for 1.0 and 1.00, 0 and -0. */
 bool agg_type_is_exact(struct sql_type type);
 void agg_value_set_destroy(struct agg_value_set *set);
+/* Frees all values of a group. */
+void agg_value_set_forget(struct agg_value_set *set, const struct agg_group *group);
 /* Rows selection[0..count) of the columns; groups[i] and weights as for aggregate_row.add (weights by row
  * number). */
 void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32_t rows,
@@ -82,6 +85,9 @@ struct agg_distinct {
     struct hashed_table *table;
     bool only_inserts;
     bool reads_values; /* some call needs more than that there is one */
+    bool has_links;    /* the entries of a group are a list: payloads end in a struct agg_link */
+    uint32_t link_offset;
+    uint32_t first_offset; /* in the group: its first entry's slot + 1, 0: none (8 bytes) */
     uint32_t columns_count;
     uint32_t *columns;
     uint32_t variants_count;
@@ -89,6 +95,10 @@ struct agg_distinct {
         int32_t filter;
         uint32_t strict_count;
     } * variants;
+};
+
+struct agg_link {
+    uint32_t previous, next; /* slot + 1; 0: none */
 };
 
 /* Buffers of one push; all have BATCH_ROWS_MAX entries. */
@@ -107,6 +117,8 @@ struct agg_buffers {
 void agg_feed_all(struct agg_feed *feeds, uint32_t feeds_count, struct agg_distinct *distincts,
                   uint32_t distincts_count, const struct batch *change, struct agg_buffers *buffers,
                   struct arena *scratch);
+/* Frees all entries of a group; only with has_links. */
+void agg_distinct_forget(struct agg_distinct *set, struct agg_group *group);
 
 /* ---- the operator ---- */
 
@@ -145,15 +157,22 @@ struct aggregate {
     uint32_t touched_slots_words;
     struct touched_group *touched; /* tick arena */
     uint32_t touched_count, touched_cap;
-    struct batch *old; /* tick arena: results of calls only */
+    struct batch *old;       /* tick arena: results of calls only */
+    struct op_expiry expiry; /* of groups */
 
     const struct plan_slices *slices; /* HOP: op_aggregate_slices.c */
     struct hashed_table *parts;       /* this tick's rows by slice; empty between ticks */
+    const uint32_t
+        *part_columns; /* of the input: the groups, then the first open window's start with has_open */
+    uint32_t part_columns_count;
 };
 
 /* Rows 0..rows: buffers->groups and slots name their groups. Lists groups at their first touch in the tick
  * and keeps what their output was. */
 void agg_touch_groups(struct aggregate *agg, uint32_t rows);
+/* The rows' groups that are new (buffers->inserted) are forgotten when their time has come. columns: those of the
+ * batch that hold the group columns. */
+void agg_expire_groups(struct aggregate *agg, const struct batch *rows, const uint32_t *columns);
 
 /* ---- windows of slices (op_aggregate_slices.c) ---- */
 

@@ -107,9 +107,49 @@ static void feed_plain(struct agg_feed *feed, const struct batch *change, struct
 
 /* ---- DISTINCT ---- */
 
-/* Frees the slots whose counts are all zero. slots may repeat. */
+static struct agg_link *link_of(struct agg_distinct *set, uint32_t slot)
+{
+    return (struct agg_link *)(void *)((uint8_t *)hashed_table_payload(set->table, slot) + set->link_offset);
+}
+
+static uint32_t *first_of(const struct agg_distinct *set, struct agg_group *group)
+{
+    return (uint32_t *)(void *)((uint8_t *)group + set->first_offset);
+}
+
+static void link_entry(struct agg_distinct *set, uint32_t slot, struct agg_group *group)
+{
+    uint32_t *first = first_of(set, group);
+    *link_of(set, slot) = (struct agg_link){.next = *first};
+    if (*first != 0)
+        link_of(set, *first - 1)->previous = slot + 1;
+    *first = slot + 1;
+}
+
+static void unlink_entry(struct agg_distinct *set, uint32_t slot, struct agg_group *group)
+{
+    struct agg_link link = *link_of(set, slot);
+    if (link.next != 0)
+        link_of(set, link.next - 1)->previous = link.previous;
+    if (link.previous != 0)
+        link_of(set, link.previous - 1)->next = link.next;
+    else
+        *first_of(set, group) = link.next;
+}
+
+void agg_distinct_forget(struct agg_distinct *set, struct agg_group *group)
+{
+    uint32_t *first = first_of(set, group);
+    while (*first != 0) {
+        uint32_t slot = *first - 1;
+        *first = link_of(set, slot)->next;
+        hashed_table_remove(set->table, slot);
+    }
+}
+
+/* Frees the slots whose counts are all zero. slots may repeat. owners: their groups, where entries are linked. */
 static void distinct_trim(struct agg_distinct *set, const uint32_t *slots, uint32_t count,
-                          struct arena *scratch)
+                          struct agg_group *const *owners, struct arena *scratch)
 {
     uint32_t *dead = arena_alloc(scratch, sizeof(uint32_t) * count);
     uint32_t dead_count = 0;
@@ -122,6 +162,8 @@ static void distinct_trim(struct agg_distinct *set, const uint32_t *slots, uint3
             continue;
         counts[set->variants_count] = 1;
         dead[dead_count++] = slots[i];
+        if (set->has_links)
+            unlink_entry(set, slots[i], owners[i]);
     }
     for (uint32_t i = 0; i < dead_count; i++)
         hashed_table_remove(set->table, dead[i]);
@@ -242,6 +284,16 @@ static void feed_distinct(struct agg_distinct *set, struct agg_feed *feeds, uint
     batch_hash(rows, key_columns, set->columns_count + 1, buffers->hashes);
     hashed_table_upsert(set->table, rows, key_columns, buffers->hashes, buffers->slots, buffers->inserted);
 
+    bool trims = change->weights != NULL && !set->only_inserts;
+    struct agg_group **owners = NULL;
+    if (set->has_links) {
+        owners = arena_alloc(scratch, sizeof(*owners) * (count + 1));
+        for (uint32_t i = 0; i < count; i++) {
+            owners[i] = buffers->groups[selection != NULL ? selection[i] : i];
+            if (buffers->inserted[i])
+                link_entry(set, buffers->slots[i], owners[i]);
+        }
+    }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = selection != NULL ? selection[i] : i;
         void *payload = hashed_table_payload(set->table, buffers->slots[i]);
@@ -266,8 +318,8 @@ static void feed_distinct(struct agg_distinct *set, struct agg_feed *feeds, uint
             if (feeds[f].distinct == set)
                 feed_crossings(set, &feeds[f], keys, &found, buffers, scratch);
     }
-    if (change->weights != NULL && !set->only_inserts)
-        distinct_trim(set, buffers->slots, count, scratch);
+    if (trims)
+        distinct_trim(set, buffers->slots, count, owners, scratch);
 }
 
 void agg_feed_all(struct agg_feed *feeds, uint32_t feeds_count, struct agg_distinct *distincts,

@@ -71,6 +71,26 @@ void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32
     }
 }
 
+void agg_value_set_forget(struct agg_value_set *set, const struct agg_group *group)
+{
+    struct strbuf *key = &set->key;
+    uint8_t prefix[8];
+    strbuf_reset(key);
+    strbuf_add_u64be(key, *agg_group_number(group));
+    memcpy(prefix, key->data, sizeof(prefix));
+    struct ordered_cursor cursor;
+    for (;;) {
+        ordered_table_seek(set->table, prefix, sizeof(prefix), &cursor);
+        if (cursor.slot == SLOT_NONE || !ordered_cursor_has_prefix(&cursor, prefix, sizeof(prefix)))
+            return;
+        uint32_t bytes;
+        const uint8_t *found = ordered_cursor_key(&cursor, &bytes);
+        strbuf_reset(key);
+        strbuf_add(key, found, bytes);
+        ordered_table_remove(set->table, key->data, bytes);
+    }
+}
+
 struct value_walk {
     struct agg_value_set *set;
     struct ordered_cursor cursor;

@@ -174,6 +174,11 @@ void *hashed_table_payload(struct hashed_table *table, uint32_t slot)
     return slot_row(table, slot) + table->layout.row_bytes;
 }
 
+struct datum hashed_table_key(const struct hashed_table *table, uint32_t slot, uint32_t column)
+{
+    return row_layout_get(&table->layout, slot_row(table, slot), column);
+}
+
 void hashed_table_set_key(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
                           const uint32_t *key_columns)
 {

@@ -32,6 +32,8 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
 void hashed_table_remove(struct hashed_table *table, uint32_t slot);
 /* Stable until the slot is removed; 8-byte aligned. */
 void *hashed_table_payload(struct hashed_table *table, uint32_t slot);
+/* One column of a slot's key; text is borrowed. */
+struct datum hashed_table_key(const struct hashed_table *table, uint32_t slot, uint32_t column);
 /* Replaces the key that stands for a group by the (equal) one in this row. */
 void hashed_table_set_key(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
                           const uint32_t *key_columns);

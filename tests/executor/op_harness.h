@@ -22,6 +22,8 @@ struct harness {
     bool join_shared[2];          /* set before harness_open: the test applies to the arrangements itself */
     struct batch *output;         /* of the present tick */
     struct strbuf errors;         /* "+1 22003 message" lines of the present tick */
+    struct strbuf late;           /* late rows of all ticks */
+    uint64_t late_count, judged;
     struct strbuf text;
     struct batch *total; /* output of all ticks */
 };
@@ -72,6 +74,36 @@ bool op_error_row(struct operator* op, const struct batch *change, uint32_t row,
 bool op_error_weight(struct operator* op, int64_t weight, const struct error *error, struct error *err)
 {
     return harness_error(op, weight, error, err);
+}
+
+/* Late rows of the tick: "row start end", in us; "-" where there is no window. */
+void op_late_rows(struct operator* op, const struct plan_lateness *lateness, const struct batch *change,
+                  const uint32_t *rows, uint32_t count, const int64_t *starts, const int64_t *ends)
+{
+    struct harness *h = harness_now;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    (void)op;
+    (void)lateness;
+    for (uint32_t i = 0; i < count; i++) {
+        struct batch *one = batch_create(&arena, h->op->plan->children[0]->types, change->columns_count, 1);
+        batch_append_rows(one, change, &rows[i], 1, 1);
+        struct strbuf text = STRBUF_INIT;
+        batch_to_text(one, &text);
+        strbuf_add(&h->late, text.data, text.len - 1);
+        if (starts != NULL)
+            strbuf_addf(&h->late, " %lld %lld", (long long)starts[i], (long long)ends[i]);
+        strbuf_adds(&h->late, "\n");
+        strbuf_release(&text);
+    }
+    h->late_count += count;
+    arena_release(&arena);
+}
+
+void op_judged(struct operator* op, uint64_t pairs)
+{
+    (void)op;
+    harness_now->judged += pairs;
 }
 
 /* "int4 text numeric": type names separated by blanks. Returns how many. */
@@ -177,6 +209,7 @@ static inline void harness_close(struct harness *h)
         if (h->arranges[side] != NULL)
             h->arranges[side]->class->close(h->arranges[side]);
     strbuf_release(&h->errors);
+    strbuf_release(&h->late);
     strbuf_release(&h->text);
     arena_release(&h->arena);
     arena_release(&h->tick_arena);
@@ -319,6 +352,25 @@ static inline void harness_bag_text(const struct harness_bag *bag, struct strbuf
     strbuf_reset(text);
     for (uint32_t i = 0; i < bag->count; i++)
         strbuf_addf(text, "+ %s\n", bag->rows[i]);
+}
+
+/* Of the operator and the arrangements in front of it. */
+static inline int64_t harness_state_bytes(const struct harness *h)
+{
+    int64_t bytes = h->op->class->state_bytes != NULL ? h->op->class->state_bytes(h->op) : 0;
+    for (uint32_t side = 0; side < 2; side++)
+        if (h->arranges[side] != NULL)
+            bytes += h->arranges[side]->class->state_bytes(h->arranges[side]);
+    return bytes;
+}
+
+static inline uint64_t harness_state_rows(const struct harness *h)
+{
+    uint64_t rows = h->op->class->state_rows != NULL ? h->op->class->state_rows(h->op) : 0;
+    for (uint32_t side = 0; side < 2; side++)
+        if (h->arranges[side] != NULL)
+            rows += h->arranges[side]->class->state_rows(h->arranges[side]);
+    return rows;
 }
 
 static inline const struct aggregate_row *harness_aggregate(const char *name, const char *args)
