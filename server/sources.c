@@ -6,9 +6,11 @@
 
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
+#include "server/source_align.h"
 #include "server/source_rows.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
+#include "storage/data/datetime.h"
 #include "storage/disk/tick_log.h"
 
 #include <string.h>
@@ -33,6 +35,8 @@ struct runner {
     struct catalog_object *object;
     struct source_rows *source; /* the thread's own while it runs */
     const char *connector;
+    struct source_member *member; /* of its group; NULL: waits for nobody */
+    uint32_t time_column;         /* member */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t cond;
@@ -46,6 +50,7 @@ struct runner {
 struct sources {
     pthread_mutex_t lock;
     struct runner *first;
+    struct source_groups *groups;
 };
 
 /* Options of the relation itself, not of its connector. */
@@ -89,6 +94,8 @@ static void flight_done(void *ctx, uint64_t epoch, const struct error *err)
     flight->busy = false;
     pthread_cond_broadcast(&runner->cond);
     pthread_mutex_unlock(&runner->lock);
+    if (err != NULL && runner->member != NULL)
+        source_groups_wake(runner->server->running_sources->groups);
 }
 
 /* Waits for a free flight; NULL when the source is to stop. */
@@ -169,13 +176,51 @@ static bool wait_paused(struct runner *runner)
     return ok;
 }
 
+static bool is_interrupted(void *ctx)
+{
+    struct runner *runner = ctx;
+    pthread_mutex_lock(&runner->lock);
+    bool interrupted = runner->stopping || runner->failed || runner->paused;
+    pthread_mutex_unlock(&runner->lock);
+    return interrupted;
+}
+
+/* Waits while the source is paused or too far ahead of its group. false: it is to stop. */
+static bool wait_turn(struct runner *runner)
+{
+    bool again = true;
+    while (again) {
+        if (!wait_paused(runner))
+            return false;
+        if (runner->member != NULL)
+            source_group_wait(runner->member, is_interrupted, runner);
+        pthread_mutex_lock(&runner->lock);
+        again = runner->member != NULL && runner->paused;
+        pthread_mutex_unlock(&runner->lock);
+    }
+    return true;
+}
+
+/* Tells the group how far the source has come. */
+static void note_times(struct runner *runner, const struct batch *rows)
+{
+    const struct column *times = &rows->columns[runner->time_column];
+    int64_t greatest_us = INT64_MIN;
+    for (uint32_t row = 0; row < rows->rows; row++) {
+        int64_t us = ((const int64_t *)times->data)[times->is_constant ? 0 : row];
+        if (us > greatest_us && us != TIMESTAMP_PLUS_INFINITY && !column_is_null(times, row))
+            greatest_us = us;
+    }
+    source_group_rows(runner->member, greatest_us);
+}
+
 static void *runner_main(void *arg)
 {
     struct runner *runner = arg;
     struct flight *flight;
     uint64_t position = runner->rows; /* of the next row */
     bool at_end = false;
-    while (wait_paused(runner) && (flight = take_flight(runner)) != NULL) {
+    while (wait_turn(runner) && (flight = take_flight(runner)) != NULL) {
         arena_reset(&flight->arena);
         struct batch *rows = NULL;
         int64_t next_ns = 0, clock_us = clock_now_us(), cpu_ns = clock_thread_cpu_ns();
@@ -194,6 +239,8 @@ static void *runner_main(void *arg)
                 flight->change.range = &flight->range;
             flight->txn = (struct engine_txn){.changes_count = 1, .changes = &flight->change};
             position += rows->rows;
+            if (runner->member != NULL)
+                note_times(runner, rows);
             engine_commit_async(runner->server->engine, &flight->txn, flight_done, flight);
         } else {
             flight->change.rows = NULL;
@@ -210,10 +257,31 @@ static void *runner_main(void *arg)
     pthread_mutex_lock(&runner->lock);
     runner->ended = at_end;
     pthread_mutex_unlock(&runner->lock);
+    if (runner->member != NULL)
+        source_group_set_active(runner->member, false);
     if (runner->failed)
         log_write(LOG_ERROR, "source of \"%s\" failed: %s", relation_name(runner->relation),
                   runner->error.message);
     return NULL;
+}
+
+static bool join_group(struct runner *runner, struct error *err)
+{
+    const struct catalog_object *object = runner->object;
+    const char *group = ddl_option(object, "align");
+    int64_t max_skew_us = 0, idle_timeout_us = 0;
+    if (group == NULL)
+        return true;
+    if (!ddl_interval_option(object, "max_skew", false, &max_skew_us, err) ||
+        !ddl_interval_option(object, "idle_timeout", false, &idle_timeout_us, err))
+        return false;
+    while (strcmp(object->columns[runner->time_column].name, object->watermark_column) != 0)
+        runner->time_column++;
+    runner->member =
+        source_group_join(runner->server->running_sources->groups, group, max_skew_us, idle_timeout_us);
+    if (runner->paused)
+        source_group_set_active(runner->member, false);
+    return true;
 }
 
 static bool source_create(struct server *server, struct catalog_object *object, struct error *err)
@@ -221,15 +289,20 @@ static bool source_create(struct server *server, struct catalog_object *object, 
     struct relation_stats stats;
     relation_stats(object->relation, &stats);
     struct runner *runner = mem_zalloc(sizeof(*runner));
+    runner->server = server;
+    runner->relation = object->relation;
+    runner->object = object;
     if (!read_paused(object, &runner->paused, err) ||
         !source_rows_open(server, object, stats.rows_seen, &runner->source, err)) {
         mem_free(runner);
         return false;
     }
+    if (!join_group(runner, err)) {
+        source_rows_close(runner->source);
+        mem_free(runner);
+        return false;
+    }
     runner->connector = source_rows_connector(runner->source);
-    runner->server = server;
-    runner->relation = object->relation;
-    runner->object = object;
     runner->rows = stats.rows_seen;
     relation_retain(runner->relation);
     catalog_object_retain(object);
@@ -257,7 +330,11 @@ static void runner_stop(struct runner *runner)
     runner->stopping = true;
     pthread_cond_broadcast(&runner->cond);
     pthread_mutex_unlock(&runner->lock);
+    if (runner->member != NULL)
+        source_groups_wake(runner->server->running_sources->groups);
     pthread_join(runner->thread, NULL);
+    if (runner->member != NULL)
+        source_group_leave(runner->member);
     source_rows_close(runner->source);
     for (uint32_t i = 0; i < IN_FLIGHT; i++)
         arena_release(&runner->flights[i].arena);
@@ -294,8 +371,11 @@ static bool source_alter(struct server *server, struct catalog_object *object, s
     if (runner != NULL) {
         pthread_mutex_lock(&runner->lock);
         runner->paused = paused;
+        bool goes = !paused && !runner->ended && !runner->failed;
         pthread_cond_broadcast(&runner->cond);
         pthread_mutex_unlock(&runner->lock);
+        if (runner->member != NULL)
+            source_group_set_active(runner->member, goes);
     }
     pthread_mutex_unlock(&server->running_sources->lock);
     return true;
@@ -308,6 +388,7 @@ struct sources *sources_create(void)
 {
     struct sources *sources = mem_zalloc(sizeof(*sources));
     pthread_mutex_init(&sources->lock, NULL);
+    sources->groups = source_groups_create();
     return sources;
 }
 
@@ -318,6 +399,7 @@ void sources_destroy(struct sources *sources)
         sources->first = runner->next;
         runner_stop(runner);
     }
+    source_groups_destroy(sources->groups);
     pthread_mutex_destroy(&sources->lock);
     mem_free(sources);
 }
@@ -328,12 +410,14 @@ void sources_for_each(struct sources *sources, bool (*visit)(void *ctx, const st
     pthread_mutex_lock(&sources->lock);
     bool more = true;
     for (struct runner *runner = sources->first; runner != NULL && more; runner = runner->next) {
+        bool waits = runner->member != NULL && source_group_is_waiting(runner->member);
         pthread_mutex_lock(&runner->lock);
         struct source_status status = {.relation_oid = runner->object->oid,
                                        .connector = runner->connector,
                                        .state = runner->failed   ? "failed"
                                                 : runner->ended  ? "ended"
                                                 : runner->paused ? "paused"
+                                                : waits          ? "waiting"
                                                                  : "running",
                                        .rows = runner->rows,
                                        .poll_cpu_us = runner->poll_cpu_ns / 1000,

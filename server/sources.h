@@ -33,7 +33,7 @@ void sources_destroy(struct sources *sources);
 struct source_status {
     uint32_t relation_oid;
     const char *connector;
-    const char *state; /* "running", "paused", "ended", "failed" */
+    const char *state; /* "running", "waiting" for its group, "paused", "ended", "failed" */
     uint64_t rows;
     int64_t poll_cpu_us; /* CPU time the connector itself has used since the server started */
     const char *error;   /* NULL: none */
