@@ -17,11 +17,15 @@ static struct dataflow *dataflow_new(enum dataflow_mode mode, uint32_t shards_co
     arena_init(&flow->arena, &flow->account);
     flow->shards = mem_zalloc(sizeof(*flow->shards) * shards_count);
     flow->stages_count = 1;
+    flow->watermark_before = flow->watermark = WATERMARK_NONE;
+    flow->due_clock = flow->due_watermark = TIME_NEVER;
     for (uint32_t i = 0; i < shards_count; i++) {
         struct dataflow_shard *shard = &flow->shards[i];
         shard->dataflow = flow;
         arena_init(&shard->tick_arena, &flow->account);
         shard->ctx = (struct op_context){.mode = mode,
+                                         .watermark_before = WATERMARK_NONE,
+                                         .watermark = WATERMARK_NONE,
                                          .initial = true,
                                          .shard = i,
                                          .shards_count = shards_count,
@@ -70,6 +74,32 @@ static void copy_env(struct dataflow *flow, const struct eval_env *env)
     flow->env.cancel = NULL;
     flow->env.params = NULL;
     flow->env.params_count = 0;
+}
+
+/* The late rows' description, and a relation for them. */
+static void make_late(struct dataflow *flow, const struct late_desc *desc)
+{
+    struct relation *target = flow->target;
+    struct late_desc *late = arena_copy(&flow->arena, desc, sizeof(*desc));
+    late->types = arena_copy(&flow->arena, desc->types, sizeof(*desc->types) * desc->columns_count);
+    const uint32_t **places = ARENA_ARRAY(&flow->arena, const uint32_t *, desc->places_count);
+    for (uint32_t i = 0; i < desc->places_count; i++)
+        places[i] = arena_copy(&flow->arena, desc->places[i],
+                               sizeof(uint32_t) * (desc->columns_count - LATE_EXTRA_COLUMNS));
+    late->places = places;
+    flow->late = late;
+    if (!desc->keeps_rows || target->late != NULL)
+        return;
+    struct relation_desc relation = {.oid = target->oid,
+                                     .kind = RELATION_STREAM,
+                                     .schema = target->schema,
+                                     .name = target->name,
+                                     .columns_count = desc->columns_count,
+                                     .types = desc->types,
+                                     .column_names = desc->names,
+                                     .append_only = true};
+    relation.watermark.partition_column = -1;
+    target->late = relation_create(&relation, target->shards_count, flow->account.parent);
 }
 
 struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
@@ -132,9 +162,19 @@ bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *
 
 /* ---- views and shared arrangements ---- */
 
+static void find_timed_nodes(struct dataflow *flow)
+{
+    flow->timed_nodes = ARENA_ARRAY(&flow->arena, struct node *, flow->nodes_count);
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        const struct operator_class *class = flow->nodes[n]->ops[0]->class;
+        if (class->due_clock != NULL || class->due_watermark != NULL)
+            flow->timed_nodes[flow->timed_nodes_count++] = flow->nodes[n];
+    }
+}
+
 bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
-                          const struct eval_env *env, struct account *parent, struct dataflow **out,
-                          struct error *err)
+                          const struct eval_env *env, const struct late_desc *late, struct account *parent,
+                          struct dataflow **out, struct error *err)
 {
     struct dataflow *flow = dataflow_new(DATAFLOW_CONTINUOUS, target->shards_count, parent, target->name);
     flow->plan_arena = plan_arena;
@@ -145,6 +185,9 @@ bool dataflow_create_view(struct relation *target, const struct plan *plan, stru
         dataflow_destroy(flow);
         return false;
     }
+    if (late != NULL)
+        make_late(flow, late);
+    find_timed_nodes(flow);
     pthread_mutex_lock(&target->lock);
     target->dataflow = flow;
     pthread_mutex_unlock(&target->lock);
@@ -230,6 +273,139 @@ bool *dataflow_scheduled(struct dataflow *dataflow)
     return &dataflow->scheduled;
 }
 
+/* ---- event time ---- */
+
+/* The lowest watermark of the relations it reads, before the tick and now. */
+static void lowest_watermark(const struct dataflow *flow, uint64_t epoch, bool *found, int64_t *before,
+                             int64_t *now)
+{
+    for (uint32_t i = 0; i < flow->inputs_count; i++) {
+        const struct relation *input = flow->inputs[i];
+        if (!input->has_watermark)
+            continue;
+        int64_t input_before = relation_watermark_before(input, epoch);
+        if (!*found || input_before < *before)
+            *before = input_before;
+        if (!*found || input->watermark_now < *now)
+            *now = input->watermark_now;
+        *found = true;
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++)
+        lowest_watermark(flow->used[i]->dataflow, epoch, found, before, now);
+}
+
+static void begin_event_time(struct dataflow *flow, uint64_t epoch, int64_t clock_us, bool initial)
+{
+    bool found = false;
+    int64_t before = WATERMARK_NONE, now = WATERMARK_NONE;
+    lowest_watermark(flow, epoch, &found, &before, &now);
+    flow->watermark_before = initial ? WATERMARK_NONE : before;
+    if (now > flow->watermark)
+        flow->watermark = now;
+    for (uint32_t i = 0; i < flow->shards_count; i++) {
+        struct dataflow_shard *shard = &flow->shards[i];
+        shard->ctx.watermark_before = flow->watermark_before;
+        shard->ctx.watermark = flow->watermark;
+        shard->judged = shard->late_count = 0;
+        shard->late = NULL;
+        shard->late_batches = shard->late_cap = 0;
+    }
+    for (uint32_t n = 0; n < flow->timed_nodes_count; n++) {
+        struct node *node = flow->timed_nodes[n];
+        const struct operator_class *class = node->ops[0]->class;
+        for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+            struct operator* op = node->ops[shard];
+            op->dirty |= (class->due_clock != NULL && class->due_clock(op) <= clock_us) ||
+                         (class->due_watermark != NULL && class->due_watermark(op) <= flow->watermark);
+        }
+    }
+}
+
+static void end_event_time(struct dataflow *flow)
+{
+    flow->due_clock = flow->due_watermark = TIME_NEVER;
+    for (uint32_t n = 0; n < flow->timed_nodes_count; n++) {
+        struct node *node = flow->timed_nodes[n];
+        const struct operator_class *class = node->ops[0]->class;
+        for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+            struct operator* op = node->ops[shard];
+            int64_t clock = class->due_clock != NULL ? class->due_clock(op) : TIME_NEVER;
+            int64_t watermark = class->due_watermark != NULL ? class->due_watermark(op) : TIME_NEVER;
+            flow->due_clock = clock < flow->due_clock ? clock : flow->due_clock;
+            flow->due_watermark = watermark < flow->due_watermark ? watermark : flow->due_watermark;
+        }
+    }
+    for (uint32_t i = 0; i < flow->shards_count && flow->target != NULL; i++) {
+        atomic_fetch_add(&flow->target->judged_count, flow->shards[i].judged);
+        atomic_fetch_add(&flow->target->late_count, flow->shards[i].late_count);
+    }
+}
+
+int64_t dataflow_due_clock(const struct dataflow *flow)
+{
+    return flow->failed ? TIME_NEVER : flow->due_clock;
+}
+
+bool *dataflow_timed(struct dataflow *flow)
+{
+    return &flow->timed;
+}
+
+static int64_t due_watermark(const struct dataflow *flow)
+{
+    const struct relation *target = flow->target;
+    int64_t due = flow->failed ? TIME_NEVER : flow->due_watermark, next = TIME_NEVER;
+    if (target == NULL)
+        next = feed_due_watermark(&flow->own_feed);
+    else if (target->has_watermark)
+        next = feed_due_watermark(&target->feed);
+    if (next != TIME_NEVER && target != NULL &&
+        __builtin_add_overflow(next, target->watermark_desc.hold_us, &next))
+        next = TIME_NEVER;
+    return due < next ? due : next;
+}
+
+int64_t feed_due_watermark(const struct feed *feed)
+{
+    int64_t due = TIME_NEVER;
+    for (uint32_t i = 0; i < feed->dependents_count; i++) {
+        int64_t one = due_watermark(feed->dependents[i]);
+        due = one < due ? one : due;
+    }
+    return due;
+}
+
+int64_t dataflow_watermark(const struct dataflow *flow)
+{
+    return flow->watermark;
+}
+
+bool dataflow_watermark_moved(const struct dataflow *flow)
+{
+    return flow->watermark != flow->watermark_before;
+}
+
+bool dataflow_has_late_rows(const struct dataflow *flow)
+{
+    for (uint32_t i = 0; i < flow->shards_count; i++) {
+        if (flow->shards[i].late_batches > 0)
+            return true;
+    }
+    return false;
+}
+
+void dataflow_store_late_rows(struct dataflow *flow)
+{
+    struct relation *late = flow->target->late;
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+        for (uint32_t i = 0; i < flow->shards[shard].late_batches; i++) {
+            segments_append(late->segments[shard], flow->shards[shard].late[i], flow->epoch);
+            feed_count(&late->feed, shard, flow->shards[shard].late[i]->rows);
+        }
+    }
+    late->feed.dirty = true;
+}
+
 /* ---- a tick ---- */
 
 struct stage_run {
@@ -279,6 +455,7 @@ bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint
     flow->env.io.now_us = flow->env.statement_us = clock_us;
     flow->env.seed = seed;
     flow->env.cancel = cancel;
+    begin_event_time(flow, epoch, clock_us, initial);
     for (uint32_t i = 0; i < flow->shards_count; i++) {
         flow->shards[i].ctx.initial = initial;
         error_init(&flow->shards[i].failure);
@@ -313,6 +490,7 @@ bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint
         shard->errors = NULL;
         shard->errors_count = shard->errors_cap = 0;
     }
+    end_event_time(flow);
     return true;
 }
 

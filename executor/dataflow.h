@@ -18,12 +18,12 @@ struct feed;
 struct workers;
 
 /* A view's dataflow. Takes over plan_arena (mem_alloc'ed struct, released and freed with the dataflow). env
- * is copied. Shared arrangements that are missing are created and appended to *created (caller runs their
+ * is copied, and so is late (NULL: no row can be late). Shared arrangements that are missing are created and appended to *created (caller runs their
  * first tick before this dataflow's). */
 MUST_CHECK
 bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
-                          const struct eval_env *env, struct account *parent, struct dataflow **out,
-                          struct error *err);
+                          const struct eval_env *env, const struct late_desc *late, struct account *parent,
+                          struct dataflow **out, struct error *err);
 /* Unhooks it from its inputs and frees it; shared arrangements without users go as well. */
 void dataflow_destroy(struct dataflow *dataflow);
 /* Arrangements created for it that have not had their first tick, in order; NULL at the end. */
@@ -46,6 +46,20 @@ void dataflow_end_tick(struct dataflow *dataflow);
 bool dataflow_is_reached(struct dataflow *dataflow, uint64_t visit);
 /* Marked by the engine's schedule of the running tick. */
 bool *dataflow_scheduled(struct dataflow *dataflow);
+
+/* ---- event time ---- */
+
+/* When finish wants to be called though no row comes: the least of its operators' due_clock. */
+int64_t dataflow_due_clock(const struct dataflow *dataflow);
+bool *dataflow_timed(struct dataflow *dataflow); /* in the engine's list of those with a due clock */
+/* The watermark of the inputs of a feed's relation at which one of its dependents, or of theirs, wants to be called. */
+int64_t feed_due_watermark(const struct feed *feed);
+/* Of the last tick. */
+int64_t dataflow_watermark(const struct dataflow *dataflow);
+bool dataflow_watermark_moved(const struct dataflow *dataflow);
+bool dataflow_has_late_rows(const struct dataflow *dataflow);
+/* Appends them to the target's late rows, which are touched in this tick. */
+void dataflow_store_late_rows(struct dataflow *dataflow);
 
 /* Rows its operators were handed since the last call. */
 uint64_t dataflow_take_rows_in(struct dataflow *dataflow);

@@ -332,7 +332,7 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
     case PLAN_OVER:
         return &op_over_class;
     case PLAN_LATE:
-        break;
+        return &op_late_class;
     case PLAN_TEMPORAL_FILTER:
         break;
     case PLAN_FINAL:

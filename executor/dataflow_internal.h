@@ -53,6 +53,9 @@ struct dataflow_shard {
     struct pending_error *errors; /* in the tick arena */
     uint32_t errors_count, errors_cap;
     struct error failure;
+    uint64_t judged, late_count; /* of the running tick */
+    const struct batch **late;   /* late rows of the running tick, in the tick arena */
+    uint32_t late_batches, late_cap;
 };
 
 struct dataflow {
@@ -82,6 +85,14 @@ struct dataflow {
     uint32_t inputs_count, inputs_cap;
     struct shared_arrangement **used; /* arrangements it uses */
     uint32_t used_count, used_cap;
+
+    /* event time */
+    const struct late_desc *late; /* in the arena; NULL: none can be */
+    struct node **timed_nodes;    /* whose classes have due times */
+    uint32_t timed_nodes_count;
+    int64_t watermark_before, watermark; /* see struct op_context */
+    int64_t due_clock, due_watermark;
+    bool timed; /* in the engine's list */
 
     /* ONE_SHOT */
     const struct query_options *options;

@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <semaphore.h>
 
-#define PENDING_TICKS_MAX 64 /* computed ahead of the log; the engine waits beyond */
+#define WAIT_MAX_US       INT64_C(3600000000) /* a wall clock that is set meanwhile is noticed */
+#define PENDING_TICKS_MAX 64                  /* computed ahead of the log; the engine waits beyond */
 
 static void *engine_main(void *arg);
 
@@ -25,6 +26,7 @@ struct engine *engine_create(const struct engine_options *options)
     engine->log = options->log;
     engine->account = options->account;
     engine->epoch = options->first_epoch;
+    engine->wake_us = INT64_MAX;
     engine->snapshots = snapshots_create();
     snapshots_publish(engine->snapshots, engine->epoch);
     atomic_init(&engine->delivered, engine->epoch);
@@ -51,6 +53,8 @@ void engine_destroy(struct engine *engine)
     mem_free(engine->touched);
     mem_free(engine->trims);
     mem_free(engine->schedule);
+    mem_free(engine->watermarked);
+    mem_free(engine->timed);
     pthread_mutex_destroy(&engine->lock);
     pthread_mutex_destroy(&engine->subscriptions_lock);
     pthread_cond_destroy(&engine->work);
@@ -300,13 +304,57 @@ static struct staged_txn *take_staged(struct engine *engine)
     return first;
 }
 
+/* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
+static bool wait_for_work(struct engine *engine)
+{
+    while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping) {
+        if (engine->wake_us == INT64_MAX || clock_is_set() || atomic_load(&engine->recovering)) {
+            pthread_cond_wait(&engine->work, &engine->lock);
+            continue;
+        }
+        int64_t left_us = engine->wake_us - clock_now_us();
+        if (left_us <= 0)
+            return true;
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        left_us = left_us < WAIT_MAX_US ? left_us : WAIT_MAX_US;
+        until.tv_sec += left_us / 1000000;
+        until.tv_nsec += left_us % 1000000 * 1000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        (void)pthread_cond_timedwait(&engine->work, &engine->lock, &until);
+    }
+    return false;
+}
+
+static void run_due(struct engine *engine, void *ctx)
+{
+    (void)ctx;
+    while (engine->wake_us <= clock_now_us()) {
+        int64_t due = engine->wake_us;
+        engine_run_tick(engine, NULL);
+        if (engine->wake_us <= due)
+            break; /* the clock was set back meanwhile */
+    }
+    engine_drain(engine);
+}
+
+void engine_run_due(struct engine *engine)
+{
+    engine_command(engine, run_due, NULL);
+}
+
 static void *engine_main(void *arg)
 {
     struct engine *engine = arg;
     pthread_mutex_lock(&engine->lock);
     for (;;) {
-        while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping)
-            pthread_cond_wait(&engine->work, &engine->lock);
+        if (wait_for_work(engine)) {
+            pthread_mutex_unlock(&engine->lock);
+            engine_run_tick(engine, NULL);
+            pthread_mutex_lock(&engine->lock);
+            continue;
+        }
         struct command *command = engine->commands_first;
         if (command != NULL) {
             engine->commands_first = command->next;

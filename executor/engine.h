@@ -60,6 +60,12 @@ bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_
  * order. */
 void engine_at_boundary(struct engine *engine, void (*fn)(void *ctx), void *ctx);
 
+/* ---- time ---- */
+
+/* Runs the ticks that the clock (storage/base/clock.h) asks for by now, and waits until they are visible: after a test
+ * has set the clock. */
+void engine_run_due(struct engine *engine);
+
 /* ---- DML ---- */
 
 /* What a transaction asks for; filled by its session, handed over by engine_commit. */

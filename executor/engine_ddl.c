@@ -21,8 +21,13 @@ bool engine_create_relation(struct engine *engine, const struct relation_desc *d
                             struct error *err)
 {
     /* an empty relation that nobody knows yet needs no place in the order */
-    (void)err;
-    *out = relation_create(desc, engine->shards_count, engine->account);
+    struct relation *relation = relation_create(desc, engine->shards_count, engine->account);
+    if (desc->watermark.is_declared && !watermark_create(&desc->watermark, desc->types, desc->columns_count,
+                                                         engine->account, &relation->watermark, err)) {
+        relation_release(relation);
+        return false;
+    }
+    *out = relation;
     return true;
 }
 
@@ -31,8 +36,8 @@ static void run_create_view(struct engine *engine, void *ctx)
     struct ddl *ddl = ctx;
     struct relation *target = relation_create(ddl->desc, engine->shards_count, engine->account);
     struct dataflow *flow;
-    ddl->ok =
-        dataflow_create_view(target, ddl->plan, ddl->plan_arena, ddl->env, engine->account, &flow, ddl->err);
+    ddl->ok = dataflow_create_view(target, ddl->plan, ddl->plan_arena, ddl->env, ddl->desc->late,
+                                   engine->account, &flow, ddl->err);
     if (ddl->ok) {
         ddl->ok = engine_fill_tick(engine, flow, ddl->cancel, ddl->err);
         if (!ddl->ok)
@@ -40,7 +45,7 @@ static void run_create_view(struct engine *engine, void *ctx)
     }
     if (!ddl->ok) {
         for (uint32_t i = 0; i < engine->trims_count; i++) {
-            if (engine->trims[i] == target)
+            if (engine->trims[i] == target || (target->late != NULL && engine->trims[i] == target->late))
                 engine->trims[i--] = engine->trims[--engine->trims_count];
         }
         relation_release(target);
@@ -69,12 +74,19 @@ static void run_drop(struct engine *engine, void *ctx)
                             relation->name);
         return;
     }
-    if (relation->dataflow != NULL)
+    if (relation->dataflow != NULL) {
+        engine_forget_timer(engine, relation->dataflow);
         dataflow_destroy(relation->dataflow);
+    }
+    for (uint32_t i = 0; i < engine->watermarked_count; i++) {
+        if (engine->watermarked[i] == relation)
+            engine->watermarked[i--] = engine->watermarked[--engine->watermarked_count];
+    }
+    engine->wake_us = engine_next_due(engine);
     subscription_relation_dropped(relation);
     relation->dropped = true;
     for (uint32_t i = 0; i < engine->trims_count; i++) {
-        if (engine->trims[i] == relation)
+        if (engine->trims[i] == relation || (relation->late != NULL && engine->trims[i] == relation->late))
             engine->trims[i--] = engine->trims[--engine->trims_count];
     }
     ddl->ok = true;

@@ -79,6 +79,12 @@ struct engine {
     struct dataflow **schedule; /* of this tick, by level and order */
     uint32_t schedule_count, schedule_cap;
 
+    struct relation **watermarked; /* relations with rows and a watermark of their own */
+    uint32_t watermarked_count, watermarked_cap;
+    struct dataflow **timed; /* wait for a clock */
+    uint32_t timed_count, timed_cap;
+    int64_t wake_us; /* clock at which something is due though no row comes; INT64_MAX: nothing */
+
     pthread_mutex_t subscriptions_lock; /* the list below, for waking */
     struct subscription *subscriptions;
 
@@ -89,7 +95,12 @@ struct engine {
 };
 
 /* tick.c */
+/* transactions NULL: a tick that the clock asks for. */
 void engine_run_tick(struct engine *engine, struct staged_txn *transactions);
+/* The next clock at which something is due. */
+int64_t engine_next_due(struct engine *engine);
+/* The dataflow goes. */
+void engine_forget_timer(struct engine *engine, struct dataflow *flow);
 /* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before
  * this returns true. */
 MUST_CHECK

@@ -2,6 +2,7 @@
  *
  * The sending half appends each row to a mailbox (from, to); the receiving half, a stage later, hands on what
  * all senders have put there, in the senders' order. */
+#include "executor/arrival.h"
 #include "executor/dataflow_internal.h"
 
 struct flow_exchange {
@@ -9,7 +10,8 @@ struct flow_exchange {
     const uint32_t *columns;
     uint32_t columns_count;
     bool to_shard_0;
-    struct batch **mail; /* per receiving shard; in this shard's tick arena; NULL: empty */
+    struct batch **mail;      /* per receiving shard; in this shard's tick arena; NULL: empty */
+    struct arrival *arrivals; /* of the mail */
 };
 
 struct flow_receive {
@@ -25,6 +27,7 @@ void flow_exchange_setup(struct operator* op, const uint32_t *columns, uint32_t 
     self->columns_count = columns_count;
     self->to_shard_0 = to_shard_0;
     self->mail = ARENA_ARRAY(op->ctx->plan_arena, struct batch *, op->ctx->shards_count);
+    self->arrivals = ARENA_ARRAY(op->ctx->plan_arena, struct arrival, op->ctx->shards_count);
 }
 
 static bool exchange_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -50,9 +53,12 @@ static bool exchange_push(struct operator* op, uint32_t port, const struct batch
         }
         if (count == 0)
             continue;
-        if (self->mail[to] == NULL)
+        if (self->mail[to] == NULL) {
             self->mail[to] = batch_create(op->ctx->tick_arena, op->types, op->columns_count, count);
+            self->arrivals[to] = (struct arrival){.count = 0};
+        }
         batch_append_rows(self->mail[to], change, rows, count, 1);
+        arrival_append(&self->arrivals[to], op->ctx->tick_arena, change, rows, count);
     }
     return account_check(op->ctx->account, err);
 }
@@ -64,7 +70,10 @@ bool flow_receive_run(struct operator* op, struct error *err)
         struct flow_exchange *sender = (struct flow_exchange *)self->exchange->ops[from];
         struct batch *mail = sender->mail[op->ctx->shard];
         sender->mail[op->ctx->shard] = NULL;
-        if (mail != NULL && !operator_emit(op, mail, err))
+        if (mail == NULL)
+            continue;
+        arrival_give(&sender->arrivals[op->ctx->shard], mail);
+        if (!operator_emit(op, mail, err))
             return false;
     }
     return true;

@@ -5,6 +5,7 @@
  * left is the view's net change, which dependents and subscribers get. Where nobody reads the change, rows without
  * retractions go straight into a relation without a key, in the initial tick into any: a key must see the
  * retraction of its row before the row that takes its place. */
+#include "executor/arrival.h"
 #include "executor/dataflow_internal.h"
 
 #include "executor/operator.h"
@@ -12,13 +13,14 @@
 struct flow_root {
     struct operator base;
     struct batch *change; /* in the tick arena; NULL: none yet */
+    struct arrival arrival;
 };
 
 /* Each row as often as its weight says; such rows have no weights. */
 static const struct batch *single_rows(struct arena *arena, const struct batch *change)
 {
     if (change->weights == NULL)
-        return change;
+        return change; /* with its watermarks, if it has any */
     uint64_t total = 0;
     for (uint32_t i = 0; i < change->rows; i++) {
         CHECK(change->weights[i] >= 0);
@@ -40,7 +42,8 @@ static void apply(struct operator* op, struct relation *relation, const struct b
 {
     uint32_t shard = op->ctx->shard;
     if (relation->append_only) {
-        segments_append(relation->segments[shard], single_rows(op->ctx->tick_arena, change), epoch);
+        relation_append(relation, shard, single_rows(op->ctx->tick_arena, change), op->ctx->watermark_before,
+                        epoch);
         return;
     }
     uint64_t piece[BATCH_ROWS_MAX];
@@ -63,9 +66,13 @@ static bool materialize_push(struct operator* op, uint32_t port, const struct ba
         feed_count(&target->feed, op->ctx->shard, change->rows);
         return account_check(op->ctx->account, err);
     }
-    if (self->change == NULL)
+    if (self->change == NULL) {
         self->change = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
+        self->arrival = (struct arrival){.count = 0};
+    }
     batch_append_range(self->change, change, 0, change->rows, 1);
+    if (relation_keeps_arrival(target))
+        arrival_append(&self->arrival, op->ctx->tick_arena, change, NULL, change->rows);
     return account_check(op->ctx->account, err);
 }
 
@@ -75,6 +82,8 @@ static bool materialize_finish(struct operator* op, struct error *err)
     struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
     if (self->change == NULL)
         return true;
+    if (relation_keeps_arrival(flow->target) && self->change->weights == NULL)
+        arrival_give(&self->arrival, self->change);
     const struct batch *net = flow->target->append_only && self->change->weights == NULL
                                   ? self->change
                                   : batch_consolidate(self->change, op->ctx->tick_arena);

@@ -28,6 +28,8 @@ static void map_columns(struct batch *mapped, const uint32_t *columns, const str
 {
     mapped->rows = from->rows;
     mapped->weights = from->weights;
+    mapped->watermarks = from->watermarks;
+    mapped->positions = from->positions;
     for (uint32_t i = 0; i < mapped->columns_count; i++)
         mapped->columns[i] = from->columns[columns[i]];
 }

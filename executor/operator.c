@@ -62,14 +62,7 @@ bool op_error_row(struct operator* op, const struct batch *change, uint32_t row,
         return false;
     }
     struct strbuf text = STRBUF_INIT;
-    for (uint32_t i = 0; i < change->columns_count; i++) {
-        strbuf_adds(&text, i == 0 ? "(" : ",");
-        if (!column_is_null(&change->columns[i], row)) {
-            struct datum value = column_get(&change->columns[i], row);
-            type_output(change->columns[i].type.oid, &value, &op->ctx->env->io, &text);
-        }
-    }
-    strbuf_adds(&text, change->columns_count == 0 ? "()" : ")");
+    relation_row_text(change, row, &op->ctx->env->io, &text);
     struct dataflow_shard *shard = op->ctx->owner;
     keep_error(op, arena_strndup(&shard->tick_arena, strbuf_text(&text), text.len), batch_weight(change, row),
                error);
@@ -85,4 +78,43 @@ bool op_error_weight(struct operator* op, int64_t weight, const struct error *er
     }
     keep_error(op, "", weight, error);
     return true;
+}
+
+void op_judged(struct operator* op, uint64_t pairs)
+{
+    struct dataflow_shard *shard = op->ctx->owner;
+    if (shard != NULL)
+        shard->judged += pairs;
+}
+
+void op_late_rows(struct operator* op, const struct plan_lateness *lateness, const struct batch *change,
+                  const uint32_t *rows, uint32_t count, const int64_t *starts, const int64_t *ends)
+{
+    struct dataflow_shard *shard = op->ctx->owner;
+    if (shard == NULL || count == 0)
+        return;
+    shard->late_count += count;
+    const struct late_desc *desc = shard->dataflow->late;
+    if (!lateness->keeps_rows || desc == NULL)
+        return;
+    struct arena *arena = &shard->tick_arena;
+    uint32_t own = desc->columns_count - LATE_EXTRA_COLUMNS;
+    const uint32_t *place = desc->places[lateness->number];
+    struct batch *late = batch_create(arena, desc->types, desc->columns_count, count);
+    struct datum *values = ARENA_ARRAY(arena, struct datum, desc->columns_count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = rows[i];
+        for (uint32_t c = 0; c < own; c++)
+            values[c] = place[c] == UINT32_MAX ? (struct datum){.is_null = true}
+                                               : column_get(&change->columns[place[c]], row);
+        int64_t watermark = op_row_watermark(op, change, row);
+        values[own] = (struct datum){.is_null = starts == NULL, .i64 = starts != NULL ? starts[i] : 0};
+        values[own + 1] = (struct datum){.is_null = ends == NULL, .i64 = ends != NULL ? ends[i] : 0};
+        values[own + 2] = (struct datum){.is_null = watermark == WATERMARK_NONE, .i64 = watermark};
+        values[own + 3] = (struct datum){.is_null = change->positions == NULL,
+                                         .i64 = change->positions != NULL ? change->positions[row] : 0};
+        batch_append_datums(late, values, 1);
+    }
+    const struct batch *kept = late;
+    ARENA_PUSH(arena, shard->late, shard->late_batches, shard->late_cap, kept);
 }

@@ -130,6 +130,7 @@ extern const struct operator_class op_top_n_class;       /* PLAN_SORT, CONTINUOU
 extern const struct operator_class op_top_few_class;     /* the same, where op_top_few_fits */
 extern const struct operator_class op_at_most_one_class; /* PLAN_AT_MOST_ONE */
 extern const struct operator_class op_over_class;        /* PLAN_OVER */
+extern const struct operator_class op_late_class;        /* PLAN_LATE */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 

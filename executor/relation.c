@@ -58,13 +58,31 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
         unique->counts =
             hashed_table_create(types, unique->columns_count, sizeof(int64_t), &relation->account);
     }
+    relation->has_watermark = desc->watermark.is_declared;
+    relation->watermark_desc = desc->watermark;
+    relation->watermark_desc.text =
+        desc->watermark.text != NULL ? arena_strdup(&relation->arena, desc->watermark.text) : NULL;
+    relation->watermark_desc.timezone =
+        desc->watermark.timezone != NULL ? arena_strdup(&relation->arena, desc->watermark.timezone) : NULL;
+    relation->watermark_desc.expression = NULL;
+    relation->watermark_now = relation->watermark_previous = WATERMARK_NONE;
+    relation->watermark_wake_us = INT64_MAX;
+    relation->watermark_stats = (struct watermark_stats){.column = desc->watermark.column,
+                                                         .text = relation->watermark_desc.text,
+                                                         .watermark = WATERMARK_NONE,
+                                                         .greatest = WATERMARK_NONE,
+                                                         .last_row_us = WATERMARK_NONE};
     relation->shards_count = shards_count;
+    uint32_t kept_columns = desc->columns_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0);
+    struct sql_type *kept_types = ARENA_ARRAY(&relation->arena, struct sql_type, kept_columns);
+    memcpy(kept_types, relation->types, sizeof(*kept_types) * desc->columns_count);
+    for (uint32_t i = desc->columns_count; i < kept_columns; i++)
+        kept_types[i] = (struct sql_type){OID_INT8, -1};
     relation->stores = ARENA_ARRAY(&relation->arena, struct row_store *, shards_count);
     relation->segments = ARENA_ARRAY(&relation->arena, struct segments *, shards_count);
     for (uint32_t shard = 0; shard < shards_count; shard++) {
         if (relation->append_only)
-            relation->segments[shard] =
-                segments_create(relation->types, relation->columns_count, &relation->account);
+            relation->segments[shard] = segments_create(kept_types, kept_columns, &relation->account);
         else
             relation->stores[shard] =
                 row_store_create(relation->types, relation->columns_count, relation->key_columns,
@@ -92,6 +110,8 @@ static void relation_destroy(struct relation *relation)
     mem_free(relation->indexes);
     if (relation->errors != NULL)
         hashed_table_destroy(relation->errors);
+    watermark_destroy(relation->watermark);
+    relation_release(relation->late);
     feed_release(&relation->feed);
     pthread_mutex_destroy(&relation->lock);
     arena_release(&relation->arena);
@@ -118,6 +138,11 @@ uint32_t relation_columns(const struct relation *relation, const struct sql_type
     if (types != NULL)
         *types = relation->types;
     return relation->columns_count;
+}
+
+const char *const *relation_column_names(const struct relation *relation)
+{
+    return (const char *const *)relation->column_names;
 }
 
 uint64_t relation_created_epoch(const struct relation *relation)
@@ -167,6 +192,96 @@ void relation_partition(const struct relation *relation, const struct batch *cha
         lists[owners[row]][counts[owners[row]]++] = row;
 }
 
+void relation_row_text(const struct batch *rows, uint32_t row, const struct io_env *io, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < rows->columns_count; i++) {
+        strbuf_adds(out, i == 0 ? "(" : ",");
+        if (!column_is_null(&rows->columns[i], row)) {
+            struct datum value = column_get(&rows->columns[i], row);
+            type_output(rows->columns[i].type.oid, &value, io, out);
+        }
+    }
+    strbuf_adds(out, rows->columns_count == 0 ? "()" : ")");
+}
+
+/* ---- event time ---- */
+
+void relation_append(struct relation *relation, uint32_t shard, const struct batch *rows, int64_t watermark,
+                     uint64_t epoch)
+{
+    if (!relation_keeps_arrival(relation)) {
+        segments_append(relation->segments[shard], rows, epoch);
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct batch *kept = batch_header(&arena, rows->columns_count + ARRIVAL_COLUMNS);
+    kept->rows = rows->rows;
+    if (rows->columns_count > 0)
+        memcpy(kept->columns, rows->columns, sizeof(struct column) * rows->columns_count);
+    struct column *arrival = &kept->columns[rows->columns_count];
+    struct sql_type int8 = {OID_INT8, -1};
+    if (rows->watermarks != NULL) {
+        arrival[0] = (struct column){.type = int8, .phys = PHYS_I64, .data = (void *)rows->watermarks};
+        arrival[1] = (struct column){.type = int8, .phys = PHYS_I64, .data = (void *)rows->positions};
+    } else {
+        for (uint32_t i = 0; i < ARRIVAL_COLUMNS; i++)
+            column_init(&arrival[i], int8, rows->rows, &arena);
+        int64_t *watermarks = arrival[0].data, *positions = arrival[1].data;
+        uint64_t first = segments_rows(relation->segments[shard]);
+        for (uint32_t i = 0; i < rows->rows; i++) {
+            watermarks[i] = watermark;
+            positions[i] = (int64_t)(first + i);
+        }
+    }
+    segments_append(relation->segments[shard], kept, epoch);
+    arena_release(&arena);
+}
+
+void relation_set_watermark(struct relation *relation, uint64_t epoch, int64_t value)
+{
+    if (relation->watermark_epoch != epoch) {
+        relation->watermark_epoch = epoch;
+        relation->watermark_previous = relation->watermark_now;
+    }
+    if (value <= relation->watermark_now)
+        return;
+    relation->watermark_now = value;
+}
+
+void relation_publish_watermark(struct relation *relation)
+{
+    struct watermark_stats stats = relation->watermark_stats;
+    if (relation->watermark != NULL)
+        watermark_fill_stats(relation->watermark, &stats);
+    stats.watermark = relation->watermark_now;
+    stats.text = relation->watermark_desc.text;
+    pthread_mutex_lock(&relation->lock);
+    relation->watermark_stats = stats;
+    pthread_mutex_unlock(&relation->lock);
+}
+
+bool relation_watermark(struct relation *relation, struct watermark_stats *out)
+{
+    if (!relation->has_watermark)
+        return false;
+    pthread_mutex_lock(&relation->lock);
+    *out = relation->watermark_stats;
+    pthread_mutex_unlock(&relation->lock);
+    return true;
+}
+
+struct relation *relation_late_rows(const struct relation *relation)
+{
+    return relation->late;
+}
+
+void relation_late_counts(const struct relation *relation, uint64_t *judged, uint64_t *late)
+{
+    *judged = atomic_load(&relation->judged_count);
+    *late = atomic_load(&relation->late_count);
+}
+
 /* ---- scans ---- */
 
 void relation_scan_start(struct relation_scan *scan, struct relation *relation, uint64_t snapshot,
@@ -182,11 +297,16 @@ const struct batch *relation_scan_next(struct relation_scan *scan)
     for (; scan->shard < relation->shards_count; scan->shard++, scan->cursor = 0) {
         if (relation->append_only) {
             if (scan->batch == NULL)
-                scan->batch = batch_header(&scan->arena, relation->columns_count);
-            if (segments_scan(relation->segments[scan->shard], scan->snapshot, &scan->cursor,
-                              scan->batch->columns, scan->batch))
-                return scan->batch;
-            continue;
+                scan->batch = batch_header(&scan->arena, relation->columns_count + ARRIVAL_COLUMNS);
+            if (!segments_scan(relation->segments[scan->shard], scan->snapshot, &scan->cursor,
+                               scan->batch->columns, scan->batch))
+                continue;
+            if (relation_keeps_arrival(relation)) {
+                scan->batch->columns_count = relation->columns_count;
+                scan->batch->watermarks = scan->batch->columns[relation->columns_count].data;
+                scan->batch->positions = scan->batch->columns[relation->columns_count + 1].data;
+            }
+            return scan->batch;
         }
         while (scan->cursor != UINT64_MAX) {
             arena_reset(&scan->arena);

@@ -23,15 +23,29 @@ struct watermark_desc {
     bool is_declared;
     uint32_t column; /* timestamp or timestamptz */
     const struct expr
-        *expression;  /* over the relation's columns: what the watermark is after this row alone; NULL (of
+        *expression;      /* over the relation's columns: what the watermark is after this row alone; NULL (of
                                       views): what their dataflow says */
-    const char *text; /* for listings */
+    const char *text;     /* for listings */
+    const char *timezone; /* the expression is computed in this zone; NULL: UTC */
     int32_t partition_column; /* the watermark is the lowest of its values' watermarks; -1: one for all */
     int64_t idle_timeout_us;  /* a partition without rows for so long is left out; 0: never */
     bool
         advances_when_idle; /* after idle_timeout without any row the watermark goes on with the wall clock */
     int64_t max_future_us;  /* rows further ahead of the wall clock are rejected; 0: none is */
     int64_t hold_us;        /* views: behind their dataflow's watermark */
+};
+
+/* The late rows of a view. Their columns: those of the rows that can be late (where several places find late rows:
+ * the columns of all of them, by name), then window_start, window_end, watermark and source_position. */
+#define LATE_EXTRA_COLUMNS 4u
+struct late_desc {
+    uint32_t columns_count; /* with the extra ones */
+    const struct sql_type *types;
+    const char *const *names;
+    uint32_t places_count; /* plan_lateness.number */
+    const uint32_t *const
+        *places; /* per place, per column but the extra ones: the place's column; UINT32_MAX: none */
+    bool keeps_rows;
 };
 
 /* What DDL says about a relation. Copied by engine_create_*. */
@@ -51,6 +65,7 @@ struct relation_desc {
     uint32_t unique_count; /* further UNIQUE constraints */
     const struct unique_desc *uniques;
     struct watermark_desc watermark;
+    const struct late_desc *late; /* views: NULL when no row can be late */
 };
 
 struct relation;
@@ -59,6 +74,7 @@ uint32_t relation_oid(const struct relation *relation);
 const char *relation_name(const struct relation *relation);
 enum relation_kind relation_kind(const struct relation *relation);
 uint32_t relation_columns(const struct relation *relation, const struct sql_type **types);
+const char *const *relation_column_names(const struct relation *relation);
 /* The epoch of the tick in which a view was filled; 0 for other relations. */
 uint64_t relation_created_epoch(const struct relation *relation);
 bool relation_is_append_only(const struct relation *relation);

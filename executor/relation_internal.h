@@ -5,6 +5,7 @@
 
 #include "executor/feed.h"
 #include "executor/relation.h"
+#include "executor/watermark.h"
 #include "storage/state/hashed_table.h"
 #include "storage/state/row_store.h"
 #include "storage/state/segments.h"
@@ -68,7 +69,19 @@ struct relation {
     uint64_t created_epoch;
     _Atomic uint64_t last_epoch;
     bool dropped; /* engine's thread */
-    bool touched; /* this tick */
+    /* Event time, engine's thread: streams have a watermark that judges rows; views have what follows from their
+     * dataflow's. Rows of append-only relations that have either keep their watermarks and positions. */
+    bool has_watermark;
+    struct watermark *watermark;
+    struct watermark_desc watermark_desc;
+    int64_t watermark_now, watermark_previous; /* previous: before the tick watermark_epoch */
+    uint64_t watermark_epoch;
+    bool watermark_listed;     /* in the engine's list */
+    int64_t watermark_wake_us; /* clock at which silence moves it and somebody waits for that */
+    struct relation *late;     /* views: their late rows; NULL: cannot have any */
+    _Atomic uint64_t judged_count, late_count;
+    struct watermark_stats watermark_stats; /* under `lock` */
+    bool touched;                           /* this tick */
     bool wants_trim;
 
     pthread_mutex_t lock; /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
@@ -86,6 +99,30 @@ void relation_partition(const struct relation *relation, const struct batch *cha
                         struct arena *arena, uint32_t **lists, uint32_t *counts);
 void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
                         const char *message, const char *row, int64_t weight);
+/* The watermark moves in the tick `epoch`; it never goes back. */
+void relation_set_watermark(struct relation *relation, uint64_t epoch, int64_t value);
+/* As the tick `epoch` began. */
+static inline int64_t relation_watermark_before(const struct relation *relation, uint64_t epoch)
+{
+    return relation->watermark_epoch == epoch ? relation->watermark_previous : relation->watermark_now;
+}
+static inline bool relation_watermark_moved(const struct relation *relation, uint64_t epoch)
+{
+    return relation->watermark_epoch == epoch && relation->watermark_now != relation->watermark_previous;
+}
+/* Shows other threads where it stands. */
+void relation_publish_watermark(struct relation *relation);
+/* A row as text, for errors: "(1,a,)". */
+void relation_row_text(const struct batch *rows, uint32_t row, const struct io_env *io, struct strbuf *out);
+/* Appends rows to a shard of an append-only relation; those without a watermark of their own get `watermark`. */
+void relation_append(struct relation *relation, uint32_t shard, const struct batch *rows, int64_t watermark,
+                     uint64_t epoch);
+#define ARRIVAL_COLUMNS 2u /* watermark and position, behind the relation's own */
+/* Do its stored rows have a watermark and a position each? */
+static inline bool relation_keeps_arrival(const struct relation *relation)
+{
+    return relation->has_watermark && relation->append_only;
+}
 static inline uint32_t shard_of_hash(uint64_t hash, uint32_t shards_count)
 {
     /* a mixed upper half, so that the tables' use of the same hash stays independent of it */

@@ -15,9 +15,12 @@ struct part {
     struct relation *relation;
     const struct batch *net;          /* consolidated */
     const struct source_range *range; /* see struct txn_change */
-    bool counted;                     /* in rows_seen */
-    uint64_t *marks;                  /* per shard, for taking it back */
-    const struct batch **pieces;      /* per shard */
+    const struct batch *logged;       /* as it was given: with the rows that were rejected */
+    const struct batch *rejected;     /* NULL: none */
+    struct watermark_undo *watermark_undo;
+    bool counted;                /* in rows_seen */
+    uint64_t *marks;             /* per shard, for taking it back */
+    const struct batch **pieces; /* per shard */
     uint32_t uniques_applied;
 };
 
@@ -27,6 +30,7 @@ struct tick {
     struct tick_log_entry *entries;
     uint32_t entries_count, entries_cap;
     uint64_t rows;
+    int64_t clock_us;
 };
 
 static void touch(struct tick *tick, struct relation *relation)
@@ -247,13 +251,101 @@ static void split_by_shard(struct tick *tick, struct part *part)
     }
 }
 
+/* ---- event time ---- */
+
+static const struct batch *pick_rows(struct arena *arena, const struct batch *from, const uint32_t *rows,
+                                     uint32_t count)
+{
+    struct batch *out = batch_header(arena, from->columns_count);
+    out->rows = count;
+    for (uint32_t c = 0; c < from->columns_count; c++)
+        column_gather(&out->columns[c], &from->columns[c], rows, count, arena);
+    return out;
+}
+
+/* A relation's watermark is known to the engine from its first rows on. */
+static void use_watermark(struct tick *tick, struct relation *relation)
+{
+    struct engine *engine = tick->engine;
+    if (!relation->watermark_listed) {
+        relation->watermark_listed = true;
+        if (engine->watermarked_count == engine->watermarked_cap) {
+            engine->watermarked_cap = engine->watermarked_cap ? engine->watermarked_cap * 2 : 16;
+            engine->watermarked =
+                mem_realloc(engine->watermarked, sizeof(*engine->watermarked) * engine->watermarked_cap);
+        }
+        engine->watermarked[engine->watermarked_count++] = relation;
+    }
+    if (relation->watermark_epoch == tick->epoch)
+        return;
+    relation_set_watermark(relation, tick->epoch, relation->watermark_now);
+    if (watermark_pass_time(relation->watermark, tick->clock_us))
+        relation_set_watermark(relation, tick->epoch, watermark_value(relation->watermark));
+}
+
+/* Takes out what is too far in the future, and gives the others their watermarks. */
+static void judge_times(struct tick *tick, struct part *part)
+{
+    struct relation *relation = part->relation;
+    struct arena *arena = &tick->engine->tick_arena;
+    uint32_t rows = part->net->rows;
+    if (rows == 0)
+        return;
+    use_watermark(tick, relation);
+    uint32_t *rejected = arena_alloc(arena, sizeof(*rejected) * rows);
+    uint32_t count = watermark_reject(relation->watermark, part->net, tick->clock_us, rejected);
+    if (count > 0 && part->net->weights == NULL) {
+        uint32_t *kept = arena_alloc(arena, sizeof(*kept) * rows), kept_count = 0, next = 0;
+        for (uint32_t i = 0; i < rows; i++) {
+            if (next < count && rejected[next] == i)
+                next++;
+            else
+                kept[kept_count++] = i;
+        }
+        part->rejected = pick_rows(arena, part->net, rejected, count);
+        part->net = pick_rows(arena, part->net, kept, kept_count);
+        rows = kept_count;
+    }
+    int64_t *watermarks = arena_alloc(arena, sizeof(*watermarks) * (rows + 1));
+    watermark_judge(relation->watermark, part->net, tick->clock_us, watermarks, arena, &part->watermark_undo);
+    if (!relation->append_only)
+        return;
+    int64_t *positions = arena_alloc(arena, sizeof(*positions) * (rows + 1));
+    int64_t first = (int64_t)atomic_load(&relation->rows_seen);
+    for (uint32_t i = 0; i < rows; i++)
+        positions[i] = first + i;
+    struct batch *judged = batch_slice(arena, part->net, 0, rows);
+    judged->watermarks = watermarks;
+    judged->positions = positions;
+    part->net = judged;
+}
+
+static void report_rejected(struct tick *tick, const struct part *part)
+{
+    struct relation *relation = part->relation;
+    watermark_count_rejected(relation->watermark, part->rejected->rows);
+    struct error error;
+    error_init(&error);
+    error_set(&error, ERRCODE_DATETIME_FIELD_OVERFLOW,
+              "column \"%s\" is further ahead of the clock than max_future",
+              relation->column_names[relation->watermark_desc.column]);
+    struct io_env io = io_env_default;
+    for (uint32_t row = 0; row < part->rejected->rows; row++) {
+        struct strbuf text = STRBUF_INIT;
+        relation_row_text(part->rejected, row, &io, &text);
+        relation_add_error(relation, "watermark", error_sqlstate(error.code), error.message,
+                           strbuf_text(&text), 1);
+        strbuf_release(&text);
+    }
+}
+
 static bool apply_piece(struct tick *tick, struct relation *relation, uint32_t shard,
                         const struct batch *piece, bool check, struct error *err)
 {
     struct arena *arena = &tick->engine->tick_arena;
     if (relation->append_only) {
         if (!relation->no_retention)
-            segments_append(relation->segments[shard], piece, tick->epoch);
+            relation_append(relation, shard, piece, WATERMARK_NONE, tick->epoch);
         return true;
     }
     const struct batch *deletes = select_sign(piece, false, arena),
@@ -278,6 +370,9 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
     struct relation *relation = part->relation;
     struct arena *arena = &tick->engine->tick_arena;
     touch(tick, relation);
+    part->logged = part->net;
+    if (relation->watermark != NULL)
+        judge_times(tick, part);
     split_by_shard(tick, part);
     if (relation->append_only) {
         atomic_fetch_add(&relation->rows_seen, part->net->rows);
@@ -305,6 +400,8 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
 static void take_back(struct tick *tick, struct part *part)
 {
     struct relation *relation = part->relation;
+    if (part->watermark_undo != NULL)
+        watermark_take_back(relation->watermark, part->watermark_undo);
     if (part->marks == NULL)
         return;
     if (part->counted)
@@ -359,8 +456,13 @@ static void feed_part(struct tick *tick, struct part *part)
 {
     for (uint32_t shard = 0; shard < part->relation->shards_count; shard++)
         feed_add(&part->relation->feed, shard, part->pieces[shard]);
-    part->relation->feed.dirty = true;
+    struct relation *relation = part->relation;
+    relation->feed.dirty |= part->net->rows > 0;
     tick->rows += part->net->rows;
+    if (relation->watermark != NULL)
+        relation_set_watermark(relation, tick->epoch, watermark_value(relation->watermark));
+    if (part->rejected != NULL)
+        report_rejected(tick, part);
 }
 
 static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, struct error *err)
@@ -393,10 +495,10 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
     }
     for (uint32_t p = 0; p < parts_count; p++) {
         struct part *part = &parts[p];
-        if (part->net->rows == 0)
+        if (part->logged->rows == 0)
             continue;
         feed_part(tick, part);
-        struct tick_log_entry entry = {part->relation->oid, part->net, part->range};
+        struct tick_log_entry entry = {part->relation->oid, part->logged, part->range};
         ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
     }
     return true;
@@ -460,9 +562,79 @@ static void schedule_dependents(struct engine *engine, struct feed *feed)
         schedule_add(engine, feed->dependents[i]);
 }
 
+/* The late rows of a view's tick. */
+static void add_late_rows(struct tick *tick, struct dataflow *flow)
+{
+    struct relation *target = dataflow_target(flow);
+    if (target == NULL || target->late == NULL || !dataflow_has_late_rows(flow))
+        return;
+    touch(tick, target->late);
+    dataflow_store_late_rows(flow);
+}
+
+/* What the clock alone asks for: silent partitions, timers of operators. */
+static void schedule_due(struct tick *tick)
+{
+    struct engine *engine = tick->engine;
+    for (uint32_t i = 0; i < engine->watermarked_count; i++) {
+        struct relation *relation = engine->watermarked[i];
+        if (relation->watermark_wake_us <= tick->clock_us)
+            use_watermark(tick, relation);
+        if (relation_watermark_moved(relation, tick->epoch))
+            schedule_dependents(engine, &relation->feed);
+    }
+    for (uint32_t i = 0; i < engine->timed_count;) {
+        struct dataflow *flow = engine->timed[i];
+        if (dataflow_due_clock(flow) == TIME_NEVER) {
+            *dataflow_timed(flow) = false;
+            engine->timed[i] = engine->timed[--engine->timed_count];
+            continue;
+        }
+        if (dataflow_due_clock(flow) <= tick->clock_us)
+            schedule_add(engine, flow);
+        i++;
+    }
+}
+
+/* A view's watermark follows from those of its inputs. Returns whether it moved. */
+static bool pass_watermark(struct tick *tick, struct dataflow *flow)
+{
+    struct relation *target = dataflow_target(flow);
+    if (target == NULL)
+        return dataflow_watermark_moved(flow);
+    if (!target->has_watermark)
+        return false;
+    int64_t now = dataflow_watermark(flow);
+    if (now != WATERMARK_NONE && now > INT64_MIN + target->watermark_desc.hold_us + 1)
+        relation_set_watermark(target, tick->epoch, now - target->watermark_desc.hold_us);
+    return relation_watermark_moved(target, tick->epoch);
+}
+
+static void note_timer(struct engine *engine, struct dataflow *flow)
+{
+    bool *timed = dataflow_timed(flow);
+    if (*timed || dataflow_due_clock(flow) == TIME_NEVER)
+        return;
+    *timed = true;
+    if (engine->timed_count == engine->timed_cap) {
+        engine->timed_cap = engine->timed_cap ? engine->timed_cap * 2 : 16;
+        engine->timed = mem_realloc(engine->timed, sizeof(*engine->timed) * engine->timed_cap);
+    }
+    engine->timed[engine->timed_count++] = flow;
+}
+
+void engine_forget_timer(struct engine *engine, struct dataflow *flow)
+{
+    for (uint32_t i = 0; i < engine->timed_count; i++) {
+        if (engine->timed[i] == flow)
+            engine->timed[i--] = engine->timed[--engine->timed_count];
+    }
+}
+
 static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
 {
     struct engine *engine = tick->engine;
+    schedule_due(tick);
     struct dataflow **ran = NULL;
     uint32_t ran_count = 0, ran_cap = 0;
     uint32_t base_count = engine->touched_count;
@@ -482,7 +654,12 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
         bool ok = dataflow_tick(flow, tick->epoch, clock_us, seed, false, NULL, engine->workers, tick->rows,
                                 &error);
         ARENA_PUSH(&engine->tick_arena, ran, ran_count, ran_cap, flow);
+        note_timer(engine, flow);
         struct feed *feed = dataflow_feed(flow);
+        if (ok && pass_watermark(tick, flow))
+            schedule_dependents(engine, feed);
+        if (ok)
+            add_late_rows(tick, flow);
         if (!ok || feed_rows(feed) == 0) {
             if (target != NULL && ok)
                 atomic_store(&target->last_epoch, last_epoch);
@@ -545,7 +722,13 @@ static struct subscription_message *end_tick(struct tick *tick)
         struct relation *relation = engine->touched[i];
         if (relation->dataflow != NULL)
             dataflow_end_tick(relation->dataflow);
+        if (relation->has_watermark && relation->watermark == NULL)
+            relation_publish_watermark(relation);
         feed_clear(&relation->feed);
+    }
+    for (uint32_t i = 0; i < engine->watermarked_count; i++) {
+        if (engine->watermarked[i]->watermark_epoch == tick->epoch)
+            relation_publish_watermark(engine->watermarked[i]);
     }
     trim(engine);
     for (uint32_t i = 0; i < engine->touched_count; i++)
@@ -554,9 +737,33 @@ static struct subscription_message *end_tick(struct tick *tick)
     return messages;
 }
 
+/* The clock at which silence moves the relation's watermark to where somebody waits for it. */
+static int64_t wake_of(const struct relation *relation)
+{
+    int64_t due = feed_due_watermark(&relation->feed);
+    return due == TIME_NEVER ? INT64_MAX : watermark_reaches(relation->watermark, due);
+}
+
+int64_t engine_next_due(struct engine *engine)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < engine->watermarked_count; i++) {
+        struct relation *relation = engine->watermarked[i];
+        relation->watermark_wake_us = wake_of(relation);
+        if (relation->watermark_wake_us < due)
+            due = relation->watermark_wake_us;
+    }
+    for (uint32_t i = 0; i < engine->timed_count; i++) {
+        if (dataflow_due_clock(engine->timed[i]) < due)
+            due = dataflow_due_clock(engine->timed[i]);
+    }
+    return due;
+}
+
 void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
 {
-    struct tick tick = {.engine = engine, .epoch = engine->epoch + 1};
+    struct tick tick = {.engine = engine, .epoch = engine->epoch + 1, .clock_us = clock_now_us()};
+    bool is_due = transactions == NULL || engine->wake_us <= tick.clock_us;
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
     error_init(&pending->log_error);
     pending->epoch = tick.epoch;
@@ -568,7 +775,7 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
     }
     atomic_fetch_add(&engine->stat_transactions, count);
     atomic_fetch_add(&engine->stat_rows_in, tick.rows);
-    if (accepted == 0) {
+    if (accepted == 0 && !is_due) {
         CHECK(end_tick(&tick) == NULL);
         engine_acknowledge(pending);
         mem_free(pending);
@@ -576,11 +783,11 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
         return;
     }
     engine->epoch = tick.epoch;
-    int64_t clock_us = clock_now_us();
     uint64_t seed = random_u64();
-    engine_log_tick(engine, pending, clock_us, seed, tick.entries, tick.entries_count);
-    run_dataflows(&tick, clock_us, seed);
+    engine_log_tick(engine, pending, tick.clock_us, seed, tick.entries, tick.entries_count);
+    run_dataflows(&tick, tick.clock_us, seed);
     pending->messages = end_tick(&tick);
+    engine->wake_us = engine_next_due(engine);
     engine_finish_tick(engine, pending);
     arena_reset(&engine->tick_arena);
 }
@@ -592,6 +799,7 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
     pending->epoch = tick.epoch;
     int64_t clock_us = clock_now_us();
+    tick.clock_us = clock_us;
     uint64_t seed = random_u64();
     engine_log_tick(engine, pending, clock_us, seed, NULL, 0);
     struct dataflow *fragment;
@@ -609,7 +817,13 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
     if (ok)
         ok = dataflow_tick(flow, tick.epoch, clock_us, seed, true, cancel, engine->workers, UINT64_MAX, err);
     atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(flow));
+    if (ok) {
+        note_timer(engine, flow);
+        (void)pass_watermark(&tick, flow);
+        add_late_rows(&tick, flow);
+    }
     CHECK(end_tick(&tick) == NULL);
+    engine->wake_us = engine_next_due(engine);
     engine_finish_tick(engine, pending);
     engine_drain(engine);
     arena_reset(&engine->tick_arena);
@@ -627,7 +841,7 @@ struct replay {
 static void run_replay(struct engine *engine, void *ctx)
 {
     struct replay *replay = ctx;
-    struct tick tick = {.engine = engine, .epoch = replay->epoch};
+    struct tick tick = {.engine = engine, .epoch = replay->epoch, .clock_us = replay->clock_us};
     CHECK(replay->epoch > engine->epoch || replay->changes_count == 0);
     engine->epoch = replay->epoch;
     uint32_t parts_count;
@@ -635,11 +849,12 @@ static void run_replay(struct engine *engine, void *ctx)
     struct error ignored;
     for (uint32_t p = 0; p < parts_count; p++) {
         CHECK(apply_part(&tick, &parts[p], false, &ignored));
-        if (parts[p].net->rows > 0)
+        if (parts[p].logged->rows > 0)
             feed_part(&tick, &parts[p]);
     }
     run_dataflows(&tick, replay->clock_us, replay->seed);
     CHECK(end_tick(&tick) == NULL);
+    engine->wake_us = engine_next_due(engine);
     engine_published(engine);
     arena_reset(&engine->tick_arena);
 }

@@ -117,6 +117,7 @@ static bool calc_push(struct operator* op, uint32_t port, const struct batch *ch
                 out->weights[i] = change->weights[selection[i]];
         }
     }
+    op_pick_arrival(&calc->scratch, out, change, selection);
     if (errors.count > 0) {
         if (!op_emit_row_errors(op, change, selection, &errors, err))
             return false;

@@ -25,7 +25,25 @@ struct batch *op_gather(struct arena *arena, const struct batch *from, const uin
         for (uint32_t i = 0; i < count; i++)
             out->weights[i] = from->weights[rows[i]];
     }
+    op_pick_arrival(arena, out, from, rows);
     return out;
+}
+
+void op_pick_arrival(struct arena *arena, struct batch *out, const struct batch *from, const uint32_t *rows)
+{
+    if (from->watermarks == NULL || rows == NULL) {
+        out->watermarks = from->watermarks;
+        out->positions = from->positions;
+        return;
+    }
+    int64_t *watermarks = arena_alloc(arena, sizeof(*watermarks) * out->rows);
+    int64_t *positions = arena_alloc(arena, sizeof(*positions) * out->rows);
+    for (uint32_t i = 0; i < out->rows; i++) {
+        watermarks[i] = from->watermarks[rows[i]];
+        positions[i] = from->positions[rows[i]];
+    }
+    out->watermarks = watermarks;
+    out->positions = positions;
 }
 
 struct batch *op_with_weights(struct arena *arena, const struct batch *from, int64_t *weights)
@@ -35,6 +53,7 @@ struct batch *op_with_weights(struct arena *arena, const struct batch *from, int
     if (from->columns_count > 0)
         memcpy(out->columns, from->columns, sizeof(struct column) * from->columns_count);
     out->weights = weights;
+    op_pick_arrival(arena, out, from, NULL);
     return out;
 }
 

@@ -15,6 +15,9 @@ bool op_check(const struct operator* op, struct error *err);
 
 /* Rows `rows[0..count)` of a batch, weights included; text and untouched arrays are shared. */
 struct batch *op_gather(struct arena *arena, const struct batch *from, const uint32_t *rows, uint32_t count);
+/* Hangs the watermarks and positions of rows `rows` (NULL: all rows as they are) of `from` on `out`, which holds those
+ * rows. */
+void op_pick_arrival(struct arena *arena, struct batch *out, const struct batch *from, const uint32_t *rows);
 /* The same columns with other rows' weights: a header that borrows everything. */
 struct batch *op_with_weights(struct arena *arena, const struct batch *from, int64_t *weights);
 /* Rows of a, then rows of b, in new arrays that share text. Weights are always given. */

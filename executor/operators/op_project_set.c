@@ -126,6 +126,7 @@ static bool emit_steps(struct project_set *set, const struct batch *piece, const
     struct batch *out = batch_header(&set->output, op->columns_count);
     out->rows = count;
     out->weights = in->weights;
+    op_pick_arrival(&set->output, out, in, NULL);
     if (in->columns_count > 0)
         memcpy(out->columns, in->columns, sizeof(struct column) * in->columns_count);
     uint32_t column = set->child_columns;
