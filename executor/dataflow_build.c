@@ -334,11 +334,11 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
     case PLAN_LATE:
         return &op_late_class;
     case PLAN_TEMPORAL_FILTER:
-        break;
+        return &op_temporal_filter_class;
     case PLAN_FINAL:
-        break;
+        return &op_final_class;
     case PLAN_EVERY:
-        break;
+        return &op_every_class;
     case PLAN_INTERVAL_JOIN:
         break;
     case PLAN_ASOF_JOIN:

@@ -131,6 +131,9 @@ extern const struct operator_class op_top_few_class;     /* the same, where op_t
 extern const struct operator_class op_at_most_one_class; /* PLAN_AT_MOST_ONE */
 extern const struct operator_class op_over_class;        /* PLAN_OVER */
 extern const struct operator_class op_late_class;        /* PLAN_LATE */
+extern const struct operator_class op_temporal_filter_class; /* PLAN_TEMPORAL_FILTER */
+extern const struct operator_class op_final_class;           /* PLAN_FINAL */
+extern const struct operator_class op_every_class;           /* PLAN_EVERY */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 

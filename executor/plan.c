@@ -560,6 +560,10 @@ static const char *comparison_text(enum time_comparison comparison)
 
 static void print_temporal_filter(const struct plan *plan, struct strbuf *out)
 {
+    if (plan->temporal_filter.ttl_us != 0) {
+        strbuf_addf(out, "Time To Live %lld", (long long)plan->temporal_filter.ttl_us);
+        return;
+    }
     strbuf_adds(out, "Temporal Filter ");
     for (uint32_t i = 0; i < plan->temporal_filter.bounds_count; i++) {
         const struct plan_time_bound *bound = &plan->temporal_filter.bounds[i];

@@ -274,6 +274,9 @@ struct plan {
         struct {
             uint32_t bounds_count; /* all must hold */
             struct plan_time_bound *bounds;
+            /* Not 0: without bounds; rows of an append-only child are there until so long after the tick that brought
+             * them. */
+            int64_t ttl_us;
         } temporal_filter;
         struct {
             uint32_t column; /* rows come out once the watermark has reached its value + after_us */

@@ -503,7 +503,7 @@ TRY_KERNEL2(local_at_interval, struct interval, int64_t, int64_t, shift_by_inter
 
 /* ---- date_trunc, date_bin ---- */
 
-static bool trunc_instant(struct zone *zone, enum time_unit unit, int64_t x, int64_t *out, struct error *err)
+bool instant_trunc(struct zone *zone, enum time_unit unit, int64_t x, int64_t *out, struct error *err)
 {
     int64_t shift = zone_offset_at(zone, x) * US_PER_SECOND, local;
     if (!timestamp_trunc_unit(unit, x + shift, &local, err))
@@ -597,7 +597,7 @@ static void trunc_timestamptz_kernel(struct fn_call *call, const struct column *
             ok = zone != NULL;
         }
         if (!ok || !row_unit(&args[0], i, "timestamp with time zone", &unit, &known, &err) ||
-            !trunc_instant(zone, unit, x, &out[i], &err))
+            !instant_trunc(zone, unit, x, &out[i], &err))
             fn_error_from(call, i, &err);
     }
 }

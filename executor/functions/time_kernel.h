@@ -26,6 +26,9 @@ static inline struct zone *zone_or_error(const char *name, size_t len, struct er
     return zone;
 }
 
+/* date_trunc of an instant in a zone (fn_datetime.c). */
+MUST_CHECK
+bool instant_trunc(struct zone *zone, enum time_unit unit, int64_t x, int64_t *out, struct error *err);
 /* Year and week of ISO 8601 of a day (fn_extract.c). */
 void iso_week_of(int32_t days, int32_t *iso_year, int32_t *week);
 

@@ -414,6 +414,11 @@ int32_t zone_offset_at(struct zone *zone, int64_t instant_us)
     return zone_is_fixed(zone) ? zone->fixed_offset : span_at(zone, instant_us)->offset;
 }
 
+int64_t zone_offset_until(struct zone *zone, int64_t instant_us)
+{
+    return zone_is_fixed(zone) ? INT64_MAX : span_at(zone, instant_us)->to;
+}
+
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us)
 {
     if (zone_is_fixed(zone))

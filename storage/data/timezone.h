@@ -28,6 +28,8 @@ enum zone_lookup {
 struct zone *zone_find(const char *name, size_t len, enum zone_lookup how);
 /* Seconds east of UTC at an instant (microseconds since 2000-01-01 UTC). */
 int32_t zone_offset_at(struct zone *zone, int64_t instant_us);
+/* Until when (excluded) that offset holds; INT64_MAX: for ever. */
+int64_t zone_offset_until(struct zone *zone, int64_t instant_us);
 /* Seconds east of UTC that a local wall time is taken to have: see timestamptz_from_local. */
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us);
 bool zone_is_fixed(const struct zone *zone);
