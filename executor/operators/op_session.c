@@ -67,6 +67,7 @@ static bool sessions_open(struct operator* op, const struct plan *plan, struct e
     struct arena *arena = op->ctx->plan_arena;
     const struct plan *child = plan->children[0];
     arena_init(&state->scratch, op->ctx->account);
+    arena_init(&state->hold, op->ctx->account);
     state->gap = plan->session.gap_us;
     state->child_columns = child->columns_count;
     uint32_t keys_count = plan->session.keys_count;
@@ -80,11 +81,15 @@ static bool sessions_open(struct operator* op, const struct plan *plan, struct e
     slot_pages_init(&state->pages, bytes, 8, op->ctx->account);
     btree_init(&state->older, state->heap, op->ctx->account);
     state->buffers = arena_alloc(arena, sizeof(*state->buffers));
+    if (plan->session.lateness != NULL)
+        op_expiry_open(&state->expiry, op->ctx,
+                       &(struct plan_expiry){.known = true, .after_us = plan->session.lateness->grace_us});
     bool only_inserts = op->ctx->mode == DATAFLOW_ONE_SHOT || child->append_only;
     if (plan->session.is_aggregate && only_inserts)
         return true;
     state->rows = ordered_table_create(child->types, child->columns_count, sizeof(struct session_entry),
                                        op->ctx->account);
+    session_rows_open(state);
     state->encoded = ARENA_ARRAY(arena, bool, state->child_columns);
     for (uint32_t c = 0; c < state->child_columns; c++)
         state->encoded[c] = c != plan->session.time_column;
@@ -107,7 +112,9 @@ static void sessions_close(struct operator* op)
     table_heap_destroy(state->heap);
     strbuf_release(&state->place);
     strbuf_release(&state->zero_keys);
+    op_expiry_close(&state->expiry);
     arena_release(&state->scratch);
+    arena_release(&state->hold);
 }
 
 /* ---- input ---- */
@@ -126,6 +133,17 @@ static void tick_begin(struct sessions *state)
     state->idle = NULL;
     state->idle_count = state->idle_cap = 0;
     state->old = NULL;
+    state->arrivals = (struct session_arrivals){0};
+    strbuf_reset(&state->zero_keys);
+}
+
+void session_next_part(struct sessions *state)
+{
+    if (++state->tick == 0)
+        state->tick = 1;
+    state->touched_count = state->settled = state->touched_rows_count = 0;
+    if (state->old != NULL)
+        batch_clear(state->old);
     strbuf_reset(&state->zero_keys);
 }
 
@@ -153,7 +171,7 @@ static bool select_times(struct sessions *state, const struct batch *change, uin
     return true;
 }
 
-static void find_keys(struct sessions *state, const struct batch *rows)
+void session_find_keys(struct sessions *state, const struct batch *rows)
 {
     const struct plan *plan = state->base.plan;
     struct agg_buffers *buffers = &state->buffers->agg;
@@ -192,6 +210,14 @@ static void push_inserts(struct sessions *state, const struct batch *rows)
     session_feed(state, rows, buffers->sessions, 0, state->feeds_count);
 }
 
+void session_push_rows(struct sessions *state, const struct batch *rows)
+{
+    if (state->rows == NULL)
+        push_inserts(state, rows);
+    else
+        session_rows_push(state, rows);
+}
+
 static bool sessions_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct sessions *state = (struct sessions *)op;
@@ -204,13 +230,15 @@ static bool sessions_push(struct operator* op, uint32_t port, const struct batch
         return false;
     if (count == 0)
         return true;
-    const struct batch *rows =
-        count == change->rows ? change : op_gather(&state->scratch, change, state->buffers->rows, count);
-    find_keys(state, rows);
-    if (state->rows == NULL)
-        push_inserts(state, rows);
-    else
-        session_rows_push(state, rows);
+    bool judges = state->expiry.is_on;
+    arena_reset(&state->hold);
+    const struct batch *rows = change;
+    if (count < change->rows)
+        rows = op_gather(judges ? &state->hold : &state->scratch, change, state->buffers->rows, count);
+    if (judges)
+        return session_judge(state, rows, err);
+    session_find_keys(state, rows);
+    session_push_rows(state, rows);
     return true;
 }
 
@@ -322,8 +350,11 @@ static bool emit_aggregates(struct sessions *state, const struct touched_session
 
 /* ---- the end of a tick ---- */
 
+/* Where sessions are registered under their ends they stay until then. */
 static void drop_sessions(struct sessions *state)
 {
+    if (state->expiry.is_on)
+        return;
     for (uint32_t t = 0; t < state->touched_count; t++) {
         uint32_t slot = state->touched[t].slot;
         struct session *session = session_at(state, slot);
@@ -333,6 +364,10 @@ static void drop_sessions(struct sessions *state)
             session_release_call(state, session, c);
         slot_pages_free(&state->pages, slot);
     }
+}
+
+static void drop_keys(struct sessions *state)
+{
     for (uint32_t i = 0; i < state->idle_count; i++) {
         uint32_t key = state->idle[i];
         struct session_key *of = hashed_table_payload(state->keys, key);
@@ -344,11 +379,9 @@ static void drop_sessions(struct sessions *state)
     }
 }
 
-static bool sessions_finish(struct operator* op, struct error *err)
+bool session_work_off(struct sessions *state, struct error *err)
 {
-    struct sessions *state = (struct sessions *)op;
-    if (!state->in_tick)
-        return true;
+    struct operator* op = & state->base;
     arena_reset(&state->scratch);
     if (state->rows != NULL)
         session_rows_settle(state);
@@ -366,15 +399,35 @@ static bool sessions_finish(struct operator* op, struct error *err)
     if (state->rows != NULL)
         session_rows_drop(state);
     drop_sessions(state);
+    return true;
+}
+
+static bool sessions_finish(struct operator* op, struct error *err)
+{
+    struct sessions *state = (struct sessions *)op;
+    if (!state->in_tick && !state->expiry.is_on)
+        return true;
+    tick_begin(state);
+    if (!session_judge_collected(state, err) || !session_work_off(state, err))
+        return false;
+    if (state->expiry.is_on)
+        session_forget(state);
+    drop_keys(state);
     state->in_tick = false;
     return true;
+}
+
+static int64_t sessions_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct sessions *)op)->expiry);
 }
 
 static int64_t sessions_bytes(const struct operator* op)
 {
     const struct sessions *state = (const struct sessions *)op;
     int64_t bytes = hashed_table_bytes(state->keys) + slot_pages_bytes(&state->pages) +
-                    btree_bytes(&state->older) + table_heap_bytes(state->heap);
+                    btree_bytes(&state->older) + table_heap_bytes(state->heap) +
+                    op_expiry_bytes(&state->expiry);
     return state->rows != NULL ? bytes + ordered_table_bytes(state->rows) : bytes;
 }
 
@@ -391,6 +444,7 @@ const struct operator_class op_session_class = {
     .push = sessions_push,
     .finish = sessions_finish,
     .close = sessions_close,
+    .due_watermark = sessions_due,
     .state_bytes = sessions_bytes,
     .state_rows = sessions_rows,
 };

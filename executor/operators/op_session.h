@@ -3,6 +3,7 @@
 #define MILLRACE_OPERATORS_OP_SESSION_H
 
 #include "executor/operators/op_aggregate.h"
+#include "executor/operators/op_expiry.h"
 #include "executor/operators/op_window.h"
 #include "storage/state/btree.h"
 
@@ -15,7 +16,7 @@ struct session {
     uint32_t stamp;   /* tick in which it was touched last */
     uint32_t touched; /* its number in that tick */
     uint32_t into;    /* the session that has taken it in, in this tick */
-    bool is_gone;     /* taken in or without rows; freed when the tick ends */
+    bool is_gone;     /* taken in, without rows or forgotten; freed when the tick, or its time, ends */
     bool lost_rows;   /* what cannot take back must be computed anew */
     /* areas of the calls follow */
 };
@@ -48,6 +49,21 @@ struct touched_row {
     int64_t time;
 };
 
+/* Where a row stands in the order of arrival. */
+struct session_arrival {
+    int64_t position, watermark;
+    uint32_t row; /* of the collected rows */
+};
+
+struct session_arrivals {
+    struct batch *rows;
+    struct session_arrival *list;
+    uint32_t count, cap;
+};
+
+struct session_row_run;
+struct session_row_output;
+
 /* Buffers of one batch. */
 struct session_buffers {
     struct agg_buffers agg;
@@ -79,6 +95,8 @@ struct sessions {
     bool *encoded;              /* child columns that tell rows of one key and time apart */
     struct strbuf place;
     struct strbuf zero_keys; /* length and bytes of rows whose count came to 0 */
+    struct session_row_run *run;
+    struct session_row_output *output;
 
     uint32_t tick;
     bool in_tick;
@@ -91,6 +109,10 @@ struct sessions {
     struct batch *old; /* tick arena: results of calls only */
     struct arena scratch;
     struct session_buffers *buffers;
+
+    struct op_expiry expiry;          /* of sessions, by their ends; on where rows can be late */
+    struct session_arrivals arrivals; /* tick arena */
+    struct arena hold;                /* what rows are judged with; lives for one batch */
 };
 
 static inline struct session *session_at(const struct sessions *state, uint32_t slot)
@@ -167,6 +189,13 @@ void session_release_call(struct sessions *state, struct session *session, uint3
 /* A time before the start of the newest session. */
 uint32_t session_place_late(struct sessions *state, uint32_t key, int64_t time);
 
+/* The first session of a key; SLOT_NONE: it has none. */
+uint32_t session_oldest(const struct sessions *state, uint32_t key);
+/* Would a row at this time be in a session that is there? */
+bool session_would_join(const struct sessions *state, uint32_t key, int64_t time);
+/* The key goes at the end of the tick unless it has sessions or rows by then. */
+void session_list_idle(struct sessions *state, uint32_t key);
+
 /* The session of a row at this time, which extends, bridges or creates one. */
 static inline uint32_t session_place(struct sessions *state, uint32_t key, int64_t time)
 {
@@ -185,8 +214,22 @@ static inline uint32_t session_place(struct sessions *state, uint32_t key, int64
     return session_create(state, key, time, time);
 }
 
+/* ---- lateness (op_session_late.c); plan->session.lateness is set ---- */
+
+/* Rows of a batch in the order in which they arrived, or to be put into it at the end of the tick: takes them into sessions
+ * or hands them on as late. buffers hold their times. The rows are not in scratch memory. */
+MUST_CHECK
+bool session_judge(struct sessions *state, const struct batch *rows, struct error *err);
+/* At the end of the tick: those that waited for it. */
+MUST_CHECK
+bool session_judge_collected(struct sessions *state, struct error *err);
+/* Forgets the sessions that the tick's watermark has closed. */
+void session_forget(struct sessions *state);
+
 /* ---- kept rows and the row form (op_session_rows.c) ---- */
 
+/* When rows are kept: once, before the first. */
+void session_rows_open(struct sessions *state);
 /* Counts the rows of a batch; buffers hold their times and the slots of their keys. */
 void session_rows_push(struct sessions *state, const struct batch *rows);
 /* When the tick's input is complete: sessions and accumulators as the counts say. */
@@ -200,6 +243,15 @@ bool session_has_rows(struct sessions *state, uint32_t key);
 
 /* ---- the operator (op_session.c) ---- */
 
+/* buffers->agg.slots of the rows. */
+void session_find_keys(struct sessions *state, const struct batch *rows);
+/* Takes rows in; buffers hold their times and the slots of their keys. */
+void session_push_rows(struct sessions *state, const struct batch *rows);
+/* The output of what has changed since the tick, or its last part, began. */
+MUST_CHECK
+bool session_work_off(struct sessions *state, struct error *err);
+/* What has changed so far counts as old from here on. */
+void session_next_part(struct sessions *state);
 /* Hands rows to the feeds [first, first + count); row i belongs to the session sessions[i]. */
 void session_feed(struct sessions *state, const struct batch *rows, const uint32_t *sessions, uint32_t first,
                   uint32_t count);

@@ -46,6 +46,24 @@ uint32_t session_find_holding(const struct sessions *state, uint32_t key, int64_
     return slot != SLOT_NONE && session_at(state, slot)->last >= time ? slot : SLOT_NONE;
 }
 
+uint32_t session_oldest(const struct sessions *state, uint32_t key)
+{
+    const struct session_key *of = hashed_table_payload(state->keys, key);
+    if (of->older == 0)
+        return of->newest;
+    uint8_t place[PLACE_BYTES];
+    session_place_encode(place, key, INT64_MIN);
+    struct btree_cursor cursor = btree_seek(&state->older, place, PLACE_BYTES);
+    return older_at(&cursor, key);
+}
+
+bool session_would_join(const struct sessions *state, uint32_t key, int64_t time)
+{
+    uint32_t behind, before = find_before(state, key, time, &behind);
+    return (before != SLOT_NONE && time < session_at(state, before)->last + state->gap) ||
+           (behind != SLOT_NONE && session_at(state, behind)->start < time + state->gap);
+}
+
 static void older_add(struct sessions *state, struct session_key *of, uint32_t slot)
 {
     const struct session *session = session_at(state, slot);
@@ -78,6 +96,15 @@ static void link_session(struct sessions *state, uint32_t slot)
     }
 }
 
+void session_list_idle(struct sessions *state, uint32_t key)
+{
+    struct session_key *of = hashed_table_payload(state->keys, key);
+    if (of->is_listed)
+        return;
+    of->is_listed = true;
+    ARENA_PUSH(state->base.ctx->tick_arena, state->idle, state->idle_count, state->idle_cap, key);
+}
+
 static void unlink_session(struct sessions *state, uint32_t slot)
 {
     const struct session *session = session_at(state, slot);
@@ -93,10 +120,8 @@ static void unlink_session(struct sessions *state, uint32_t slot)
         struct btree_cursor cursor = btree_seek_last(&state->older, place, PLACE_BYTES);
         of->newest = older_at(&cursor, session->key);
         older_remove(state, of, of->newest);
-    } else if (!of->is_listed) {
-        of->is_listed = true;
-        ARENA_PUSH(state->base.ctx->tick_arena, state->idle, state->idle_count, state->idle_cap,
-                   session->key);
+    } else {
+        session_list_idle(state, session->key);
     }
 }
 
@@ -128,6 +153,8 @@ uint32_t session_create(struct sessions *state, uint32_t key, int64_t start, int
     session_touch(state, slot, true);
     link_session(state, slot);
     state->live++;
+    if (state->expiry.is_on)
+        expiry_queue_add(&state->expiry.queue, last + state->gap, slot);
     return slot;
 }
 

@@ -56,10 +56,8 @@ void session_rows_push(struct sessions *state, const struct batch *rows)
         }
         /* A key may come to have rows without ever having a session. */
         struct session_key *of = hashed_table_payload(state->keys, key);
-        if (of->newest == SLOT_NONE && !of->is_listed) {
-            of->is_listed = true;
-            ARENA_PUSH(state->base.ctx->tick_arena, state->idle, state->idle_count, state->idle_cap, key);
-        }
+        if (of->newest == SLOT_NONE)
+            session_list_idle(state, key);
     }
 }
 
@@ -89,14 +87,14 @@ static bool row_at(const struct ordered_cursor *cursor, uint32_t key, int64_t *t
 }
 
 /* A run of stored rows on their way to the feeds or the output. */
-struct row_run {
+struct session_row_run {
     uint32_t count;
     uint32_t slots[BATCH_ROWS_MAX];
     int64_t weights[BATCH_ROWS_MAX];
     uint32_t sessions[BATCH_ROWS_MAX];
 };
 
-static struct batch *run_batch(struct sessions *state, const struct row_run *run, const bool *columns)
+static struct batch *run_batch(struct sessions *state, const struct session_row_run *run, const bool *columns)
 {
     const struct row_layout *layout = ordered_table_layout(state->rows);
     struct session_buffers *buffers = state->buffers;
@@ -113,7 +111,7 @@ static struct batch *run_batch(struct sessions *state, const struct row_run *run
     return batch;
 }
 
-static void feed_run(struct sessions *state, struct row_run *run, uint32_t first, uint32_t count)
+static void feed_run(struct sessions *state, struct session_row_run *run, uint32_t first, uint32_t count)
 {
     arena_reset(&state->scratch);
     if (run->count > 0 && count > 0)
@@ -121,7 +119,7 @@ static void feed_run(struct sessions *state, struct row_run *run, uint32_t first
     run->count = 0;
 }
 
-static void run_add(struct row_run *run, uint32_t slot, int64_t weight, uint32_t session)
+static void run_add(struct session_row_run *run, uint32_t slot, int64_t weight, uint32_t session)
 {
     run->slots[run->count] = slot;
     run->weights[run->count] = weight;
@@ -137,7 +135,7 @@ static int compare_touched_rows(const void *a_, const void *b_)
 }
 
 /* Places what is there, then adds the differences of all touched rows. */
-static void add_differences(struct sessions *state, struct row_run *run)
+static void add_differences(struct sessions *state, struct session_row_run *run)
 {
     for (uint32_t t = 0; t < state->touched_rows_count; t++) {
         const struct touched_row *row = &state->touched_rows[t];
@@ -168,7 +166,7 @@ static void add_differences(struct sessions *state, struct row_run *run)
 /* Cuts a session: rows up to `left_last` stay together, and those from `right_start` on. The part with fewer
  * distinct rows becomes a new session. */
 static void split(struct sessions *state, uint32_t slot, int64_t left_last, int64_t right_start,
-                  struct row_run *run)
+                  struct session_row_run *run)
 {
     struct session *session = session_at(state, slot);
     uint32_t key = session->key;
@@ -212,7 +210,7 @@ static void split(struct sessions *state, uint32_t slot, int64_t left_last, int6
 
 /* A time that may have lost its last row: its session becomes shorter, falls apart or ends. Returns the time
  * from which on rows are still to be looked at. */
-static int64_t remove_time(struct sessions *state, uint32_t key, int64_t time, struct row_run *run)
+static int64_t remove_time(struct sessions *state, uint32_t key, int64_t time, struct session_row_run *run)
 {
     uint32_t slot = session_find_holding(state, key, time);
     if (slot == SLOT_NONE)
@@ -250,7 +248,7 @@ static int64_t remove_time(struct sessions *state, uint32_t key, int64_t time, s
     return has_behind ? behind : INT64_MAX;
 }
 
-static void remove_times(struct sessions *state, struct row_run *run)
+static void remove_times(struct sessions *state, struct session_row_run *run)
 {
     int64_t done = 0;
     for (uint32_t t = 0; t < state->touched_rows_count; t++) {
@@ -267,7 +265,7 @@ static void remove_times(struct sessions *state, struct row_run *run)
 }
 
 /* min and max of sessions that have lost rows. */
-static void recompute(struct sessions *state, struct row_run *run)
+static void recompute(struct sessions *state, struct session_row_run *run)
 {
     uint32_t extremes = state->feeds_count - state->invertible_count;
     run->count = 0;
@@ -300,7 +298,7 @@ void session_rows_settle(struct sessions *state)
 {
     if (state->touched_rows_count == 0)
         return;
-    struct row_run *run = arena_alloc(state->base.ctx->tick_arena, sizeof(*run));
+    struct session_row_run *run = state->run;
     qsort(state->touched_rows, state->touched_rows_count, sizeof(*state->touched_rows), compare_touched_rows);
     add_differences(state, run);
     remove_times(state, run);
@@ -309,12 +307,12 @@ void session_rows_settle(struct sessions *state)
 
 /* ---- the row form ---- */
 
-struct row_output {
-    struct row_run run;
+struct session_row_output {
+    struct session_row_run run;
     int64_t starts[BATCH_ROWS_MAX], ends[BATCH_ROWS_MAX];
 };
 
-static bool flush_rows(struct sessions *state, struct row_output *out, struct error *err)
+static bool flush_rows(struct sessions *state, struct session_row_output *out, struct error *err)
 {
     struct operator* op = & state->base;
     if (out->run.count == 0)
@@ -330,7 +328,7 @@ static bool flush_rows(struct sessions *state, struct row_output *out, struct er
     return op_check(op, err) && operator_emit(op, batch, err);
 }
 
-static bool output_row(struct sessions *state, struct row_output *out, uint32_t slot, int64_t weight,
+static bool output_row(struct sessions *state, struct session_row_output *out, uint32_t slot, int64_t weight,
                        int64_t start, int64_t last, struct error *err)
 {
     if (out->run.count == BATCH_ROWS_MAX && !flush_rows(state, out, err))
@@ -342,7 +340,7 @@ static bool output_row(struct sessions *state, struct row_output *out, uint32_t 
 }
 
 /* All rows between two times, as they were or as they are. */
-static bool output_range(struct sessions *state, struct row_output *out, uint32_t key, int64_t start,
+static bool output_range(struct sessions *state, struct session_row_output *out, uint32_t key, int64_t start,
                          int64_t last, bool is_old, struct error *err)
 {
     struct ordered_cursor cursor;
@@ -366,7 +364,7 @@ static bool is_unmoved(const struct sessions *state, const struct touched_sessio
 
 bool session_rows_emit(struct sessions *state, struct error *err)
 {
-    struct row_output *out = arena_alloc(state->base.ctx->tick_arena, sizeof(*out));
+    struct session_row_output *out = state->output;
     out->run.count = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t t = 0; t < state->touched_count && !state->base.ctx->stop; t++) {
@@ -396,6 +394,13 @@ bool session_rows_emit(struct sessions *state, struct error *err)
             return false;
     }
     return flush_rows(state, out, err);
+}
+
+void session_rows_open(struct sessions *state)
+{
+    struct arena *arena = state->base.ctx->plan_arena;
+    state->run = arena_alloc(arena, sizeof(*state->run));
+    state->output = arena_alloc(arena, sizeof(*state->output));
 }
 
 void session_rows_drop(struct sessions *state)

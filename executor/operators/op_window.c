@@ -31,14 +31,6 @@ static void window_close(struct operator* op)
     arena_release(&((struct window *)op)->scratch);
 }
 
-struct window_rows {
-    bool has_all; /* every row of the input once, in order */
-    uint32_t *rows;
-    int64_t *starts;
-    int64_t *ends; /* CUMULATE; else a width behind the start */
-    uint32_t count;
-};
-
 bool window_row_time(const struct column *column, uint32_t row, int64_t *out, struct error *error)
 {
     error->code = ERRCODE_NONE;
@@ -60,6 +52,14 @@ static bool window_flush(struct window *window, const struct batch *change, stru
                          struct error *err)
 {
     struct operator* op = & window->base;
+    const struct plan *plan = op->plan;
+    int64_t width = plan->window.slice_us != 0 ? plan->window.slice_us : plan->window.size_us;
+    if (found->count > 0 && plan->window.lateness != NULL) {
+        if (found->opens != NULL)
+            window_take_late_slices(op, change, found, &window->scratch);
+        else
+            window_take_late(op, change, found, width, &window->scratch);
+    }
     if (found->count == 0)
         return true;
     const struct batch *in = change;
@@ -68,16 +68,22 @@ static bool window_flush(struct window *window, const struct batch *change, stru
     struct batch *out = batch_header(&window->scratch, op->columns_count);
     out->rows = found->count;
     out->weights = in->weights;
+    out->watermarks = in->watermarks;
+    out->positions = in->positions;
     if (in->columns_count > 0)
         memcpy(out->columns, in->columns, sizeof(struct column) * in->columns_count);
     struct column *start = &out->columns[in->columns_count], *end = start + 1;
     column_init(start, op->types[in->columns_count], found->count, &window->scratch);
     column_init(end, op->types[in->columns_count + 1], found->count, &window->scratch);
-    int64_t width = op->plan->window.slice_us != 0 ? op->plan->window.slice_us : op->plan->window.size_us;
     int64_t *starts = start->data, *ends = end->data;
     for (uint32_t i = 0; i < found->count; i++) {
         starts[i] = found->starts[i];
         ends[i] = found->ends != NULL ? found->ends[i] : found->starts[i] + width;
+    }
+    if (found->opens != NULL) {
+        struct column *open = end + 1;
+        column_init(open, start->type, found->count, &window->scratch);
+        memcpy(open->data, found->opens, sizeof(int64_t) * found->count);
     }
     found->count = 0;
     return operator_emit(op, out, err);
@@ -130,6 +136,17 @@ static bool check_windows(struct operator* op, const struct batch *change, uint3
     return true;
 }
 
+/* Of the windows that end behind the time and that timestamps can bound. */
+static int64_t first_window_start(const struct plan *plan, int64_t time)
+{
+    __int128 first, last;
+    int64_t start = INT64_MIN;
+    windows_of(plan, time, &first, &last);
+    while (!window_start(plan, first, &start) && first <= last)
+        first++;
+    return start;
+}
+
 /* TUMBLE, slices: the one piece that holds each row. */
 static bool push_pieces(struct window *window, const struct batch *change, struct window_rows *found,
                         struct error *err)
@@ -142,6 +159,7 @@ static bool push_pieces(struct window *window, const struct batch *change, struc
     __int128 margin = (__int128)plan->window.size_us + plan->window.slide_us + width;
     int64_t start = 0;
     uint64_t cached = 0; /* width of the piece at `start`; 0: none yet */
+    int64_t open = 0;    /* start of the first window that holds the piece */
     bool is_plain = column->phys == PHYS_I64 && column->nulls == NULL && !column->is_constant;
     for (uint32_t i = 0; i < change->rows; i++) {
         int64_t time;
@@ -149,6 +167,8 @@ static bool push_pieces(struct window *window, const struct batch *change, struc
         if (LIKELY(is_plain)) {
             time = ((const int64_t *)column->data)[i];
             if (LIKELY((uint64_t)time - (uint64_t)start < cached)) {
+                if (found->opens != NULL)
+                    found->opens[found->count] = open;
                 found->rows[found->count] = i;
                 found->starts[found->count++] = start;
                 continue;
@@ -170,6 +190,10 @@ static bool push_pieces(struct window *window, const struct batch *change, struc
         }
         if (!some)
             continue;
+        if (found->opens != NULL) {
+            open = first_window_start(plan, (int64_t)piece);
+            found->opens[found->count] = open;
+        }
         found->rows[found->count] = i;
         found->starts[found->count++] = (int64_t)piece;
     }
@@ -182,6 +206,8 @@ static bool push_windows(struct window *window, const struct batch *change, stru
 {
     struct operator* op = & window->base;
     const struct column *column = &change->columns[op->plan->window.time_column];
+    const int64_t *opens =
+        op->plan->window.has_open ? change->columns[op->plan->window.open_column].data : NULL;
     for (uint32_t i = 0; i < change->rows; i++) {
         int64_t time;
         struct error error;
@@ -192,6 +218,11 @@ static bool push_windows(struct window *window, const struct batch *change, stru
         }
         __int128 first, last;
         windows_of(op->plan, time, &first, &last);
+        if (opens != NULL) {
+            __int128 open =
+                floor_div((__int128)opens[i] - op->plan->window.offset_us, op->plan->window.slide_us);
+            first = open > first ? open : first;
+        }
         for (__int128 k = first; k <= last; k++) {
             int64_t start;
             if (!window_start(op->plan, k, &start)) {
@@ -251,6 +282,8 @@ static bool window_push(struct operator* op, uint32_t port, const struct batch *
         found.ends = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX);
         return push_cumulated(window, change, &found, err);
     }
+    if (plan->window.slice_us != 0 && plan->window.lateness != NULL)
+        found.opens = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX);
     if (plan->window.slice_us != 0 || plan->window.slide_us == plan->window.size_us)
         return push_pieces(window, change, &found, err);
     return push_windows(window, change, &found, err);
