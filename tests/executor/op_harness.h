@@ -85,8 +85,11 @@ void op_late_rows(struct operator* op, const struct plan_lateness *lateness, con
     arena_init(&arena, NULL);
     (void)op;
     (void)lateness;
+    struct sql_type *types = ARENA_ARRAY(&arena, struct sql_type, change->columns_count);
+    for (uint32_t c = 0; c < change->columns_count; c++)
+        types[c] = change->columns[c].type;
     for (uint32_t i = 0; i < count; i++) {
-        struct batch *one = batch_create(&arena, h->op->plan->children[0]->types, change->columns_count, 1);
+        struct batch *one = batch_create(&arena, types, change->columns_count, 1);
         batch_append_rows(one, change, &rows[i], 1, 1);
         struct strbuf text = STRBUF_INIT;
         batch_to_text(one, &text);
