@@ -3,7 +3,7 @@
  * A count per distinct row and side; the row's output count follows from the two. Rows are the same by value,
  * NULL equal to NULL. A left row stands for its value in the output (EXCEPT shows 1.0 as the left side wrote
  * it). Each touched row is listed once per tick; finish emits the difference of its output counts. */
-#include "executor/operators/op_common.h"
+#include "executor/operators/op_expiry.h"
 #include "storage/state/hashed_table.h"
 
 struct sides {
@@ -21,6 +21,7 @@ struct set_op {
     bool in_tick;
     uint32_t *touched; /* slots; tick arena */
     uint32_t touched_count, touched_cap;
+    struct op_expiry expiry; /* of rows */
     struct arena scratch;
     uint64_t hashes[BATCH_ROWS_MAX];
     uint32_t slots[BATCH_ROWS_MAX];
@@ -35,6 +36,7 @@ static bool set_op_open(struct operator* op, const struct plan *plan, struct err
     for (uint32_t c = 0; c < op->columns_count; c++)
         set->columns[c] = c;
     set->table = hashed_table_create(op->types, op->columns_count, sizeof(struct sides), op->ctx->account);
+    op_expiry_open(&set->expiry, op->ctx, &plan->set_op.expiry);
     return true;
 }
 
@@ -43,6 +45,7 @@ static void set_op_close(struct operator* op)
     struct set_op *set = (struct set_op *)op;
     if (set->table != NULL)
         hashed_table_destroy(set->table);
+    op_expiry_close(&set->expiry);
     arena_release(&set->scratch);
 }
 
@@ -72,6 +75,10 @@ static bool set_op_push(struct operator* op, uint32_t port, const struct batch *
     }
     batch_hash(change, set->columns, op->columns_count, set->hashes);
     hashed_table_upsert(set->table, change, set->columns, set->hashes, set->slots, set->inserted);
+    if (set->expiry.is_on)
+        for (uint32_t i = 0; i < change->rows; i++)
+            if (set->inserted[i])
+                op_expiry_add(&set->expiry, &change->columns[set->expiry.column], i, set->slots[i]);
     for (uint32_t i = 0; i < change->rows; i++) {
         struct sides *sides = hashed_table_payload(set->table, set->slots[i]);
         if (sides->stamp != set->tick) {
@@ -85,6 +92,25 @@ static bool set_op_push(struct operator* op, uint32_t port, const struct batch *
         sides->counts[port] += batch_weight(change, i);
     }
     return true;
+}
+
+/* Registered ones stay until their time comes (op_expiry.h). */
+static bool is_registered(struct set_op *set, uint32_t slot)
+{
+    if (!set->expiry.is_on)
+        return false;
+    struct datum value = hashed_table_key(set->table, slot, set->expiry.column);
+    int64_t time;
+    return op_expiry_has_time(&value, type_phys(set->base.types[set->expiry.column].oid), &time);
+}
+
+/* Rows whose time has come: what is in the result stays there. */
+static void forget_rows(struct set_op *set)
+{
+    uint32_t count;
+    while ((count = op_expiry_take(&set->expiry, set->base.ctx, set->slots, BATCH_ROWS_MAX)) > 0)
+        for (uint32_t i = 0; i < count; i++)
+            hashed_table_remove(set->table, set->slots[i]);
 }
 
 static bool finish_chunk(struct set_op *set, const uint32_t *touched, uint32_t count, struct error *err)
@@ -112,7 +138,7 @@ static bool finish_chunk(struct set_op *set, const uint32_t *touched, uint32_t c
     }
     for (uint32_t t = 0; t < count; t++) {
         const struct sides *sides = hashed_table_payload(set->table, touched[t]);
-        if (sides->counts[0] == 0 && sides->counts[1] == 0)
+        if (sides->counts[0] == 0 && sides->counts[1] == 0 && !is_registered(set, touched[t]))
             hashed_table_remove(set->table, touched[t]);
     }
     return true;
@@ -121,20 +147,29 @@ static bool finish_chunk(struct set_op *set, const uint32_t *touched, uint32_t c
 static bool set_op_finish(struct operator* op, struct error *err)
 {
     struct set_op *set = (struct set_op *)op;
-    if (!set->in_tick)
+    if (!set->in_tick) {
+        forget_rows(set);
         return true;
+    }
     set->in_tick = false;
     for (uint32_t t = 0; t < set->touched_count; t += BATCH_ROWS_MAX) {
         uint32_t count = set->touched_count - t < BATCH_ROWS_MAX ? set->touched_count - t : BATCH_ROWS_MAX;
         if (!finish_chunk(set, set->touched + t, count, err))
             return false;
     }
+    forget_rows(set);
     return true;
+}
+
+static int64_t set_op_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct set_op *)op)->expiry);
 }
 
 static int64_t set_op_bytes(const struct operator* op)
 {
-    return hashed_table_bytes(((const struct set_op *)op)->table);
+    const struct set_op *set = (const struct set_op *)op;
+    return hashed_table_bytes(set->table) + op_expiry_bytes(&set->expiry);
 }
 
 static uint64_t set_op_rows(const struct operator* op)
@@ -149,6 +184,7 @@ const struct operator_class op_set_op_class = {
     .push = set_op_push,
     .finish = set_op_finish,
     .close = set_op_close,
+    .due_watermark = set_op_due,
     .state_bytes = set_op_bytes,
     .state_rows = set_op_rows,
 };

@@ -14,6 +14,7 @@
  * live on until the end of the tick; then old and new are compared slot by slot and the difference goes out. */
 #include "executor/operators/op_top_few.h"
 
+#include "executor/operators/op_expiry.h"
 #include "executor/relation.h"
 #include "storage/state/hashed_table.h"
 #include "storage/state/slot_pages.h"
@@ -56,8 +57,9 @@ struct top_few {
     uint32_t child_columns;
     bool plain_head; /* the first sort key is an integer or a date or time: its value is the head */
     bool shows_rank;
-    bool corrects;         /* the input may take rows back that it gave in the same tick */
-    struct batch *waiting; /* tick arena */
+    bool corrects;           /* the input may take rows back that it gave in the same tick */
+    struct batch *waiting;   /* tick arena */
+    struct op_expiry expiry; /* of partitions */
     bool in_tick;
     struct touched *touched; /* tick arena */
     uint32_t touched_count, touched_cap;
@@ -135,6 +137,7 @@ static bool top_few_open(struct operator* op, const struct plan *plan, struct er
     row_layout_init(&top->layout, op->types, top->child_columns);
     slot_pages_init(&top->rows, top->layout.row_bytes, 8, op->ctx->account);
     top->heap = table_heap_create(op->ctx->account);
+    op_expiry_open(&top->expiry, op->ctx, &plan->sort.expiry);
     (void)err;
     return true;
 }
@@ -148,6 +151,7 @@ static void top_few_close(struct operator* op)
         row_layout_release(&top->layout);
         table_heap_destroy(top->heap);
     }
+    op_expiry_close(&top->expiry);
     strbuf_release(&top->key);
     strbuf_release(&top->other);
     arena_release(&top->scratch);
@@ -372,6 +376,10 @@ static void add_rows(struct top_few *top, const struct batch *change)
     uint8_t *inserted = arena_alloc(&top->scratch, change->rows);
     hashed_table_upsert(top->partitions, change, top->partition_columns, prepared.hashes, prepared.slots,
                         inserted);
+    if (top->expiry.is_on)
+        for (uint32_t i = 0; i < change->rows; i++)
+            if (inserted[i])
+                op_expiry_add(&top->expiry, &change->columns[top->expiry.column], i, prepared.slots[i]);
     for (uint32_t i = 0; i < change->rows; i++)
         add_row(top, change, i, prepared.heads[i], prepared.slots[i]);
 }
@@ -509,11 +517,30 @@ static bool emit_ranks(struct top_few *top, const struct touched *touched, const
     return true;
 }
 
+/* Partitions whose time has come: what is in the result stays there. */
+static void forget_partitions(struct top_few *top)
+{
+    uint32_t slots[256], count;
+    struct table_heap *heap = hashed_table_heap(top->partitions);
+    while ((count = op_expiry_take(&top->expiry, top->base.ctx, slots, ARRAY_COUNT(slots))) > 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            struct partition *partition = hashed_table_payload(top->partitions, slots[i]);
+            for (uint32_t e = 0; e < partition->count; e++)
+                free_row(top, entries_of(partition)[e].slot);
+            if (partition->cap > 1)
+                table_heap_release(heap, partition->many, partition->cap * (uint32_t)sizeof(struct kept));
+            hashed_table_remove(top->partitions, slots[i]);
+        }
+    }
+}
+
 static bool top_few_finish(struct operator* op, struct error *err)
 {
     struct top_few *top = (struct top_few *)op;
-    if (!top->in_tick)
+    if (!top->in_tick) {
+        forget_partitions(top);
         return true;
+    }
     top->in_tick = false;
     add_waiting(top);
     bool done = true;
@@ -529,13 +556,20 @@ static bool top_few_finish(struct operator* op, struct error *err)
     top->out_count = 0;
     for (uint32_t i = 0; i < top->pushed_out_count; i++)
         free_row(top, top->pushed_out[i]);
+    forget_partitions(top);
     return done;
 }
 
 static int64_t top_few_bytes(const struct operator* op)
 {
     const struct top_few *top = (const struct top_few *)op;
-    return hashed_table_bytes(top->partitions) + slot_pages_bytes(&top->rows) + table_heap_bytes(top->heap);
+    return hashed_table_bytes(top->partitions) + slot_pages_bytes(&top->rows) + table_heap_bytes(top->heap) +
+           op_expiry_bytes(&top->expiry);
+}
+
+static int64_t top_few_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct top_few *)op)->expiry);
 }
 
 static uint64_t top_few_rows(const struct operator* op)
@@ -550,6 +584,7 @@ const struct operator_class op_top_few_class = {
     .push = top_few_push,
     .finish = top_few_finish,
     .close = top_few_close,
+    .due_watermark = top_few_due,
     .state_bytes = top_few_bytes,
     .state_rows = top_few_rows,
 };

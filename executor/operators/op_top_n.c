@@ -6,7 +6,7 @@
  * contents side by side, in order, and emits for each entry the difference of its share in the new window and
  * in the old one. The walk ends where both windows have ended: O(offset + limit) per touched partition. Over
  * append-only input rows behind the window can never come back: they are dropped. */
-#include "executor/operators/op_common.h"
+#include "executor/operators/op_expiry.h"
 #include "storage/state/hashed_table.h"
 #include "storage/state/ordered_table.h"
 
@@ -33,6 +33,9 @@ struct top_n {
     struct strbuf zero_keys;    /* length and bytes of keys whose count came to 0 */
     struct strbuf behind_keys;  /* the same of those behind the window for good */
     struct strbuf key;
+    struct op_expiry expiry;
+    struct hashed_table *forgettable; /* partitions that are forgotten when their time comes; NULL: none is */
+    struct arena scratch;
 };
 
 static bool top_n_open(struct operator* op, const struct plan *plan, struct error *err)
@@ -52,6 +55,14 @@ static bool top_n_open(struct operator* op, const struct plan *plan, struct erro
     top->shows_rank = plan->sort.shows_rank;
     top->child_columns = plan->children[0]->columns_count;
     top->table = ordered_table_create(op->types, top->child_columns, sizeof(struct entry), op->ctx->account);
+    op_expiry_open(&top->expiry, op->ctx, &plan->sort.expiry);
+    arena_init(&top->scratch, op->ctx->account);
+    if (top->expiry.is_on) {
+        struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, top->partition_count);
+        for (uint32_t p = 0; p < top->partition_count; p++)
+            types[p] = op->types[plan->sort.partition[p]];
+        top->forgettable = hashed_table_create(types, top->partition_count, 0, op->ctx->account);
+    }
     return true;
 }
 
@@ -63,6 +74,9 @@ static void top_n_close(struct operator* op)
     strbuf_release(&top->key);
     strbuf_release(&top->zero_keys);
     strbuf_release(&top->behind_keys);
+    hashed_table_destroy(top->forgettable);
+    op_expiry_close(&top->expiry);
+    arena_release(&top->scratch);
 }
 
 static bool top_n_ready(struct top_n *top, struct error *err)
@@ -83,6 +97,31 @@ static bool top_n_ready(struct top_n *top, struct error *err)
     return true;
 }
 
+/* Registers the partitions of the rows that are new and have a time. */
+static void expire_partitions(struct top_n *top, const struct batch *change)
+{
+    const struct plan *plan = top->base.plan;
+    const struct column *times = &change->columns[top->expiry.column];
+    arena_reset(&top->scratch);
+    uint32_t *rows = arena_alloc(&top->scratch, sizeof(uint32_t) * change->rows), count = 0;
+    for (uint32_t i = 0; i < change->rows; i++) {
+        struct datum value = column_get(times, i);
+        int64_t time;
+        rows[count] = i;
+        count += op_expiry_has_time(&value, times->phys, &time);
+    }
+    const struct batch *timed =
+        count == change->rows ? change : op_gather(&top->scratch, change, rows, count);
+    uint64_t *hashes = arena_alloc(&top->scratch, sizeof(uint64_t) * (count + 1));
+    uint32_t *slots = arena_alloc(&top->scratch, sizeof(uint32_t) * (count + 1));
+    uint8_t *inserted = arena_alloc(&top->scratch, count + 1);
+    batch_hash(timed, plan->sort.partition, top->partition_count, hashes);
+    hashed_table_upsert(top->forgettable, timed, plan->sort.partition, hashes, slots, inserted);
+    for (uint32_t i = 0; i < count; i++)
+        if (inserted[i])
+            op_expiry_add(&top->expiry, &timed->columns[top->expiry.column], i, slots[i]);
+}
+
 static bool top_n_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct top_n *top = (struct top_n *)op;
@@ -96,6 +135,8 @@ static bool top_n_push(struct operator* op, uint32_t port, const struct batch *c
         top->partitions = (struct byte_set){0};
         strbuf_reset(&top->zero_keys);
     }
+    if (top->expiry.is_on)
+        expire_partitions(top, change);
     struct strbuf *key = &top->key;
     for (uint32_t i = 0; i < change->rows; i++) {
         strbuf_reset(key);
@@ -294,11 +335,53 @@ static void remove_keys(struct top_n *top, struct strbuf *keys, bool only_zero)
     strbuf_reset(keys);
 }
 
+static void forget_partition(struct top_n *top, const struct strbuf *prefix)
+{
+    for (;;) {
+        struct ordered_cursor cursor;
+        ordered_table_seek(top->table, prefix->data, (uint32_t)prefix->len, &cursor);
+        if (cursor.slot == SLOT_NONE ||
+            !ordered_cursor_has_prefix(&cursor, prefix->data, (uint32_t)prefix->len))
+            return;
+        uint32_t bytes;
+        const uint8_t *found = ordered_cursor_key(&cursor, &bytes);
+        strbuf_reset(&top->key);
+        strbuf_add(&top->key, found, bytes);
+        ordered_table_remove(top->table, top->key.data, bytes);
+    }
+}
+
+/* Partitions whose time has come: what is in the result stays there. */
+static void forget_partitions(struct top_n *top)
+{
+    uint32_t slots[256], count;
+    struct strbuf prefix = STRBUF_INIT;
+    while ((count = op_expiry_take(&top->expiry, top->base.ctx, slots, ARRAY_COUNT(slots))) > 0) {
+        arena_reset(&top->scratch);
+        struct batch *keys = batch_header(&top->scratch, top->partition_count);
+        struct sort_key *columns =
+            arena_copy(&top->scratch, top->keys, sizeof(*columns) * top->partition_count);
+        for (uint32_t p = 0; p < top->partition_count; p++)
+            columns[p].column = p;
+        keys->rows = count;
+        hashed_table_gather_keys(top->forgettable, slots, count, keys->columns, &top->scratch);
+        for (uint32_t i = 0; i < count; i++) {
+            strbuf_reset(&prefix);
+            batch_encode_key(keys, i, columns, top->partition_count, &prefix);
+            forget_partition(top, &prefix);
+            hashed_table_remove(top->forgettable, slots[i]);
+        }
+    }
+    strbuf_release(&prefix);
+}
+
 static bool top_n_finish(struct operator* op, struct error *err)
 {
     struct top_n *top = (struct top_n *)op;
-    if (!top->in_tick)
+    if (!top->in_tick) {
+        forget_partitions(top);
         return true;
+    }
     top->in_tick = false;
     struct emitter emitter = {.row =
                                   arena_alloc(op->ctx->tick_arena, sizeof(struct datum) * op->columns_count)};
@@ -314,12 +397,20 @@ static bool top_n_finish(struct operator* op, struct error *err)
 
     remove_keys(top, &top->zero_keys, true);
     remove_keys(top, &top->behind_keys, false);
+    forget_partitions(top);
     return done;
 }
 
 static int64_t top_n_bytes(const struct operator* op)
 {
-    return ordered_table_bytes(((const struct top_n *)op)->table);
+    const struct top_n *top = (const struct top_n *)op;
+    int64_t bytes = ordered_table_bytes(top->table) + op_expiry_bytes(&top->expiry);
+    return top->forgettable != NULL ? bytes + hashed_table_bytes(top->forgettable) : bytes;
+}
+
+static int64_t top_n_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct top_n *)op)->expiry);
 }
 
 static uint64_t top_n_rows(const struct operator* op)
@@ -334,6 +425,7 @@ const struct operator_class op_top_n_class = {
     .push = top_n_push,
     .finish = top_n_finish,
     .close = top_n_close,
+    .due_watermark = top_n_due,
     .state_bytes = top_n_bytes,
     .state_rows = top_n_rows,
 };

@@ -208,6 +208,91 @@ TEST(groups_are_forgotten)
     run(&subject, 400, 40, 500);
 }
 
+static struct plan *sort_plan(struct harness *h, bool forgets)
+{
+    struct plan *plan = harness_plan(h, PLAN_SORT, "timestamp int4 int4 text");
+    static uint32_t partition[] = {1, 0};
+    static struct sort_key keys[] = {{.column = 2, .descending = true}};
+    harness_child(h, plan, "timestamp int4 int4 text");
+    plan->children[0]->append_only = true;
+    plan->sort.partition = partition;
+    plan->sort.partition_count = 2;
+    plan->sort.keys = keys;
+    plan->sort.keys_count = 1;
+    plan->sort.limit = expr_constant(&h->arena, (struct sql_type){OID_INT8, -1}, datum_i64(6));
+    plan->sort.expiry = (struct plan_expiry){.known = forgets, .column = 0, .after_us = 1};
+    return plan;
+}
+
+static struct plan *ranks_plan(struct harness *h, bool forgets)
+{
+    struct plan *plan = sort_plan(h, forgets);
+    plan->sort.with_ties = true;
+    return plan;
+}
+
+static struct plan *sort_with_deletes_plan(struct harness *h, bool forgets)
+{
+    struct plan *plan = sort_plan(h, forgets);
+    plan->children[0]->append_only = false;
+    return plan;
+}
+
+TEST(partitions_are_forgotten)
+{
+    struct subject subject = {&op_top_few_class,
+                              sort_plan,
+                              {.now = 1000 * SECOND,
+                               .step_us = 1000,
+                               .behind_us = 2 * SECOND,
+                               .seed = 4,
+                               .below = {100, 50},
+                               .ints = 2,
+                               .has_text = true,
+                               .round_us = SECOND},
+                              1};
+    run(&subject, 600, 40, 500);
+    subject.class = &op_top_n_class;
+    subject.plan = ranks_plan;
+    run(&subject, 400, 40, 500);
+    subject.plan = sort_with_deletes_plan;
+    run(&subject, 400, 40, 500);
+}
+
+static struct plan *set_op_plan(struct harness *h, bool forgets)
+{
+    struct plan *plan = harness_plan(h, PLAN_SET_OP, "timestamp int4 text");
+    harness_child(h, plan, "timestamp int4 text");
+    harness_child(h, plan, "timestamp int4 text");
+    plan->set_op.expiry = (struct plan_expiry){.known = forgets, .column = 0, .after_us = 1};
+    return plan;
+}
+
+static struct plan *except_all_plan(struct harness *h, bool forgets)
+{
+    struct plan *plan = set_op_plan(h, forgets);
+    plan->set_op.is_except = plan->set_op.all = true;
+    return plan;
+}
+
+TEST(rows_of_set_operations_are_forgotten)
+{
+    struct subject subject = {&op_set_op_class,
+                              set_op_plan,
+                              {.now = 1000 * SECOND,
+                               .step_us = 1000,
+                               .behind_us = 2 * SECOND,
+                               .seed = 5,
+                               .below = {2},
+                               .ints = 1,
+                               .has_text = true,
+                               .round_us = SECOND},
+                              2};
+    run(&subject, 400, 40, 500);
+    subject.plan = except_all_plan;
+    run(&subject, 400, 40, 500);
+}
+
 TEST(groups_that_become_empty_wait_for_their_time)
 {
     struct harness h;
@@ -249,6 +334,8 @@ TEST(groups_that_become_empty_wait_for_their_time)
 int main(void)
 {
     RUN(groups_are_forgotten);
+    RUN(partitions_are_forgotten);
+    RUN(rows_of_set_operations_are_forgotten);
     RUN(groups_that_become_empty_wait_for_their_time);
     return test_result();
 }
