@@ -165,16 +165,21 @@ static bool can_share(const struct plan *plan)
 }
 
 static struct node *arrange(struct builder *b, struct node *child, const struct plan *plan,
-                            const uint32_t *keys, uint32_t keys_count, uint32_t depth)
+                            const uint32_t *keys, uint32_t keys_count, const struct plan_expiry *expiry,
+                            uint32_t depth)
 {
     struct dataflow *flow = b->flow;
+    bool forgets = expiry->known && flow->mode == DATAFLOW_CONTINUOUS;
     child = exchange(b, child, keys, keys_count);
     struct node *node =
         dataflow_add_node(flow, &op_arrange_class, NULL, plan->columns_count, plan->types, depth);
     node->distribution = child->distribution;
-    for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
         op_arrange_setup(node->ops[shard], keys, keys_count,
-                         plan->append_only || flow->mode == DATAFLOW_ONE_SHOT);
+                         !forgets && (plan->append_only || flow->mode == DATAFLOW_ONE_SHOT));
+        if (forgets)
+            op_arrange_expire(node->ops[shard], expiry);
+    }
     dataflow_connect(flow, child, node, 0);
     return dataflow_open_node(node, flow->shards_count, b->err) ? node : NULL;
 }
@@ -238,14 +243,15 @@ struct side {
     struct node *node;
     struct arrangement **states;
     bool is_shared;
+    bool forgets;
 };
 
 static bool build_side(struct builder *b, const struct plan *plan, const uint32_t *keys, uint32_t keys_count,
-                       bool keep, uint32_t depth, struct side *out)
+                       const struct plan_expiry *expiry, bool keep, uint32_t depth, struct side *out)
 {
     struct dataflow *flow = b->flow;
-    *out = (struct side){NULL, NULL, false};
-    if (flow->mode == DATAFLOW_CONTINUOUS && can_share(plan)) {
+    *out = (struct side){NULL, NULL, false, false};
+    if (flow->mode == DATAFLOW_CONTINUOUS && !expiry->known && can_share(plan)) {
         struct shared_arrangement *shared = find_shared(b, plan, keys, keys_count);
         if (shared == NULL)
             return false;
@@ -255,7 +261,7 @@ static bool build_side(struct builder *b, const struct plan *plan, const uint32_
         node->distribution = shared->dataflow->nodes[shared->dataflow->nodes_count - 1]->distribution;
         for (uint32_t shard = 0; shard < flow->shards_count; shard++)
             flow_shared_setup(node->ops[shard], shared);
-        *out = (struct side){node, shared->states, true};
+        *out = (struct side){node, shared->states, true, false};
         return true;
     }
     struct node *child = build(b, plan, depth);
@@ -265,10 +271,11 @@ static bool build_side(struct builder *b, const struct plan *plan, const uint32_
         out->node = child;
         return true;
     }
-    struct node *arranged = arrange(b, child, plan, keys, keys_count, depth);
+    struct node *arranged = arrange(b, child, plan, keys, keys_count, expiry, depth);
     if (arranged == NULL)
         return false;
     out->node = arranged;
+    out->forgets = expiry->known && flow->mode == DATAFLOW_CONTINUOUS;
     out->states = ARENA_ARRAY(&flow->arena, struct arrangement *, flow->shards_count);
     for (uint32_t shard = 0; shard < flow->shards_count; shard++)
         out->states[shard] = op_arrange_state(arranged->ops[shard]);
@@ -281,18 +288,23 @@ static struct node *build_join(struct builder *b, const struct plan *plan, uint3
     const struct plan *left_plan = plan->children[0], *right_plan = plan->children[1];
     uint32_t keys_count = plan->join.keys_count;
     struct side left, right;
-    if (!build_side(b, right_plan, plan->join.right_keys, keys_count, true, depth + 1, &right))
+    if (!build_side(b, right_plan, plan->join.right_keys, keys_count, &plan->join.right_expiry, true,
+                    depth + 1, &right))
         return NULL;
     /* a statement streams its left rows through, unless some of them have already flowed */
     bool keep_left =
         flow->mode == DATAFLOW_CONTINUOUS || plan->join.kind == JOIN_FULL || subtree_visited(b, left_plan);
-    if (!build_side(b, left_plan, plan->join.left_keys, keys_count, keep_left, depth + 1, &left))
+    if (!build_side(b, left_plan, plan->join.left_keys, keys_count, &plan->join.left_expiry, keep_left,
+                    depth + 1, &left))
         return NULL;
     struct node *node =
         dataflow_add_node(flow, &op_join_class, plan, plan->columns_count, plan->types, depth);
-    for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
         op_join_setup(node->ops[shard], left.states != NULL ? left.states[shard] : NULL, left.is_shared,
                       right.states[shard], right.is_shared);
+        op_join_forget_setup(node->ops[shard], left.forgets ? left.node->ops[shard] : NULL,
+                             right.forgets ? right.node->ops[shard] : NULL);
+    }
     dataflow_connect(flow, left.node, node, 0);
     dataflow_connect(flow, right.node, node, 1);
     if (keys_count == 0)
@@ -548,7 +560,7 @@ static bool build_fragment(struct dataflow *flow, const struct plan *plan, const
     if (child == NULL)
         return false;
     uint32_t *kept_keys = arena_copy(&flow->arena, keys, sizeof(*keys) * keys_count);
-    struct node *arranged = arrange(&b, child, copy, kept_keys, keys_count, 0);
+    struct node *arranged = arrange(&b, child, copy, kept_keys, keys_count, &(struct plan_expiry){0}, 0);
     if (arranged == NULL)
         return false;
     for (uint32_t shard = 0; shard < flow->shards_count; shard++)

@@ -146,6 +146,8 @@ bool op_aggregate_can_merge(const struct plan *plan, bool only_inserts);
  * retraction will come. Call before open. */
 struct arrangement;
 void op_arrange_setup(struct operator* op, const uint32_t *key_columns, uint32_t key_count, bool append_only);
+/* Not append-only: rows are forgotten as `expiry` says, but not before op_arrange_forget is called. Call before open. */
+void op_arrange_expire(struct operator* op, const struct plan_expiry *expiry);
 struct arrangement *op_arrange_state(struct operator* op);
 /* The join's sides: NULL when a side is not arranged (only the left one, ONE_SHOT, kinds other than FULL).
  * A side is shared when its arrangement has the tick's new contents before the first of them is pushed;
@@ -154,5 +156,8 @@ struct arrangement *op_arrange_state(struct operator* op);
  * (ONE_SHOT without left arrangement: streaming in push on port 0). */
 void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_shared,
                    struct arrangement *right, bool right_is_shared);
+/* The arrange operators of the sides that forget rows (NULL: the side does not): at the end of the join's finish. Call
+ * before open. */
+void op_join_forget_setup(struct operator* op, struct operator* left, struct operator* right);
 
 #endif

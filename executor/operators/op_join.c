@@ -26,8 +26,7 @@
  *
  * A residual sees only the columns that it needs; the others are gathered for the pairs that pass. */
 #include "executor/expr_program.h"
-#include "executor/operators/op_common.h"
-#include "storage/state/arrangement.h"
+#include "executor/operators/op_arrange.h"
 
 struct join {
     struct operator base;
@@ -37,10 +36,11 @@ struct join {
     const bool *null_safe;
     uint32_t widths[2]; /* columns of each side */
     const struct sql_type *types[2];
-    bool shared[2];   /* the side's arrangement has its new contents before the first push */
-    bool streams;     /* pairs are made as rows are pushed */
-    bool in_step;     /* streams, and on either side it is known what came before each push */
-    uint32_t seen[2]; /* append-only sides: rows below this number came before */
+    bool shared[2];                 /* the side's arrangement has its new contents before the first push */
+    bool streams;                   /* pairs are made as rows are pushed */
+    bool in_step;                   /* streams, and on either side it is known what came before each push */
+    struct operator* forgetting[2]; /* NULL: what the side keeps stays */
+    uint32_t seen[2];               /* append-only sides: rows below this number came before */
     struct expr_run *residual_run;
     uint32_t residual_columns_count;
     uint32_t *residual_columns; /* of the joined row: what the residual's columns are */
@@ -75,6 +75,13 @@ void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_s
     join->sides[1] = right;
     join->shared[0] = left_is_shared;
     join->shared[1] = right_is_shared;
+}
+
+void op_join_forget_setup(struct operator* op, struct operator* left, struct operator* right)
+{
+    struct join *join = (struct join *)op;
+    join->forgetting[0] = left;
+    join->forgetting[1] = right;
 }
 
 static bool join_side_is_append_only(const struct join *join, uint32_t side)
@@ -628,9 +635,9 @@ static void join_note_seen(struct join *join)
             join->seen[side] = arrangement_mark(join->sides[side]);
 }
 
-static bool join_finish(struct operator* op, struct error *err)
+static bool join_complete(struct join *join, struct error *err)
 {
-    struct join *join = (struct join *)op;
+    const struct operator* op = & join->base;
     if (op->ctx->initial || join->streams) {
         bool ok = !op->ctx->initial || join_finish_initial(join, err);
         join_note_seen(join);
@@ -654,6 +661,28 @@ static bool join_finish(struct operator* op, struct error *err)
         !join_subtract_both(join, changes[0], changes[1], deltas[1], err))
         return false;
     return join_finish_side(join, 0, changes, deltas, err) && join_finish_side(join, 1, changes, deltas, err);
+}
+
+static bool join_finish(struct operator* op, struct error *err)
+{
+    struct join *join = (struct join *)op;
+    if (!join_complete(join, err))
+        return false;
+    for (uint32_t side = 0; side < 2; side++)
+        if (join->forgetting[side] != NULL)
+            op_arrange_forget(join->forgetting[side]);
+    return true;
+}
+
+static int64_t join_due(const struct operator* op)
+{
+    const struct join *join = (const struct join *)op;
+    int64_t due = TIME_NEVER;
+    for (uint32_t side = 0; side < 2; side++) {
+        int64_t one = join->forgetting[side] != NULL ? op_arrange_due(join->forgetting[side]) : TIME_NEVER;
+        due = one < due ? one : due;
+    }
+    return due;
 }
 
 /* Joins a batch with what of the other side came earlier. */
@@ -694,4 +723,5 @@ const struct operator_class op_join_class = {
     .push = join_push,
     .finish = join_finish,
     .close = join_close,
+    .due_watermark = join_due,
 };

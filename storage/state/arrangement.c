@@ -185,8 +185,9 @@ static void remove_from_list(struct arrangement *a, uint32_t head, uint32_t row)
     free_row(a, row);
 }
 
-static void apply_to_list(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
-                          uint64_t key_hash, int64_t weight)
+/* Returns the row if it was added, else SLOT_NONE. */
+static uint32_t apply_to_list(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
+                              uint64_t key_hash, int64_t weight)
 {
     uint64_t hash = row_layout_hash_of(&a->layout, change, at, NULL);
     struct row_list *list = row_list_at(&a->lists, meta_at(a, head)->link);
@@ -201,17 +202,18 @@ static void apply_to_list(struct arrangement *a, uint32_t head, const struct bat
         meta_at(a, row)->weight += weight;
         if (meta_at(a, row)->weight == 0)
             remove_from_list(a, head, row);
-        return;
+        return SLOT_NONE;
     }
     row = add_row(a, change, at, key_hash, weight);
     struct row_meta *meta = meta_at(a, row);
     meta->link = list->count;
     meta->row_hash = (uint32_t)(hash >> 32);
     meta_at(a, head)->link = row_list_add(&a->lists, meta_at(a, head)->link, row, hash, weight);
+    return row;
 }
 
-static void apply_to_single(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
-                            uint64_t key_hash, int64_t weight)
+static uint32_t apply_to_single(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
+                                uint64_t key_hash, int64_t weight)
 {
     struct row_meta *meta = meta_at(a, head);
     const uint8_t *bytes = arrangement_row(a, head);
@@ -221,45 +223,85 @@ static void apply_to_single(struct arrangement *a, uint32_t head, const struct b
             hash_index_remove(&a->index, hash_31(key_hash), head);
             free_row(a, head);
         }
-        return;
+        return SLOT_NONE;
     }
     uint64_t head_hash = row_layout_hash(&a->layout, bytes);
     meta->row_hash = (uint32_t)(head_hash >> 32);
     meta->link = row_list_create(&a->lists, head, head_hash, meta->weight);
-    apply_to_list(a, head, change, at, key_hash, weight);
+    return apply_to_list(a, head, change, at, key_hash, weight);
+}
+
+static void note_nulls(struct arrangement *a, const struct batch *change)
+{
+    for (uint32_t c = 0; c < a->layout.columns_count; c++)
+        a->may_be_null[c] |= change->columns[c].nulls != NULL;
 }
 
 void arrangement_apply(struct arrangement *a, const struct batch *change, const uint64_t *key_hashes)
 {
-    for (uint32_t c = 0; c < a->layout.columns_count; c++)
-        a->may_be_null[c] |= change->columns[c].nulls != NULL;
-    if (a->append_only) {
-        append_only_apply(a, change, key_hashes);
+    if (!a->append_only) {
+        arrangement_apply_noting(a, change, key_hashes, NULL);
         return;
     }
+    note_nulls(a, change);
+    append_only_apply(a, change, key_hashes);
+}
+
+void arrangement_apply_noting(struct arrangement *a, const struct batch *change, const uint64_t *key_hashes,
+                              uint32_t *added)
+{
+    CHECK(!a->append_only);
+    note_nulls(a, change);
     uint32_t heads[PREFETCH_GROUP]; /* only to be prefetched: rows change what heads there are */
     for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
         uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
         prefetch_group(a, key_hashes + first, count, heads, true);
         for (uint32_t i = first; i < first + count; i++) {
             int64_t weight = batch_weight(change, i);
-            if (weight == 0)
-                continue;
-            uint32_t head = find_head(a, key_hashes[i], change, i, a->key_columns);
-            if (head == SLOT_NONE) {
-                head = add_row(a, change, i, key_hashes[i], weight);
-                hash_index_insert(&a->index, key_hashes[i], head);
-            } else if (meta_at(a, head)->link == LIST_NONE) {
-                apply_to_single(a, head, change, i, key_hashes[i], weight);
-            } else {
-                apply_to_list(a, head, change, i, key_hashes[i], weight);
+            uint32_t row = SLOT_NONE;
+            if (weight != 0) {
+                uint32_t head = find_head(a, key_hashes[i], change, i, a->key_columns);
+                if (head == SLOT_NONE) {
+                    row = add_row(a, change, i, key_hashes[i], weight);
+                    hash_index_insert(&a->index, key_hashes[i], row);
+                } else if (meta_at(a, head)->link == LIST_NONE) {
+                    row = apply_to_single(a, head, change, i, key_hashes[i], weight);
+                } else {
+                    row = apply_to_list(a, head, change, i, key_hashes[i], weight);
+                }
             }
+            if (added != NULL)
+                added[i] = row;
         }
     }
     if (a->slots.live == 0 && slot_pages_bytes(&a->slots) > RETURN_BYTES) {
         slot_pages_clear(&a->slots);
         hash_index_clear(&a->index);
     }
+}
+
+bool arrangement_value(const struct arrangement *a, uint32_t row, uint32_t column, struct datum *out)
+{
+    CHECK(!a->append_only);
+    if (row >= a->slots.used || (slot_header(arrangement_row(a, row)) & SLOT_LIVE) == 0)
+        return false;
+    *out = row_layout_get(&a->layout, arrangement_row(a, row), column);
+    return true;
+}
+
+void arrangement_remove(struct arrangement *a, const uint32_t *stored_rows, uint32_t count,
+                        struct arena *scratch)
+{
+    struct batch *change = batch_header(scratch, a->layout.columns_count);
+    uint64_t *hashes = arena_alloc(scratch, sizeof(*hashes) * count);
+    change->rows = count;
+    change->weights = arena_alloc(scratch, sizeof(*change->weights) * count);
+    for (uint32_t i = 0; i < count; i++)
+        change->weights[i] = -meta_at(a, stored_rows[i])->weight;
+    arrangement_gather_columns(a, stored_rows, count, NULL, a->layout.columns_count, change->columns,
+                               scratch);
+    batch_hash(change, a->key_columns, a->key_count, hashes);
+    arrangement_apply(a, change, hashes);
 }
 
 /* ---- probing ---- */

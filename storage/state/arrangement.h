@@ -27,6 +27,16 @@ bool arrangement_is_append_only(const struct arrangement *arrangement);
 /* Adds the change (any weights). key_hashes = batch_hash over the key columns. */
 void arrangement_apply(struct arrangement *arrangement, const struct batch *change,
                        const uint64_t *key_hashes);
+/* The same, not append-only; tells for each row of the change the number of the row that it added, UINT32_MAX where it
+ * changed a weight only. */
+void arrangement_apply_noting(struct arrangement *arrangement, const struct batch *change,
+                              const uint64_t *key_hashes, uint32_t *added);
+/* Not append-only: one column of a stored row, text borrowed; false: no row has this number. */
+bool arrangement_value(const struct arrangement *arrangement, uint32_t row, uint32_t column,
+                       struct datum *out);
+/* Not append-only: takes stored rows away, all of their weight; at most BATCH_ROWS_MAX, each once. */
+void arrangement_remove(struct arrangement *arrangement, const uint32_t *stored_rows, uint32_t count,
+                        struct arena *scratch);
 
 /* A probe in progress: matches come in pieces so that a hot key never needs unbounded memory. */
 struct arrangement_probe {

@@ -181,12 +181,18 @@ static inline void harness_open(struct harness *h, const struct operator_class *
     h->op = harness_operator(h, class, plan);
     if (class == &op_join_class) {
         struct arrangement *states[2] = {NULL, NULL};
+        struct operator* forgetting[2] = {NULL, NULL};
         for (uint32_t side = 0; side < 2; side++) {
             if (side == 0 && h->ctx.mode == DATAFLOW_ONE_SHOT && plan->join.kind != JOIN_FULL)
                 continue;
             struct operator* arrange = harness_operator(h, &op_arrange_class, plan->children[side]);
+            const struct plan_expiry *expiry = side == 0 ? &plan->join.left_expiry : &plan->join.right_expiry;
             op_arrange_setup(arrange, side == 0 ? plan->join.left_keys : plan->join.right_keys,
-                             plan->join.keys_count, plan->children[side]->append_only);
+                             plan->join.keys_count, plan->children[side]->append_only && !expiry->known);
+            if (expiry->known) {
+                op_arrange_expire(arrange, expiry);
+                forgetting[side] = arrange;
+            }
             arrange->edges = ARENA_NEW(&h->arena, struct operator_edge);
             arrange->edges[0] = (struct operator_edge){h->op, side};
             arrange->edges_count = 1;
@@ -194,6 +200,7 @@ static inline void harness_open(struct harness *h, const struct operator_class *
             states[side] = op_arrange_state(arrange);
         }
         op_join_setup(h->op, states[0], h->join_shared[0], states[1], h->join_shared[1]);
+        op_join_forget_setup(h->op, forgetting[0], forgetting[1]);
     }
     if (class->open != NULL && !class->open(h->op, plan, &err)) {
         fprintf(stderr, "open: %s\n", err.message);

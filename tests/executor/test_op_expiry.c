@@ -293,6 +293,48 @@ TEST(rows_of_set_operations_are_forgotten)
     run(&subject, 400, 40, 500);
 }
 
+static enum join_kind kind_wanted;
+static bool left_takes_back;
+
+static struct plan *join_plan(struct harness *h, bool forgets)
+{
+    bool only_left = kind_wanted == JOIN_SEMI || kind_wanted == JOIN_ANTI;
+    struct plan *plan = harness_plan(
+        h, PLAN_JOIN, only_left ? "timestamp int4 text" : "timestamp int4 text timestamp int4 text");
+    static uint32_t keys[] = {1, 0};
+    harness_child(h, plan, "timestamp int4 text");
+    harness_child(h, plan, "timestamp int4 text");
+    plan->children[0]->append_only = !left_takes_back;
+    plan->children[1]->append_only = true;
+    plan->join.kind = kind_wanted;
+    plan->join.keys_count = 2;
+    plan->join.left_keys = plan->join.right_keys = keys;
+    plan->join.left_expiry = plan->join.right_expiry =
+        (struct plan_expiry){.known = forgets, .column = 0, .after_us = 1};
+    return plan;
+}
+
+TEST(rows_of_joins_are_forgotten)
+{
+    struct subject subject = {&op_join_class,
+                              join_plan,
+                              {.now = 1000 * SECOND,
+                               .step_us = 1000,
+                               .behind_us = 2 * SECOND,
+                               .seed = 6,
+                               .below = {1000},
+                               .ints = 1,
+                               .has_text = true,
+                               .round_us = SECOND},
+                              2};
+    static const enum join_kind kinds[] = {JOIN_INNER, JOIN_LEFT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI};
+    for (uint32_t k = 0; k < ARRAY_COUNT(kinds); k++) {
+        kind_wanted = kinds[k];
+        left_takes_back = k % 2 == 1;
+        run(&subject, k == 0 ? 400 : 100, 20, 500);
+    }
+}
+
 TEST(groups_that_become_empty_wait_for_their_time)
 {
     struct harness h;
@@ -336,6 +378,7 @@ int main(void)
     RUN(groups_are_forgotten);
     RUN(partitions_are_forgotten);
     RUN(rows_of_set_operations_are_forgotten);
+    RUN(rows_of_joins_are_forgotten);
     RUN(groups_that_become_empty_wait_for_their_time);
     return test_result();
 }
