@@ -328,6 +328,11 @@ static void finish_node(struct plan *plan, struct arena *arena)
     }
 }
 
+int64_t plan_window_span_us(const struct plan *plan)
+{
+    return plan->window.size_us;
+}
+
 static void finish_tree(struct plan *plan, struct arena *arena, uint32_t *next_id)
 {
     plan->id = (*next_id)++;

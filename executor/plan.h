@@ -335,6 +335,8 @@ struct plan *plan_distinct(struct arena *arena, struct plan *child);
 void plan_finish(struct plan *plan, struct arena *arena);
 /* Text of the tree, one node per line, two blanks per level: EXPLAIN, golden files and fingerprints. */
 void plan_print(const struct plan *plan, struct strbuf *out);
+/* PLAN_WINDOW: no window is longer than this. */
+int64_t plan_window_span_us(const struct plan *plan);
 /* Calls visit on every node, parents first. */
 void plan_walk(struct plan *plan, void (*visit)(void *ctx, struct plan *node), void *ctx);
 

@@ -261,6 +261,13 @@ void relation_publish_watermark(struct relation *relation)
     pthread_mutex_unlock(&relation->lock);
 }
 
+bool relation_event_time(const struct relation *relation, uint32_t *column, bool *is_bounded)
+{
+    *column = relation->watermark_desc.column;
+    *is_bounded = relation->watermark_desc.is_bounded;
+    return relation->has_watermark;
+}
+
 bool relation_watermark(struct relation *relation, struct watermark_stats *out)
 {
     if (!relation->has_watermark)

@@ -21,6 +21,8 @@ struct unique_desc {
  * Times are microseconds. */
 struct watermark_desc {
     bool is_declared;
+    bool
+        is_bounded; /* views: no row at or behind the watermark changes any more; else such rows come, late */
     uint32_t column; /* timestamp or timestamptz */
     const struct expr
         *expression;      /* over the relation's columns: what the watermark is after this row alone; NULL (of
@@ -119,6 +121,8 @@ struct relation_stats {
 };
 void relation_stats(struct relation *relation, struct relation_stats *out);
 
+/* Does it have a watermark, of which column, and is it bounded (struct watermark_desc)? Any thread. */
+bool relation_event_time(const struct relation *relation, uint32_t *column, bool *is_bounded);
 /* The state of a relation's watermark, any thread; false: it has none. */
 struct watermark_stats {
     uint32_t column;

@@ -9,6 +9,7 @@ const struct plan_pass plan_passes[] = {
     {"lower", "what no operator does is put together from what they do", pass_lower, true},
     {"push again", "conditions that lowering made", pass_pushdown, false},
     {"fold again", "conditions that became constant", pass_fold, false},
+    {"lateness", "of a view: which rows can be late", pass_lateness, true},
     {"prune", "columns nobody reads", pass_prune, false},
     {"merge", "projections and conditions on top of each other become one", pass_merge, false},
     {"session", "aggregates of session windows are kept by session", pass_session, false},
@@ -18,6 +19,7 @@ const struct plan_pass plan_passes[] = {
     {"lookup", "key = constant reads one row", pass_lookup, false},
     {"slices", "aggregates over HOP add up slices instead of one copy of a row per window", pass_slices,
      false},
+    {"event time", "of a view: what can be forgotten, and when rows are final", pass_event_time, true},
     {"share", "equal parts of a view's plan are computed once", pass_share, false},
     {"view", "refuses what cannot be maintained", pass_check_view, true},
 };

@@ -28,6 +28,9 @@ bool pass_fold(struct planner_context *ctx, struct plan **plan, struct error *er
 bool pass_outer_joins(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_pushdown.c: conditions move towards the scans and become join keys; order of comma joins. */
 bool pass_pushdown(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_event_time.c: in views, which rows can be late; what can be forgotten, and when rows are final. */
+bool pass_lateness(struct planner_context *ctx, struct plan **plan, struct error *err);
+bool pass_event_time(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_prune.c: columns nobody reads are not computed. */
 bool pass_prune(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_merge.c: adjacent CALC nodes become one. */

@@ -272,6 +272,11 @@ static struct plan *prune_widening(struct planner_context *ctx, struct plan *pla
     bool *below = flags(ctx, old);
     for (uint32_t i = 0; i < old; i++)
         below[i] = needed[i];
+    const struct plan_lateness *lateness = plan->kind == PLAN_WINDOW    ? plan->window.lateness
+                                           : plan->kind == PLAN_SESSION ? plan->session.lateness
+                                                                        : NULL;
+    for (uint32_t i = 0; i < old && lateness != NULL && lateness->keeps_rows; i++)
+        below[i] = true; /* late rows are shown whole */
     if (plan->kind == PLAN_WINDOW) {
         below[plan->window.time_column] = true;
     } else if (plan->kind == PLAN_SESSION) {

@@ -137,6 +137,8 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
             desc.key_name = object->name;
         }
         desc.append_only = plan->append_only && desc.key_count == 0;
+        desc.watermark = ctx.view_watermark;
+        desc.late = ctx.view_late;
     }
     catalog_unlock(server->catalog);
     if (!ok) {
