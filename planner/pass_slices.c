@@ -63,38 +63,86 @@ static int64_t divisor_of(int64_t a, int64_t b)
     return a;
 }
 
-/* The input once more, by slice: the given columns of it, then where the slice starts. */
+/* Where rows can be late for some of their windows only, a slice says which is the first that takes the row. */
+static bool has_open(const struct plan *window)
+{
+    return window->window.lateness != NULL;
+}
+
+static void add_open_column(struct planner_context *ctx, struct plan *window)
+{
+    uint32_t count = window->columns_count;
+    struct sql_type *types = ARENA_ARRAY(ctx->arena, struct sql_type, count + 1);
+    memcpy(types, window->types, sizeof(*types) * count);
+    types[count] = types[count - 2];
+    window->types = types;
+    window->columns_count = count + 1;
+}
+
+/* The aggregate's input hands it on. */
+static void pass_open_column(struct planner_context *ctx, struct plan *plan, struct plan *window)
+{
+    struct plan *input = plan->children[0];
+    uint32_t open = window->columns_count;
+    add_open_column(ctx, window);
+    plan->aggregate.slices->has_open = true;
+    plan->aggregate.slices->open_column = input->columns_count;
+    if (input == window) {
+        plan->aggregate.slices->open_column = open;
+        return;
+    }
+    uint32_t count = input->columns_count;
+    struct expr **outputs = ARENA_ARRAY(ctx->arena, struct expr *, count + 1);
+    struct sql_type *types = ARENA_ARRAY(ctx->arena, struct sql_type, count + 1);
+    memcpy(outputs, input->calc.outputs, sizeof(*outputs) * count);
+    memcpy(types, input->types, sizeof(*types) * count);
+    outputs[count] = expr_column(ctx->arena, open, window->types[open]);
+    types[count] = window->types[open];
+    input->calc.outputs = outputs;
+    input->types = types;
+    input->columns_count = count + 1;
+}
+
+/* The input once more, by slice: the given columns of it, then where the slice starts, then the first window that takes
+ * the row if there is such a column. */
 static struct plan *sliced_input(struct planner_context *ctx, const struct plan *input, struct plan *window,
                                  const uint32_t *columns, uint32_t count)
 {
-    struct plan *calc = plan_new(ctx->arena, PLAN_CALC, count + 1, 1);
+    uint32_t start = window->columns_count - 2, width = count + 1 + has_open(window);
+    if (has_open(window))
+        add_open_column(ctx, window);
+    struct plan *calc = plan_new(ctx->arena, PLAN_CALC, width, 1);
     calc->children[0] = window;
     if (input != window)
         calc->calc.condition = input->calc.condition;
-    calc->calc.outputs = ARENA_ARRAY(ctx->arena, struct expr *, count + 1);
+    calc->calc.outputs = ARENA_ARRAY(ctx->arena, struct expr *, width);
     for (uint32_t i = 0; i < count; i++)
         calc->calc.outputs[i] = input != window
                                     ? input->calc.outputs[columns[i]]
                                     : expr_column(ctx->arena, columns[i], input->types[columns[i]]);
-    uint32_t start = window->columns_count - 2;
     calc->calc.outputs[count] = expr_column(ctx->arena, start, window->types[start]);
-    for (uint32_t i = 0; i <= count; i++)
+    if (width > count + 1)
+        calc->calc.outputs[count + 1] = expr_column(ctx->arena, start + 2, window->types[start + 2]);
+    for (uint32_t i = 0; i < width; i++)
         calc->types[i] = calc->calc.outputs[i]->type;
     return calc;
 }
 
-/* HOP over rows that stand for slices. */
+/* HOP over rows that stand for slices; where they say which window is the first, that stands behind time_column. */
 static struct plan *windows_of_slices(struct planner_context *ctx, struct plan *rows,
                                       const struct plan *window, uint32_t time_column)
 {
     uint32_t count = rows->columns_count;
     struct plan *hop = plan_new(ctx->arena, PLAN_WINDOW, count + 2, 1);
     memcpy(hop->types, rows->types, sizeof(*hop->types) * count);
-    memcpy(hop->types + count, window->types + window->columns_count - 2, sizeof(*hop->types) * 2);
+    memcpy(hop->types + count, window->types + window->children[0]->columns_count, sizeof(*hop->types) * 2);
     hop->children[0] = rows;
     hop->window = window->window;
     hop->window.time_column = time_column;
     hop->window.slice_us = 0;
+    hop->window.lateness = NULL;
+    hop->window.has_open = has_open(window);
+    hop->window.open_column = time_column + 1;
     return hop;
 }
 
@@ -130,7 +178,8 @@ static void extremes_by_slice(struct planner_context *ctx, struct plan *plan, st
         if (roles[g] == ROLE_NONE)
             place_of(list, &count, plan->aggregate.groups[g]);
     keys = count;
-    struct plan *inner = plan_new(ctx->arena, PLAN_AGGREGATE, keys + 1 + calls_count, 1);
+    uint32_t groups = keys + 1 + has_open(window);
+    struct plan *inner = plan_new(ctx->arena, PLAN_AGGREGATE, groups + calls_count, 1);
     inner->aggregate.calls_count = calls_count;
     inner->aggregate.calls =
         arena_copy(ctx->arena, plan->aggregate.calls, sizeof(*plan->aggregate.calls) * calls_count);
@@ -141,16 +190,16 @@ static void extremes_by_slice(struct planner_context *ctx, struct plan *plan, st
         if (call->filter >= 0)
             call->filter = (int32_t)place_of(list, &count, (uint32_t)call->filter);
         outer->args = ARENA_ARRAY(ctx->arena, uint32_t, 1);
-        outer->args[0] = keys + 1 + c;
+        outer->args[0] = groups + c;
         outer->filter = -1;
-        inner->types[keys + 1 + c] = call->type;
+        inner->types[groups + c] = call->type;
     }
     window->window.slice_us = slice_us;
     inner->children[0] = sliced_input(ctx, input, window, list, count);
-    inner->aggregate.groups_count = keys + 1;
-    inner->aggregate.groups = ARENA_ARRAY(ctx->arena, uint32_t, keys + 1);
-    for (uint32_t k = 0; k <= keys; k++) {
-        inner->aggregate.groups[k] = k < keys ? k : count;
+    inner->aggregate.groups_count = groups;
+    inner->aggregate.groups = ARENA_ARRAY(ctx->arena, uint32_t, groups);
+    for (uint32_t k = 0; k < groups; k++) {
+        inner->aggregate.groups[k] = k < keys ? k : count + k - keys;
         inner->types[k] = inner->children[0]->types[inner->aggregate.groups[k]];
     }
     plan->children[0] = windows_of_slices(ctx, inner, window, keys);
@@ -244,6 +293,8 @@ static void slice(struct planner_context *ctx, struct plan *plan)
     case SLICING_MERGE:
         window->window.slice_us = slices->slice_us;
         plan->aggregate.slices = slices;
+        if (has_open(window))
+            pass_open_column(ctx, plan, window);
         break;
     case SLICING_EXTREMES:
         extremes_by_slice(ctx, plan, window, slices->slice_us, slices->roles);
