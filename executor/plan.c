@@ -7,6 +7,7 @@
 #include "executor/aggregate.h"
 #include "executor/function.h"
 #include "executor/relation.h"
+#include "storage/data/calendar.h"
 
 struct plan *plan_new(struct arena *arena, enum plan_kind kind, uint32_t columns_count,
                       uint32_t children_count)
@@ -621,6 +622,43 @@ static void print_lookup_join(const struct plan *plan, struct strbuf *out)
     }
 }
 
+static void print_width(const char *what, struct calendar_width width, struct strbuf *out)
+{
+    static const char *const units[] = {[CALENDAR_FIXED] = "",
+                                        [CALENDAR_CLOCK] = "",
+                                        [CALENDAR_DAYS] = " days",
+                                        [CALENDAR_MONTHS] = " months"};
+    strbuf_addf(out, " %s %lld%s", what, (long long)width.count, units[width.unit]);
+}
+
+static void print_calendar_window(const struct plan *plan, struct strbuf *out)
+{
+    const struct calendar *calendar = plan->window.calendar;
+    strbuf_addf(out, "Window #%u", plan->window.time_column);
+    print_width("slide", calendar->slide, out);
+    print_width("size", calendar->size, out);
+    if (calendar->step.count != 0)
+        print_width("step", calendar->step, out);
+    if (calendar->offset_months != 0)
+        strbuf_addf(out, " offset %d months", calendar->offset_months);
+    if (calendar->offset_us != 0)
+        strbuf_addf(out, " offset %lld", (long long)calendar->offset_us);
+    strbuf_addf(out, " zone %s", calendar->zone != NULL ? calendar->zone : "UTC");
+}
+
+static void print_window(const struct plan *plan, struct strbuf *out)
+{
+    if (plan->window.slice_us != 0)
+        strbuf_addf(out, "Slice #%u size %lld", plan->window.time_column, (long long)plan->window.slice_us);
+    else
+        strbuf_addf(out, "Window #%u slide %lld size %lld", plan->window.time_column,
+                    (long long)plan->window.slide_us, (long long)plan->window.size_us);
+    if (plan->window.step_us != 0)
+        strbuf_addf(out, " step %lld", (long long)plan->window.step_us);
+    if (plan->window.offset_us != 0)
+        strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
+}
+
 static void print_node(const struct plan *plan, struct strbuf *out)
 {
     switch (plan->kind) {
@@ -645,16 +683,10 @@ static void print_node(const struct plan *plan, struct strbuf *out)
         print_calc(plan, out);
         break;
     case PLAN_WINDOW:
-        if (plan->window.slice_us != 0)
-            strbuf_addf(out, "Slice #%u size %lld", plan->window.time_column,
-                        (long long)plan->window.slice_us);
+        if (plan->window.calendar != NULL)
+            print_calendar_window(plan, out);
         else
-            strbuf_addf(out, "Window #%u slide %lld size %lld", plan->window.time_column,
-                        (long long)plan->window.slide_us, (long long)plan->window.size_us);
-        if (plan->window.step_us != 0)
-            strbuf_addf(out, " step %lld", (long long)plan->window.step_us);
-        if (plan->window.offset_us != 0)
-            strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
+            print_window(plan, out);
         break;
     case PLAN_SESSION:
         print_session(plan, out);

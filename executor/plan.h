@@ -14,6 +14,7 @@ struct relation;
 struct aggregate_row;
 struct query_context;
 struct eval_env;
+struct calendar; /* storage/data/calendar.h */
 
 enum plan_kind {
     PLAN_SCAN,        /* rows of a table, stream or materialized view */
@@ -201,6 +202,9 @@ struct plan {
             int64_t slide_us, size_us, offset_us; /* tumble: slide == size */
             int64_t step_us;  /* not 0: CUMULATE: windows of step, 2 * step ... up to size, slide == size */
             int64_t slice_us; /* not 0: one row with the slice's start and end instead (struct plan_slices) */
+            /* Not NULL: it says where windows begin and end. Of the numbers above then only this holds: no window is
+             * longer than size_us, slide_us equals it but for HOP, step_us is not 0 for CUMULATE. No slices. */
+            const struct calendar *calendar;
             struct plan_lateness
                 *lateness;        /* NULL: nothing is late. With slice_us: see plan_slices.has_open */
             bool has_open;        /* only those windows that start at the value of open_column or later */

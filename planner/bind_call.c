@@ -1,7 +1,7 @@
 /* bind_call.c: calls written f(...): ordinary functions, aggregates, set-returning functions, and the scalar
  * forms of tumble() and session(). Window calls go on to bind_over.c. */
 #include "planner/argument_names.h"
-#include "planner/bind.h"
+#include "planner/bind_from.h"
 
 /* Where aggregates, windows and sets may not stand: PostgreSQL's names of the places. */
 static const char *place_name(const struct binder *b)
@@ -249,32 +249,39 @@ static bool make_set(struct binder *b, const PgQuery__FuncCall *call, struct res
 
 /* ---- tumble and session as groups ---- */
 
-/* tumble(ts, size): start of the window that holds ts, aligned to the epoch. */
+/* tumble(ts, size, offset, timezone): start of the window that holds ts. What is constant is checked here. */
 static bool bind_tumble(struct binder *b, struct expr **args, uint32_t count, int32_t location, bool *handled,
                         struct expr **out, struct error *err)
 {
+    static const uint32_t types[] = {OID_UNKNOWN, OID_INTERVAL, OID_INTERVAL, OID_TEXT};
     struct planner_context *ctx = b->ctx;
-    *handled = false;
-    if (count != 2 || (type_category(args[0]->type.oid) != 'D' && args[0]->type.oid != OID_UNKNOWN))
+    *handled = count >= 2 && count <= ARRAY_COUNT(types) &&
+               (type_category(args[0]->type.oid) == 'D' || args[0]->type.oid == OID_UNKNOWN);
+    if (!*handled)
         return true;
-    *handled = true;
-    struct expr *time = args[0], *size;
-    if (time->type.oid == OID_DATE || time->type.oid == OID_UNKNOWN) {
-        if (!bind_coerce(ctx, time, (struct sql_type){OID_TIMESTAMP, -1}, COERCION_EXPLICIT, location, &time,
+    struct expr *full[ARRAY_COUNT(types)] = {args[0]};
+    if (full[0]->type.oid == OID_DATE || full[0]->type.oid == OID_UNKNOWN) {
+        uint32_t type = full[0]->type.oid == OID_UNKNOWN && count > 3 ? OID_TIMESTAMPTZ : OID_TIMESTAMP;
+        if (!bind_coerce(ctx, full[0], (struct sql_type){type, -1}, COERCION_EXPLICIT, location, &full[0],
                          err))
             return false;
     }
-    if (!bind_coerce(ctx, args[1], (struct sql_type){OID_INTERVAL, -1}, COERCION_IMPLICIT, location, &size,
-                     err))
+    if (count > 3 && !bind_time_zone(ctx, "", full[0]->type.oid, location, err))
         return false;
-    /* 1970-01-01, counted from 2000-01-01 in microseconds. */
-    struct expr *origin =
-        expr_constant(ctx->arena, (struct sql_type){time->type.oid, -1}, datum_i64(-946684800000000LL));
-    struct expr *bin_args[3] = {size, time, origin};
+    for (uint32_t i = 1; i < count; i++) {
+        if (!bind_coerce(ctx, args[i], (struct sql_type){types[i], -1}, COERCION_IMPLICIT, location, &full[i],
+                         err))
+            return false;
+    }
+    struct calendar ignored;
+    if (bind_is_constant_calendar(full + 1, count - 1) &&
+        !bind_calendar(ctx, full + 1, count - 1, location, &ignored, err))
+        return false;
     struct resolved resolved;
-    if (!bind_function(ctx, "date_bin", bin_args, 3, false, location, &resolved, err))
+    if (!bind_function(ctx, "tumble", full, count, false, location, &resolved, err))
         return false;
-    *out = expr_call(ctx->arena, resolved.function, resolved.result, resolved.args, 3);
+    *out = expr_call(ctx->arena, resolved.function, resolved.result, resolved.args, count);
+    (*out)->position = location + 1;
     return true;
 }
 
@@ -535,7 +542,7 @@ bool bind_func_call(struct binder *b, const PgQuery__FuncCall *call, struct expr
         return BIND_FAIL(ctx, err, call->location, ERRCODE_WRONG_OBJECT_TYPE,
                          "window function %s requires an OVER clause", name);
     const struct function_row *const *rows;
-    if (strcmp(name, "tumble") == 0 && function_find(name, false, &rows) == 0) {
+    if (strcmp(name, "tumble") == 0) {
         bool handled;
         if (!bind_tumble(b, args, args_count, call->location, &handled, out, err))
             return false;

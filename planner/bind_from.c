@@ -1,30 +1,25 @@
-/* bind_from.c: FROM: relations, joins, subqueries, functions, VALUES, WITH, and the window functions tumble,
- * hop, cumulate and session.
+/* bind_from.c: FROM: relations, joins, subqueries, functions, VALUES, WITH. Functions over a relation, such as tumble,
+ * are in bind_window.c.
  *
  * Every item is bound with the FROM clause so far as its parent scope, so that a LATERAL item refers to what
  * stands to its left as to the columns of an enclosing query; the item's plan then loses one level when it is
  * joined to the rest. Items that are not LATERAL cannot see those entries, but count the level. */
-#include "planner/bind.h"
+#include "planner/bind_from.h"
 
 #include "planner/statement.h"
 #include "storage/data/datetime.h"
 
-struct from_item {
-    struct plan *plan;
-    struct scope *scope; /* entries over the item's own row; parent: what it was bound in */
-};
-
 static bool from_node(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
                       struct from_item *out, struct error *err);
 
-static struct scope *item_scope(struct planner_context *ctx, struct scope *parent)
+struct scope *from_scope(struct planner_context *ctx, struct scope *parent)
 {
     struct scope *scope = ARENA_NEW(ctx->arena, struct scope);
     scope->parent = parent;
     return scope;
 }
 
-static struct range_entry *new_entry(struct planner_context *ctx, const char *alias, uint32_t columns_count)
+struct range_entry *from_entry(struct planner_context *ctx, const char *alias, uint32_t columns_count)
 {
     struct range_entry *entry = ARENA_NEW(ctx->arena, struct range_entry);
     entry->alias = alias;
@@ -51,9 +46,8 @@ static bool check_alias(struct planner_context *ctx, const char *alias, int32_t 
     return true;
 }
 
-/* Alias and column aliases; 42P10 when there are too many. */
-static bool apply_alias(struct planner_context *ctx, struct range_entry *entry, const PgQuery__Alias *alias,
-                        int32_t location, struct error *err)
+bool from_alias(struct planner_context *ctx, struct range_entry *entry, const PgQuery__Alias *alias,
+                int32_t location, struct error *err)
 {
     if (alias == NULL)
         return true;
@@ -221,7 +215,7 @@ static bool from_cte(struct planner_context *ctx, struct scope *parent, struct c
     if (!bind_enter(ctx, err))
         return false;
     /* The body sees what the query with the WITH sees, and the names defined before it. */
-    struct scope *body = item_scope(ctx, cte->owner->parent);
+    struct scope *body = from_scope(ctx, cte->owner->parent);
     body->is_query = true;
     body->ctes = cte->is_recursive ? cte : cte->next;
     cte->is_open = true;
@@ -239,8 +233,8 @@ static bool from_cte(struct planner_context *ctx, struct scope *parent, struct c
      * deeper. */
     plan_shift_levels(ctx->arena, query.plan, (int32_t)levels);
     out->plan = query.plan;
-    out->scope = item_scope(ctx, parent);
-    struct range_entry *entry = new_entry(ctx, keep(ctx, node->ctename), query.plan->columns_count);
+    out->scope = from_scope(ctx, parent);
+    struct range_entry *entry = from_entry(ctx, keep(ctx, node->ctename), query.plan->columns_count);
     for (uint32_t i = 0; i < query.plan->columns_count; i++)
         entry->columns[i] = (struct range_column){
             i < node->n_aliascolnames ? keep(ctx, node_string(node->aliascolnames[i])) : query.names[i], i,
@@ -260,23 +254,23 @@ static struct cte *find_cte(struct scope *scope, const char *name, uint32_t *lev
     return NULL;
 }
 
-static bool from_relation(struct planner_context *ctx, struct scope *parent, const PgQuery__RangeVar *name,
-                          struct from_item *out, struct error *err)
+bool from_relation(struct planner_context *ctx, struct scope *parent, const PgQuery__RangeVar *name,
+                   struct from_item *out, struct error *err)
 {
     uint32_t levels;
     struct cte *cte = name->schemaname[0] == '\0' ? find_cte(parent, name->relname, &levels) : NULL;
     if (cte != NULL) {
         if (!from_cte(ctx, parent, cte, levels, out, err))
             return false;
-        return apply_alias(ctx, out->scope->entries[0], name->alias, name->location, err);
+        return from_alias(ctx, out->scope->entries[0], name->alias, name->location, err);
     }
     struct catalog_object *object;
     if (!planner_relation(ctx, name, &object, err) ||
         !relation_plan(ctx, object, name->location, &out->plan, err))
         return false;
     depend_on(ctx, object->oid);
-    out->scope = item_scope(ctx, parent);
-    struct range_entry *entry = new_entry(ctx, object->name, object->columns_count);
+    out->scope = from_scope(ctx, parent);
+    struct range_entry *entry = from_entry(ctx, object->name, object->columns_count);
     const struct catalog_schema *schema = catalog_find_schema_oid(ctx->catalog, object->schema_oid);
     entry->schema = schema != NULL ? schema->name : NULL;
     entry->object = object;
@@ -285,14 +279,14 @@ static bool from_relation(struct planner_context *ctx, struct scope *parent, con
                          object->name);
     for (uint32_t i = 0; i < object->columns_count; i++)
         entry->columns[i] = (struct range_column){object->columns[i].name, i, out->plan->types[i]};
-    return apply_alias(ctx, entry, name->alias, name->location, err) &&
+    return from_alias(ctx, entry, name->alias, name->location, err) &&
            scope_add_entry(ctx, out->scope, entry, name->location, err);
 }
 
 /* ---- subqueries ---- */
 
-static bool from_subselect(struct planner_context *ctx, struct scope *parent,
-                           const PgQuery__RangeSubselect *node, struct from_item *out, struct error *err)
+bool from_subselect(struct planner_context *ctx, struct scope *parent, const PgQuery__RangeSubselect *node,
+                    struct from_item *out, struct error *err)
 {
     if (node->subquery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return error_set(err, ERRCODE_SYNTAX_ERROR, "subquery in FROM must be a SELECT");
@@ -305,261 +299,11 @@ static bool from_subselect(struct planner_context *ctx, struct scope *parent,
     if (!ok)
         return false;
     out->plan = query.plan;
-    out->scope = item_scope(ctx, parent);
-    struct range_entry *entry = new_entry(ctx, NULL, query.plan->columns_count);
+    out->scope = from_scope(ctx, parent);
+    struct range_entry *entry = from_entry(ctx, NULL, query.plan->columns_count);
     for (uint32_t i = 0; i < query.plan->columns_count; i++)
         entry->columns[i] = (struct range_column){query.names[i], i, query.plan->types[i]};
-    return apply_alias(ctx, entry, node->alias, -1, err) && scope_add_entry(ctx, out->scope, entry, -1, err);
-}
-
-/* ---- tumble, hop, cumulate and session ---- */
-
-bool bind_window_interval(struct planner_context *ctx, const struct expr *expr, int32_t location,
-                          const char *what, int64_t *us, struct error *err)
-{
-    if (expr->kind != EXPR_CONSTANT || expr->value.is_null)
-        return BIND_FAIL(ctx, err, location, ERRCODE_INVALID_PARAMETER_VALUE,
-                         "%s of a window must be a constant interval", what);
-    const struct interval *interval = &expr->value.interval;
-    if (interval->months != 0) {
-        BIND_FAIL(ctx, err, location, ERRCODE_FEATURE_NOT_SUPPORTED,
-                  "%s of a window cannot be given in months or years", what);
-        return error_hint(err, "Months differ in length; group by date_trunc('month', ...) instead.");
-    }
-    if (__builtin_mul_overflow((int64_t)interval->days, US_PER_DAY, us) ||
-        __builtin_add_overflow(*us, interval->us, us))
-        return BIND_FAIL(ctx, err, location, ERRCODE_INTERVAL_FIELD_OVERFLOW, "interval out of range");
-    return true;
-}
-
-static bool interval_argument(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
-                              const char *what, int64_t *us, struct error *err)
-{
-    struct binder b = {.ctx = ctx, .scope = parent, .place = PLACE_FROM_FUNCTION};
-    struct expr *expr;
-    if (!bind_expr(&b, node, &expr, err) || !bind_coerce(ctx, expr, (struct sql_type){OID_INTERVAL, -1},
-                                                         COERCION_IMPLICIT, node_location(node), &expr, err))
-        return false;
-    return bind_window_interval(ctx, expr, node_location(node), what, us, err);
-}
-
-/* The first argument: a name of a relation (which arrives as a column reference) or a subquery in
- * parentheses. */
-static bool window_input(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
-                         struct from_item *out, struct error *err)
-{
-    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && node->column_ref->n_fields <= 2) {
-        const PgQuery__ColumnRef *ref = node->column_ref;
-        PgQuery__RangeVar name = PG_QUERY__RANGE_VAR__INIT;
-        name.relname = (char *)node_string(ref->fields[ref->n_fields - 1]);
-        if (ref->n_fields == 2)
-            name.schemaname = (char *)node_string(ref->fields[0]);
-        name.location = ref->location;
-        return from_relation(ctx, parent, &name, out, err);
-    }
-    if (node->node_case == PG_QUERY__NODE__NODE_SUB_LINK &&
-        node->sub_link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK) {
-        PgQuery__RangeSubselect subselect = PG_QUERY__RANGE_SUBSELECT__INIT;
-        subselect.subquery = node->sub_link->subselect;
-        return from_subselect(ctx, parent, &subselect, out, err);
-    }
-    return BIND_FAIL(
-        ctx, err, node_location(node), ERRCODE_SYNTAX_ERROR,
-        "first argument of a window function in FROM must be a relation or a subquery in parentheses");
-}
-
-static bool is_window_source(const PgQuery__FuncCall *call, const char **name)
-{
-    const char *schema;
-    if (!node_names_split(call->n_funcname, call->funcname, &schema, name) || schema != NULL)
-        return false;
-    if (strcmp(*name, "tumble") != 0 && strcmp(*name, "hop") != 0 && strcmp(*name, "cumulate") != 0 &&
-        strcmp(*name, "session") != 0)
-        return false;
-    return call->n_args >= 2 && (call->args[0]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ||
-                                 call->args[0]->node_case == PG_QUERY__NODE__NODE_SUB_LINK);
-}
-
-/* The time column of a window function, bound over its input. */
-static bool time_argument(struct planner_context *ctx, struct scope *parent, const struct from_item *input,
-                          const PgQuery__Node *node, const char *name, uint32_t *column,
-                          struct sql_type *bound_type, struct error *err)
-{
-    struct binder b = {.ctx = ctx, .scope = input->scope, .place = PLACE_FROM_FUNCTION};
-    scope_hide(parent, 1);
-    struct expr *time;
-    bool ok = bind_expr(&b, node, &time, err);
-    scope_hide(parent, -1);
-    if (!ok)
-        return false;
-    uint32_t type = time->type.oid;
-    if (time->kind != EXPR_COLUMN || (type != OID_TIMESTAMP && type != OID_TIMESTAMPTZ && type != OID_DATE))
-        return BIND_FAIL(
-            ctx, err, node_location(node), ERRCODE_DATATYPE_MISMATCH,
-            "second argument of %s must be a column of type timestamp, timestamp with time zone or date",
-            name);
-    *column = time->index;
-    *bound_type = (struct sql_type){type == OID_DATE ? OID_TIMESTAMP : type, -1};
-    return true;
-}
-
-/* A node of the input's columns with window_start and window_end behind them. */
-static struct plan *window_plan(struct planner_context *ctx, enum plan_kind kind, struct plan *input,
-                                struct sql_type bound_type)
-{
-    uint32_t columns = input->columns_count;
-    struct plan *plan = plan_new(ctx->arena, kind, columns + 2, 1);
-    memcpy(plan->types, input->types, sizeof(*plan->types) * columns);
-    plan->types[columns] = plan->types[columns + 1] = bound_type;
-    plan->children[0] = input;
-    return plan;
-}
-
-static bool window_item(struct planner_context *ctx, struct scope *parent, const struct from_item *input,
-                        struct plan *plan, const PgQuery__FuncCall *call, const char *name,
-                        const PgQuery__Alias *alias, struct from_item *out, struct error *err)
-{
-    uint32_t columns = plan->children[0]->columns_count;
-    out->plan = plan;
-    out->scope = item_scope(ctx, parent);
-    const struct range_entry *old = input->scope->entries[0];
-    struct range_entry *entry =
-        new_entry(ctx, old->alias != NULL ? old->alias : name, old->columns_count + 2);
-    for (uint32_t i = 0; i < old->columns_count; i++)
-        entry->columns[i] = old->columns[i];
-    entry->columns[old->columns_count] = (struct range_column){"window_start", columns, plan->types[columns]};
-    entry->columns[old->columns_count + 1] =
-        (struct range_column){"window_end", columns + 1, plan->types[columns + 1]};
-    return apply_alias(ctx, entry, alias, call->location, err) &&
-           scope_add_entry(ctx, out->scope, entry, call->location, err);
-}
-
-/* session(relation, time column, gap, key ...) */
-static bool from_session(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
-                         const PgQuery__Alias *alias, struct from_item *out, struct error *err)
-{
-    static const char usage[] = "Write session(relation, time column, gap, key columns ...).";
-    struct from_item input;
-    if (!window_input(ctx, parent, call->args[0], &input, err))
-        return false;
-    if (call->n_args < 3) {
-        BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION,
-                  "wrong number of arguments for session");
-        return error_hint(err, usage);
-    }
-    for (size_t i = 1; i < call->n_args; i++) {
-        if (call->args[i]->node_case != PG_QUERY__NODE__NODE_NAMED_ARG_EXPR)
-            continue;
-        BIND_FAIL(ctx, err, call->args[i]->named_arg_expr->location, ERRCODE_UNDEFINED_FUNCTION,
-                  "session has no argument named \"%s\"", call->args[i]->named_arg_expr->name);
-        return error_hint(err, usage);
-    }
-    uint32_t time_column, keys_count = (uint32_t)call->n_args - 3;
-    struct sql_type bound_type;
-    int64_t gap_us;
-    if (!time_argument(ctx, parent, &input, call->args[1], "session", &time_column, &bound_type, err) ||
-        !interval_argument(ctx, parent, call->args[2], "gap", &gap_us, err))
-        return false;
-    if (gap_us <= 0)
-        return BIND_FAIL(ctx, err, node_location(call->args[2]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "gap of a session window must be positive");
-    uint32_t *keys = ARENA_ARRAY(ctx->arena, uint32_t, keys_count);
-    for (uint32_t k = 0; k < keys_count; k++) {
-        const PgQuery__Node *node = call->args[3 + k];
-        struct binder b = {.ctx = ctx, .scope = input.scope, .place = PLACE_FROM_FUNCTION};
-        struct expr *key;
-        scope_hide(parent, 1);
-        bool ok = bind_expr(&b, node, &key, err);
-        scope_hide(parent, -1);
-        if (!ok)
-            return false;
-        if (key->kind != EXPR_COLUMN)
-            return BIND_FAIL(ctx, err, node_location(node), ERRCODE_FEATURE_NOT_SUPPORTED,
-                             "key of a session window must be a column of its relation");
-        if (!type_has_equality(key->type.oid))
-            return BIND_FAIL(ctx, err, node_location(node), ERRCODE_UNDEFINED_FUNCTION,
-                             "could not identify an equality operator for type %s",
-                             type_text(ctx, key->type));
-        keys[k] = key->index;
-    }
-    struct plan *plan = window_plan(ctx, PLAN_SESSION, input.plan, bound_type);
-    plan->session.time_column = time_column;
-    plan->session.gap_us = gap_us;
-    plan->session.keys_count = keys_count;
-    plan->session.keys = keys;
-    return window_item(ctx, parent, &input, plan, call, "session", alias, out, err);
-}
-
-static bool from_window(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
-                        const char *name, const PgQuery__Alias *alias, struct from_item *out,
-                        struct error *err)
-{
-    if (strcmp(name, "session") == 0)
-        return from_session(ctx, parent, call, alias, out, err);
-    bool is_hop = strcmp(name, "hop") == 0;
-    bool is_cumulate = strcmp(name, "cumulate") == 0, has_two = is_hop || is_cumulate;
-    struct from_item input;
-    if (!window_input(ctx, parent, call->args[0], &input, err))
-        return false;
-    const PgQuery__Node *positional[4];
-    size_t count = 0;
-    int64_t offset_us = 0;
-    for (size_t i = 1; i < call->n_args; i++) {
-        const PgQuery__Node *arg = call->args[i];
-        if (arg->node_case != PG_QUERY__NODE__NODE_NAMED_ARG_EXPR) {
-            if (count == ARRAY_COUNT(positional))
-                return BIND_FAIL(ctx, err, call->location, ERRCODE_TOO_MANY_ARGUMENTS,
-                                 "too many arguments for %s", name);
-            positional[count++] = arg;
-            continue;
-        }
-        const PgQuery__NamedArgExpr *named = arg->named_arg_expr;
-        if (strcmp(named->name, "offset") == 0) {
-            if (!interval_argument(ctx, parent, named->arg, "offset", &offset_us, err))
-                return false;
-        } else if (strcmp(named->name, "timezone") == 0) {
-            return BIND_FAIL(ctx, err, named->location, ERRCODE_FEATURE_NOT_SUPPORTED,
-                             "windows in a time zone are not supported");
-        } else {
-            BIND_FAIL(ctx, err, named->location, ERRCODE_UNDEFINED_FUNCTION,
-                      "%s has no argument named \"%s\"", name, named->name);
-            return error_hint(err, "Its named arguments are \"offset\" and \"timezone\".");
-        }
-    }
-    if (count != (has_two ? 3u : 2u)) {
-        BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_FUNCTION, "wrong number of arguments for %s",
-                  name);
-        return error_hint(err, is_hop        ? "Write hop(relation, time column, slide, size)."
-                               : is_cumulate ? "Write cumulate(relation, time column, step, size)."
-                                             : "Write tumble(relation, time column, size).");
-    }
-    uint32_t time_column;
-    struct sql_type bound_type;
-    if (!time_argument(ctx, parent, &input, positional[0], name, &time_column, &bound_type, err))
-        return false;
-    const char *slide = is_hop ? "slide" : is_cumulate ? "step" : "size";
-    int64_t slide_us, size_us;
-    if (!interval_argument(ctx, parent, positional[1], slide, &slide_us, err))
-        return false;
-    size_us = slide_us;
-    if (has_two && !interval_argument(ctx, parent, positional[2], "size", &size_us, err))
-        return false;
-    if (slide_us <= 0 || size_us <= 0)
-        return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "size and %s of a window must be positive", is_cumulate ? slide : "slide");
-    if (slide_us > size_us)
-        return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "%s of a window cannot be larger than its size", slide);
-    if (is_cumulate && size_us % slide_us != 0)
-        return BIND_FAIL(ctx, err, node_location(positional[1]), ERRCODE_INVALID_PARAMETER_VALUE,
-                         "size of a cumulating window must be a multiple of its step");
-    struct plan *plan = window_plan(ctx, PLAN_WINDOW, input.plan, bound_type);
-    plan->window.time_column = time_column;
-    plan->window.slide_us = is_cumulate ? size_us : slide_us;
-    plan->window.size_us = size_us;
-    plan->window.step_us = is_cumulate ? slide_us : 0;
-    plan->window.offset_us = offset_us;
-    return window_item(ctx, parent, &input, plan, call, name, alias, out, err);
+    return from_alias(ctx, entry, node->alias, -1, err) && scope_add_entry(ctx, out->scope, entry, -1, err);
 }
 
 /* ---- functions ---- */
@@ -631,18 +375,17 @@ static const PgQuery__Node **from_calls(struct planner_context *ctx, const PgQue
 static bool from_function(struct planner_context *ctx, struct scope *parent,
                           const PgQuery__RangeFunction *node, struct from_item *out, struct error *err)
 {
-    const char *window;
     const PgQuery__Node *first = node->functions[0]->list->items[0];
     if (node->n_functions == 1 && first->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
-        is_window_source(first->func_call, &window))
-        return from_window(ctx, parent, first->func_call, window, node->alias, out, err);
+        is_table_function(first->func_call))
+        return from_table_function(ctx, parent, first->func_call, node->alias, out, err);
     if (node->n_coldeflist > 0)
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "column definition lists are not supported");
     /* An empty scope one level below the FROM so far: arguments are references to an enclosing row. */
-    struct scope *inner = item_scope(ctx, parent);
+    struct scope *inner = from_scope(ctx, parent);
     struct binder b = {.ctx = ctx, .scope = inner, .place = PLACE_FROM_FUNCTION};
     struct plan *set = plan_new(ctx->arena, PLAN_PROJECT_SET, 0, 1);
-    struct range_entry *entry = new_entry(ctx, NULL, 0);
+    struct range_entry *entry = from_entry(ctx, NULL, 0);
     uint32_t columns_cap = 0, types_cap = 0, calls_cap = 0;
     bool named = false;
     for (size_t f = 0; f < node->n_functions; f++) {
@@ -679,7 +422,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
     entry->is_scalar = is_scalar && !node->ordinality;
     if (is_scalar && !named && node->alias != NULL)
         entry->columns[0].name = keep(ctx, node->alias->aliasname);
-    if (!apply_alias(ctx, entry, node->alias, node_location(first), err))
+    if (!from_alias(ctx, entry, node->alias, node_location(first), err))
         return false;
     for (uint32_t i = 0; i < entry->columns_count; i++)
         entry->columns[i].name = keep(ctx, entry->columns[i].name);
@@ -701,7 +444,7 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
         set->columns_count += hidden;
         out->plan = plan_pick(ctx->arena, set, list, visible);
     }
-    out->scope = item_scope(ctx, parent);
+    out->scope = from_scope(ctx, parent);
     return scope_add_entry(ctx, out->scope, entry, node_location(first), err);
 }
 
@@ -797,7 +540,7 @@ static struct range_entry *join_entry(struct planner_context *ctx, const struct 
                                       const struct merged_column *merged, uint32_t merged_count,
                                       const struct range_column *merged_out)
 {
-    struct range_entry *entry = new_entry(ctx, NULL, 0);
+    struct range_entry *entry = from_entry(ctx, NULL, 0);
     uint32_t cap = 0;
     for (uint32_t i = 0; i < merged_count; i++)
         ARENA_PUSH(ctx->arena, entry->columns, entry->columns_count, cap, merged_out[i]);
@@ -907,7 +650,7 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
     uint32_t merged_count, l = left.plan->columns_count;
     if (!merged_columns(ctx, node, left.scope, right.scope, &merged, &merged_count, err))
         return false;
-    struct scope *scope = item_scope(ctx, parent);
+    struct scope *scope = from_scope(ctx, parent);
     if (!merge_entries(ctx, scope, left.scope, 0, left_nullable, err) ||
         !merge_entries(ctx, scope, right.scope, l, right_nullable, err))
         return false;
@@ -950,13 +693,13 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
         if (node->alias != NULL)
             scope->entries[e]->relation_visible = false;
     }
-    if (!apply_alias(ctx, entry, node->alias, -1, err))
+    if (!from_alias(ctx, entry, node->alias, -1, err))
         return false;
     out->scope = scope;
     if (!scope_add_entry(ctx, scope, entry, -1, err))
         return false;
     if (node->join_using_alias != NULL) {
-        struct range_entry *named = new_entry(ctx, node->join_using_alias->aliasname, merged_count);
+        struct range_entry *named = from_entry(ctx, node->join_using_alias->aliasname, merged_count);
         memcpy(named->columns, merged_out, sizeof(*merged_out) * merged_count);
         named->columns_visible = false;
         return scope_add_entry(ctx, scope, named, -1, err);

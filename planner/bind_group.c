@@ -4,8 +4,8 @@
  * Below the node one CALC computes the group expressions and the arguments; above it an expression may use
  * group expressions (matched as a whole), aggregates, and columns that depend on a grouped primary key.
  * Grouping sets are a UNION ALL of one aggregate per set. A group session(ts, gap) puts session windows by the
- * other groups between the CALC and the node. */
-#include "planner/bind.h"
+ * other groups between the CALC and the node, a group tumble(ts, size) its windows: rows without a time are in none. */
+#include "planner/bind_from.h"
 
 struct grouping {
     struct select_state *state;
@@ -22,11 +22,20 @@ struct grouping {
     bool has_sets;        /* written with ROLLUP, CUBE, GROUPING SETS */
     uint32_t bits_column; /* of GROUPING(): which groups are missing */
     int32_t session;      /* the group that is session(), -1 none */
+    int32_t tumble;       /* the first group that is tumble() of constant windows, -1 none */
     struct error *err;
     bool failed;
 };
 
 /* ---- GROUP BY items ---- */
+
+/* Is it tumble() of the same windows for all rows? */
+static bool is_window(const struct expr *expr)
+{
+    return expr->kind == EXPR_CALL && strcmp(expr->function->name, "tumble") == 0 &&
+           !bound_contains(expr, KIND_BIT(EXPR_SUBQUERY)) &&
+           bind_is_constant_calendar(expr->args + 1, expr->args_count - 1);
+}
 
 static bool bind_group_expr(struct grouping *g, const PgQuery__Node *node, uint32_t *index, struct error *err)
 {
@@ -86,6 +95,8 @@ static bool bind_group_expr(struct grouping *g, const PgQuery__Node *node, uint3
     *index = g->groups_count;
     if (expr->kind == EXPR_SESSION)
         g->session = (int32_t)g->groups_count;
+    else if (g->tumble < 0 && is_window(expr))
+        g->tumble = (int32_t)g->groups_count;
     ARENA_PUSH(ctx->arena, g->groups, g->groups_count, g->groups_cap, expr);
     return true;
 }
@@ -521,7 +532,17 @@ static struct plan *session_plan(struct grouping *g, struct plan *child, int64_t
     return plan_pick(arena, plan, list, columns);
 }
 
-static void build_plan(struct grouping *g)
+/* The same for a group tumble(): windows, and their start in place of the time. */
+static struct plan *tumble_plan(struct grouping *g, struct plan *child, const struct calendar *calendar)
+{
+    uint32_t columns = child->columns_count, time = (uint32_t)g->tumble;
+    uint32_t *list = ARENA_ARRAY(g->ctx->arena, uint32_t, columns);
+    for (uint32_t i = 0; i < columns; i++)
+        list[i] = i == time ? columns : i;
+    return plan_pick(g->ctx->arena, bind_window_plan(g->ctx, child, time, calendar), list, columns);
+}
+
+static bool build_plan(struct grouping *g, struct error *err)
 {
     struct select_state *state = g->state;
     struct arena *arena = g->ctx->arena;
@@ -533,16 +554,26 @@ static void build_plan(struct grouping *g)
     const struct expr *session = g->session >= 0 ? g->groups[g->session] : NULL;
     if (session != NULL)
         below.exprs[g->session] = session->args[0];
+    const struct expr *tumble = g->tumble >= 0 && session == NULL ? g->groups[g->tumble] : NULL;
+    struct calendar calendar;
+    if (tumble != NULL) {
+        if (!bind_calendar(g->ctx, tumble->args + 1, tumble->args_count - 1, tumble->position - 1, &calendar,
+                           err))
+            return false;
+        below.exprs[g->tumble] = tumble->args[0];
+    }
     struct plan *child = plan_project(arena, state->plan, below.exprs, below.count);
     if (session != NULL)
         child = session_plan(g, child, session->args[1]->value.i64);
+    else if (tumble != NULL)
+        child = tumble_plan(g, child, &calendar);
     if (!g->has_sets) {
         /* One set, with the groups in order. */
         struct grouping_set all = {0};
         for (uint32_t i = 0; i < g->groups_count; i++)
             set_add(g, &all, i);
         state->plan = aggregate_plan(g, child, &all, calls);
-        return;
+        return true;
     }
     struct plan *all = plan_new(arena, PLAN_UNION_ALL, g->groups_count + g->calls_count + 1, g->sets_count);
     for (uint32_t s = 0; s < g->sets_count; s++) {
@@ -553,6 +584,7 @@ static void build_plan(struct grouping *g)
         memcpy(all->types, all->children[0]->types, sizeof(*all->types) * all->columns_count);
     g->bits_column = all->columns_count - 1;
     state->plan = all;
+    return true;
 }
 
 /* Subqueries in group expressions and aggregate arguments become columns below the node. */
@@ -601,7 +633,7 @@ static bool attach_below(struct grouping *g, struct error *err)
 bool bind_grouping(struct select_state *state, struct error *err)
 {
     struct planner_context *ctx = state->ctx;
-    struct grouping g = {.state = state, .ctx = ctx, .err = err, .session = -1};
+    struct grouping g = {.state = state, .ctx = ctx, .err = err, .session = -1, .tumble = -1};
     bool needed = state->select->n_group_clause > 0 || state->having != NULL;
     for (uint32_t i = 0; i < state->targets_count && !needed; i++)
         needed = bound_contains(state->targets[i].expr,
@@ -619,9 +651,9 @@ bool bind_grouping(struct select_state *state, struct error *err)
         bound_map(ctx->arena, state->having, collect_above, &g, 0);
     struct expr **calls = arena_copy(ctx->arena, g.calls, sizeof(*calls) * g.calls_count);
     struct expr **groups = arena_copy(ctx->arena, g.groups, sizeof(*groups) * g.groups_count);
-    if (!subquery_attach(ctx, &state->plan, g.groups, g.groups_count, err) || !attach_below(&g, err))
+    if (!subquery_attach(ctx, &state->plan, g.groups, g.groups_count, err) || !attach_below(&g, err) ||
+        !build_plan(&g, err))
         return false;
-    build_plan(&g);
     g.calls = calls;
     g.groups = groups;
     for (uint32_t i = 0; i < state->targets_count; i++)

@@ -2,6 +2,8 @@
  * same expression as one in the SELECT list, and equal parts of a finished plan one operator. */
 #include "planner/bound.h"
 
+#include "storage/data/calendar.h"
+
 static bool same_expr(const struct expr *a, const struct expr *b)
 {
     return a == b || (a != NULL && b != NULL && bound_equal(a, b));
@@ -145,7 +147,8 @@ static bool same_node(const struct plan *a, const struct plan *b)
     case PLAN_WINDOW:
         return a->window.time_column == b->window.time_column && a->window.slide_us == b->window.slide_us &&
                a->window.size_us == b->window.size_us && a->window.offset_us == b->window.offset_us &&
-               a->window.step_us == b->window.step_us && a->window.slice_us == b->window.slice_us;
+               a->window.step_us == b->window.step_us && a->window.slice_us == b->window.slice_us &&
+               calendar_equal(a->window.calendar, b->window.calendar);
     case PLAN_SESSION:
         return a->session.time_column == b->session.time_column && a->session.gap_us == b->session.gap_us &&
                a->session.is_aggregate == b->session.is_aggregate &&

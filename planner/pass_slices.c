@@ -265,7 +265,7 @@ static void slice(struct planner_context *ctx, struct plan *plan)
     struct plan *input = plan->children[0];
     struct plan *window = input->kind == PLAN_CALC ? input->children[0] : input;
     if (window->kind != PLAN_WINDOW || window->window.slide_us == window->window.size_us ||
-        window->window.slice_us != 0)
+        window->window.slice_us != 0 || window->window.calendar != NULL)
         return;
     if (input != window && input->calc.condition != NULL && uses_window(ctx, input->calc.condition, window))
         return;

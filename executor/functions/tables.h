@@ -15,6 +15,7 @@
     TABLE(fn_regex_rows)                                                                                     \
     TABLE(fn_misc_rows)                                                                                      \
     TABLE(fn_series_rows)                                                                                    \
+    TABLE(fn_window_rows)                                                                                    \
     TABLE(cast_text_rows)                                                                                    \
     TABLE(fn_datetime_rows)                                                                                  \
     TABLE(fn_extract_rows)                                                                                   \

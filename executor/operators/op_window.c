@@ -4,8 +4,8 @@
  *
  * Windows are [k * slide + offset, k * slide + offset + size) for every integer k, so times before the epoch
  * need floor division; those of CUMULATE are [base, base + n * step), where base is the start of a window of
- * the whole size, for every n up to size / step with which they hold the row. TIMESTAMPTZ windows are windows of UTC. A row without a time is in no window. Linear
- * and stateless.
+ * the whole size, for every n up to size / step with which they hold the row. TIMESTAMPTZ windows are windows of UTC, those
+ * of the calendar are made in op_window_calendar.c. A row without a time is in no window. Linear and stateless.
  *
  * TUMBLE and slices give one row per row: columns pass through without a copy, and the division is done
  * where the time leaves the piece of the row before. */
@@ -13,14 +13,11 @@
 
 #include "storage/data/datetime.h"
 
-struct window {
-    struct operator base;
-    struct arena scratch;
-};
-
 static bool window_open(struct operator* op, const struct plan *plan, struct error *err)
 {
-    arena_init(&((struct window *)op)->scratch, op->ctx->account);
+    struct window *window = (struct window *)op;
+    arena_init(&window->scratch, op->ctx->account);
+    arena_init(&window->piece_arena, op->ctx->account);
     if (plan->window.slide_us <= 0 || plan->window.size_us <= 0)
         return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "window size and slide must be positive");
     return true;
@@ -28,7 +25,9 @@ static bool window_open(struct operator* op, const struct plan *plan, struct err
 
 static void window_close(struct operator* op)
 {
-    arena_release(&((struct window *)op)->scratch);
+    struct window *window = (struct window *)op;
+    arena_release(&window->scratch);
+    arena_release(&window->piece_arena);
 }
 
 bool window_row_time(const struct column *column, uint32_t row, int64_t *out, struct error *error)
@@ -48,8 +47,8 @@ bool window_row_time(const struct column *column, uint32_t row, int64_t *out, st
     return is_finite || error_set(error, ERRCODE_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
 }
 
-static bool window_flush(struct window *window, const struct batch *change, struct window_rows *found,
-                         struct error *err)
+bool window_flush(struct window *window, const struct batch *change, struct window_rows *found,
+                  struct error *err)
 {
     struct operator* op = & window->base;
     const struct plan *plan = op->plan;
@@ -278,10 +277,12 @@ static bool window_push(struct operator* op, uint32_t port, const struct batch *
     arena_reset(&window->scratch);
     struct window_rows found = {.rows = arena_alloc(&window->scratch, sizeof(uint32_t) * BATCH_ROWS_MAX),
                                 .starts = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX)};
-    if (plan->window.step_us != 0) {
+    if (plan->window.calendar != NULL || plan->window.step_us != 0)
         found.ends = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX);
+    if (plan->window.calendar != NULL)
+        return window_push_calendar(window, change, &found, err);
+    if (plan->window.step_us != 0)
         return push_cumulated(window, change, &found, err);
-    }
     if (plan->window.slice_us != 0 && plan->window.lateness != NULL)
         found.opens = arena_alloc(&window->scratch, sizeof(int64_t) * BATCH_ROWS_MAX);
     if (plan->window.slice_us != 0 || plan->window.slide_us == plan->window.size_us)

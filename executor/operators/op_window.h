@@ -3,6 +3,7 @@
 #define MILLRACE_OPERATORS_OP_WINDOW_H
 
 #include "executor/operators/op_common.h"
+#include "storage/data/calendar.h"
 
 /* Rows and, for each, one window (or slice) that holds it. All arrays have BATCH_ROWS_MAX entries. */
 struct window_rows {
@@ -18,6 +19,22 @@ struct window_rows {
 /* The time of a row (timestamp, timestamptz or date) in us; false: the row is in no window, because it has no
  * time (error->code is ERRCODE_NONE then) or an infinite one. */
 bool window_row_time(const struct column *column, uint32_t row, int64_t *out, struct error *error);
+
+struct window {
+    struct operator base;
+    struct arena scratch;        /* of one push */
+    struct arena piece_arena;    /* of the following */
+    struct calendar_piece piece; /* calendar windows: around the time seen last */
+};
+
+/* Hands on what was found, and empties it. Full at BATCH_ROWS_MAX. */
+MUST_CHECK
+bool window_flush(struct window *window, const struct batch *change, struct window_rows *found,
+                  struct error *err);
+/* op_window_calendar.c: a change into windows that follow the calendar of a zone. */
+MUST_CHECK
+bool window_push_calendar(struct window *window, const struct batch *change, struct window_rows *found,
+                          struct error *err);
 
 /* ---- lateness (op_window_late.c); plan->window.lateness is set ---- */
 

@@ -419,6 +419,26 @@ int64_t zone_offset_until(struct zone *zone, int64_t instant_us)
     return zone_is_fixed(zone) ? INT64_MAX : span_at(zone, instant_us)->to;
 }
 
+struct zone_span zone_span_at(struct zone *zone, int64_t instant_us)
+{
+    if (zone_is_fixed(zone))
+        return (struct zone_span){INT64_MIN, INT64_MAX, zone->fixed_offset};
+    const struct span *span = span_at(zone, instant_us);
+    return (struct zone_span){span->from, span->to, span->offset};
+}
+
+int64_t zone_first_reaching(struct zone *zone, int64_t local_us)
+{
+    /* offsets stay below a day: a day before, the clock has not come that far */
+    for (int64_t at = local_us - US_PER_DAY;;) {
+        struct zone_span span = zone_span_at(zone, at);
+        int64_t instant = local_us - span.offset * US_PER_SECOND;
+        if (instant < span.to || span.to == INT64_MAX)
+            return instant > span.from ? instant : span.from;
+        at = span.to;
+    }
+}
+
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us)
 {
     if (zone_is_fixed(zone))

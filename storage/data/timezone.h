@@ -32,6 +32,15 @@ int32_t zone_offset_at(struct zone *zone, int64_t instant_us);
 int64_t zone_offset_until(struct zone *zone, int64_t instant_us);
 /* Seconds east of UTC that a local wall time is taken to have: see timestamptz_from_local. */
 int32_t zone_offset_of_local(struct zone *zone, int64_t local_us);
+/* The time around an instant in which the offset does not change. */
+struct zone_span {
+    int64_t from, to; /* from <= instant < to; INT64_MIN and INT64_MAX when open */
+    int32_t offset;   /* seconds east of UTC */
+};
+struct zone_span zone_span_at(struct zone *zone, int64_t instant_us);
+/* The first instant at which the local clock shows the time or has jumped over it. The time is at least two days away
+ * from the ends of int64. */
+int64_t zone_first_reaching(struct zone *zone, int64_t local_us);
 bool zone_is_fixed(const struct zone *zone);
 /* Appends the zone's abbreviation at an instant ("CET", "EDT", "UTC"; a numeric form when none is
  * customary). */

@@ -423,14 +423,14 @@ class Generator(Expressions):
             ours = "tumble(%s, %s, INTERVAL '%d hours'%s)" % (t.name, ts, size, said)
         else:
             ours = "hop(%s, %s, INTERVAL '%d hours', INTERVAL '%d hours'%s)" % (t.name, ts, slide, size, said)
-        first = "date_bin('%d hours', %s, timestamp '2000-01-01' + interval '%d hours')" % (slide, ts, offset)
+        first = "date_bin('%d hours', %s, timestamp '1970-01-01' + interval '%d hours')" % (slide, ts, offset)
         theirs = ("(SELECT t.*, %s - n * interval '%d hours' AS window_start, %s - n * interval '%d hours' + interval '%d hours' AS window_end"
                   " FROM %s t, generate_series(0, %d) n WHERE %s IS NOT NULL AND %s < %s - n * interval '%d hours' + interval '%d hours') w") % (
                       first, slide, first, slide, size, t.name, (size - 1) // slide, ts, ts, first, slide, size)
         if self.chance(0.2):
             times = self.rng.choice([1, 2, 3, 6])
             ours = "cumulate(%s, %s, INTERVAL '%d hours', INTERVAL '%d hours'%s)" % (t.name, ts, slide, slide * times, said)
-            first = "date_bin('%d hours', %s, timestamp '2000-01-01' + interval '%d hours')" % (slide * times, ts, offset)
+            first = "date_bin('%d hours', %s, timestamp '1970-01-01' + interval '%d hours')" % (slide * times, ts, offset)
             theirs = ("(SELECT t.*, {f} AS window_start, {f} + n * interval '{s} hours' AS window_end FROM {t} t, generate_series(1, {n}) n"
                       " WHERE {c} < {f} + n * interval '{s} hours') w").format(f=first, s=slide, n=times, t=t.name, c=ts)
         scope = Scope(list(t.columns))
