@@ -27,6 +27,7 @@ struct engine *engine_create(const struct engine_options *options)
     engine->account = options->account;
     engine->epoch = options->first_epoch;
     engine->wake_us = INT64_MAX;
+    atomic_init(&engine->fill_clock_us, INT64_MIN);
     engine->snapshots = snapshots_create();
     snapshots_publish(engine->snapshots, engine->epoch);
     atomic_init(&engine->delivered, engine->epoch);
@@ -193,7 +194,16 @@ void engine_published(struct engine *engine)
 
 void engine_set_recovering(struct engine *engine, bool recovering)
 {
+    atomic_store(&engine->fill_clock_us, INT64_MIN);
+    pthread_mutex_lock(&engine->lock);
     atomic_store(&engine->recovering, recovering);
+    pthread_cond_signal(&engine->work); /* what was due meanwhile */
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_set_fill_clock(struct engine *engine, int64_t clock_us)
+{
+    atomic_store(&engine->fill_clock_us, clock_us);
 }
 
 /* ---- staging ---- */

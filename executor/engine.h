@@ -102,6 +102,8 @@ void engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, uint
 /* Recovery: while it lasts nothing is logged, so that a view filled in it takes the epoch it was filled at
  * before: the next after the last replayed. */
 void engine_set_recovering(struct engine *engine, bool recovering);
+/* Recovery: the logged clock of the tick in which the next view was filled. */
+void engine_set_fill_clock(struct engine *engine, int64_t clock_us);
 
 /* ---- change streams ---- */
 

@@ -66,7 +66,8 @@ struct engine {
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
     bool stopping;
-    _Atomic bool recovering; /* ticks are not logged */
+    _Atomic bool recovering;       /* ticks are not logged */
+    _Atomic int64_t fill_clock_us; /* recovering: of views that are filled; INT64_MIN: the present */
 
     /* engine's thread only */
     uint64_t epoch;  /* newest computed */

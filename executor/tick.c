@@ -798,7 +798,9 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
     struct tick tick = {.engine = engine, .epoch = ++engine->epoch};
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
     pending->epoch = tick.epoch;
-    int64_t clock_us = clock_now_us();
+    int64_t clock_us = atomic_load(&engine->fill_clock_us);
+    if (clock_us == INT64_MIN)
+        clock_us = clock_now_us();
     tick.clock_us = clock_us;
     uint64_t seed = random_u64();
     engine_log_tick(engine, pending, clock_us, seed, NULL, 0);

@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct stored {
     struct catalog_record record;
@@ -329,16 +330,39 @@ static int compare_epochs(const void *a, const void *b)
     return one->record.oid < two->record.oid ? -1 : one->record.oid > two->record.oid;
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    size_t len = strlen(word);
+    for (; *text != '\0'; text++) {
+        if (strncasecmp(text, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does what the view shows depend on when its rows came, and not only on what they are? */
+static bool depends_on_ticks(const struct stored *stored)
+{
+    static const char *const words[] = {"state_ttl", "every", "system_time"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (has_word(stored->record.sql, words[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Decides whether views are made between the ticks, and in which order. */
 static void plan_order(struct recovery *recovery)
 {
     uint32_t cursor = FIRST_USER_OID, cap = 0;
     for (struct catalog_object *object; (object = catalog_next(recovery->server->catalog, &cursor)) != NULL;)
-        recovery->in_order |= !catalog_object_keeps_rows(object);
+        recovery->in_order |= !catalog_object_keeps_rows(object) || object->watermark_column != NULL;
     for (uint32_t i = 0; i < recovery->count; i++) {
         struct stored *stored = &recovery->items[i];
-        if (is_kind(stored, "materialized view"))
-            ARENA_PUSH(&recovery->arena, recovery->by_epoch, recovery->by_epoch_count, cap, stored);
+        if (!is_kind(stored, "materialized view"))
+            continue;
+        ARENA_PUSH(&recovery->arena, recovery->by_epoch, recovery->by_epoch_count, cap, stored);
+        recovery->in_order |= depends_on_ticks(stored);
     }
     if (recovery->by_epoch_count > 0)
         qsort(recovery->by_epoch, recovery->by_epoch_count, sizeof(*recovery->by_epoch), compare_epochs);
@@ -393,6 +417,7 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
                         const struct tick_log_raw *entries, uint32_t count, struct error *err)
 {
     struct recovery *recovery = ctx;
+    engine_set_fill_clock(recovery->server->engine, clock_us);
     if (recovery->in_order && !make_views_until(recovery, epoch, err))
         return false;
     if (epoch <= recovery->epoch)
@@ -499,6 +524,7 @@ bool recover_catalog(struct server *server, struct error *err)
     for (struct catalog_object *object; ok && (object = catalog_next(server->catalog, &cursor)) != NULL;)
         if (object->kind == CATALOG_SEQUENCE)
             sequence_attach(server, object);
+    engine_set_fill_clock(server->engine, INT64_MIN);
     ok = ok && restore_views(&recovery, err);
     engine_set_recovering(server->engine, false);
     if (ok && (recovery.count > 0 || recovery.ticks > 0))
