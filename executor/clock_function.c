@@ -117,14 +117,24 @@ static bool step_can_fall(const struct step *step)
     return step->kind <= STEP_MONTHS || step->kind == STEP_TRUNC_WITHIN;
 }
 
+/* The next 29th, 30th or 31st: days that another month may not have, so that they become its last one like the day
+ * before. */
+static int64_t next_end_of_month(int64_t local)
+{
+    int64_t days, us;
+    timestamp_split(local, &days, &us);
+    int32_t year, month, day;
+    civil_from_days((int32_t)++days, &year, &month, &day);
+    if (day >= 29)
+        return days;
+    return days_from_civil(year, days_of_month(year, month) >= 29 ? month : month + 1, 29);
+}
+
 /* The first input after x at which the step may fall. */
 static int64_t step_fall(const struct step *step, int64_t x)
 {
-    if (step->kind == STEP_MONTHS) {
-        int64_t days, us;
-        timestamp_split(x, &days, &us);
-        return (days + 1) * US_PER_DAY;
-    }
+    if (step->kind == STEP_MONTHS)
+        return next_end_of_month(x) * US_PER_DAY;
     if (step->kind != STEP_FROM_LOCAL)
         return zone_offset_until(step->zone, x);
     int64_t found = TIME_NEVER, change = x - step->offset_max - US_PER_DAY;

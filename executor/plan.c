@@ -564,6 +564,22 @@ static const char *comparison_text(enum time_comparison comparison)
     return texts[comparison];
 }
 
+/* An expression whose one column is the clock. */
+static void print_of_clock(const struct expr *expr, struct strbuf *out)
+{
+    struct strbuf text = STRBUF_INIT;
+    expr_print(expr, &text);
+    for (const char *at = strbuf_text(&text); *at != '\0'; at++) {
+        if (at[0] == '#' && at[1] == '0') {
+            strbuf_adds(out, "now()");
+            at++;
+        } else {
+            strbuf_addc(out, *at);
+        }
+    }
+    strbuf_release(&text);
+}
+
 static void print_temporal_filter(const struct plan *plan, struct strbuf *out)
 {
     if (plan->temporal_filter.ttl_us != 0) {
@@ -576,7 +592,7 @@ static void print_temporal_filter(const struct plan *plan, struct strbuf *out)
         strbuf_adds(out, i > 0 ? ", " : "");
         expr_print(bound->value, out);
         strbuf_addf(out, " %s ", comparison_text(bound->comparison));
-        expr_print(bound->now, out);
+        print_of_clock(bound->now, out);
     }
 }
 

@@ -126,6 +126,19 @@ static bool same_slices(const struct plan_slices *a, const struct plan_slices *b
            memcmp(a->roles, b->roles, groups_count) == 0;
 }
 
+static bool same_bounds(const struct plan *a, const struct plan *b)
+{
+    bool same = a->temporal_filter.ttl_us == b->temporal_filter.ttl_us &&
+                a->temporal_filter.bounds_count == b->temporal_filter.bounds_count;
+    for (uint32_t i = 0; i < a->temporal_filter.bounds_count && same; i++) {
+        const struct plan_time_bound *bound_a = &a->temporal_filter.bounds[i],
+                                     *bound_b = &b->temporal_filter.bounds[i];
+        same = bound_a->comparison == bound_b->comparison && same_expr(bound_a->value, bound_b->value) &&
+               same_expr(bound_a->now, bound_b->now);
+    }
+    return same;
+}
+
 static bool same_node(const struct plan *a, const struct plan *b)
 {
     switch (a->kind) {
@@ -183,8 +196,9 @@ static bool same_node(const struct plan *a, const struct plan *b)
                             b->over.partition_count) &&
                same_keys(a->over.keys, a->over.keys_count, b->over.keys, b->over.keys_count) &&
                same_calls(a, b);
-    case PLAN_LATE:
     case PLAN_TEMPORAL_FILTER:
+        return same_bounds(a, b);
+    case PLAN_LATE:
     case PLAN_FINAL:
     case PLAN_EVERY:
     case PLAN_INTERVAL_JOIN:

@@ -149,10 +149,17 @@ static void check_expr(void *check_, const struct expr *expr, uint32_t level)
     check->failed = true;
     error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED, "%s%s is not supported in a materialized view",
               function->name, function->flags & FN_OPERATOR ? "" : "()");
-    error_hint(check->err,
-               function->flags & FN_VOLATILE
-                   ? "Its value differs from call to call, so a row could not be taken back later."
-                   : "Its value changes without any change of the data; compute it when the view is read.");
+    error_hint(
+        check->err,
+        function->flags & FN_VOLATILE
+            ? "Its value differs from call to call, so a row could not be taken back later."
+        : pass_now_is_clock(expr)
+            ? "Conditions of WHERE, ON and HAVING, connected by AND, may compare a value with it, plus or "
+              "minus "
+              "a constant interval, truncated or cast: ts > now() - INTERVAL '1 hour', ts + ttl > now(), "
+              "day = current_date, now() - ts < INTERVAL '1 day'. Elsewhere, compute it when the view is "
+              "read."
+            : "Its value changes without any change of the data; compute it when the view is read.");
     (void)level;
 }
 

@@ -16,6 +16,7 @@ const struct plan_pass plan_passes[] = {
     {"merge again", "projections that moved below the sessions", pass_merge, false},
     {"top", "of a view: conditions on row_number(), rank() and dense_rank() cut each partition short",
      pass_top, false},
+    {"now", "of a view: conditions on now() become temporal filters; lives of rows, periods", pass_now, true},
     {"lookup", "key = constant reads one row", pass_lookup, false},
     {"slices", "aggregates over HOP add up slices instead of one copy of a row per window", pass_slices,
      false},

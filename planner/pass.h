@@ -39,6 +39,9 @@ bool pass_merge(struct planner_context *ctx, struct plan **plan, struct error *e
 bool pass_session(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_top.c: row_number() <= n becomes the first n rows of each partition. */
 bool pass_top(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_now.c: conditions of a view on now() become temporal filters; state_ttl; emit = every. */
+bool pass_now(struct planner_context *ctx, struct plan **plan, struct error *err);
+bool pass_now_is_clock(const struct expr *expr); /* now() or one of its like */
 /* pass_lookup.c: key = constant reads one row instead of all. */
 bool pass_lookup(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_slices.c: HOP without a copy of each row per window. */

@@ -31,6 +31,7 @@ bool test_clock_set(struct session *session, const char *value, struct error *er
         clock_set(now_us);
     else
         clock_release();
+    engine_run_due(session->server->engine);
     pthread_mutex_unlock(&changing);
     if (stop && !was_set) {
         session_notice(session, "WARNING", "01000", "SET clock = 'system' lets it go again.",
@@ -58,6 +59,7 @@ bool test_clock_advance(struct session *session, const struct interval *by, int6
     }
     if (ok) {
         clock_set(*now_us);
+        engine_run_due(session->server->engine);
     }
     pthread_mutex_unlock(&changing);
     return ok;

@@ -203,8 +203,11 @@ static bool temporal_push(struct operator* op, uint32_t port, const struct batch
     }
     if (count == 0)
         return true;
-    return operator_emit(op, count < change->rows ? op_gather(&self->scratch, change, rows, count) : change,
-                         err);
+    if (count == change->rows)
+        return operator_emit(op, change, err);
+    struct batch *out = op_gather(&self->scratch, change, rows, count);
+    op_pick_arrival(&self->scratch, out, change, rows);
+    return operator_emit(op, out, err);
 }
 
 static bool temporal_finish(struct operator* op, struct error *err)
