@@ -232,6 +232,18 @@ static void finish_sort(struct plan *plan, struct arena *arena)
         key_add(plan, arena, &(uint32_t){plan->columns_count - 1}, 1, 0);
 }
 
+/* Of a temporal filter: no row leaves, as conditions only become true. */
+static bool rows_stay(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->temporal_filter.bounds_count; i++) {
+        const struct plan_time_bound *bound = &plan->temporal_filter.bounds[i];
+        bool becomes_true = bound->comparison == TIME_LESS || bound->comparison == TIME_LESS_EQUAL;
+        if (!becomes_true || bound->now->kind != EXPR_COLUMN) /* other functions of the clock may fall */
+            return false;
+    }
+    return plan->temporal_filter.ttl_us == 0;
+}
+
 static void finish_node(struct plan *plan, struct arena *arena)
 {
     const struct plan *child = plan->children_count > 0 ? plan->children[0] : NULL;
@@ -306,6 +318,7 @@ static void finish_node(struct plan *plan, struct arena *arena)
         copy_key(plan, child);
         break;
     case PLAN_TEMPORAL_FILTER:
+        plan->append_only = child->append_only && rows_stay(plan);
         copy_key(plan, child);
         break;
     case PLAN_FINAL:

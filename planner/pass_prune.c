@@ -394,6 +394,29 @@ static struct plan *prune_union(struct planner_context *ctx, struct plan *plan, 
     return copy;
 }
 
+static struct plan *prune_temporal(struct planner_context *ctx, struct plan *plan, const bool *needed,
+                                   uint32_t *map)
+{
+    bool *below = flags(ctx, plan->columns_count);
+    uint32_t bounds_count = plan->temporal_filter.bounds_count;
+    for (uint32_t i = 0; i < plan->columns_count; i++)
+        below[i] = needed[i];
+    for (uint32_t b = 0; b < bounds_count; b++)
+        bound_columns(plan->temporal_filter.bounds[b].value, below, plan->columns_count);
+    struct plan *child = prune(ctx, plan->children[0], below, map);
+    struct plan *copy = shrunk(ctx, plan, child->columns_count);
+    copy->children[0] = child;
+    for (uint32_t i = 0; i < child->columns_count; i++)
+        copy->types[i] = child->types[i];
+    copy->temporal_filter.bounds =
+        arena_copy(ctx->arena, plan->temporal_filter.bounds, sizeof(struct plan_time_bound) * bounds_count);
+    for (uint32_t b = 0; b < bounds_count; b++) {
+        struct plan_time_bound *bound = &copy->temporal_filter.bounds[b];
+        bound->value = bound_remap(ctx->arena, bound->value, map, 0);
+    }
+    return copy;
+}
+
 static struct plan *prune(struct planner_context *ctx, struct plan *plan, const bool *needed, uint32_t *map)
 {
     switch (plan->kind) {
@@ -403,6 +426,8 @@ static struct plan *prune(struct planner_context *ctx, struct plan *plan, const 
         return prune_leaf(ctx, plan, needed, map);
     case PLAN_CALC:
         return prune_calc(ctx, plan, needed, map);
+    case PLAN_TEMPORAL_FILTER:
+        return prune_temporal(ctx, plan, needed, map);
     case PLAN_AGGREGATE:
         return prune_aggregate(ctx, plan, needed, map);
     case PLAN_JOIN:
@@ -420,7 +445,6 @@ static struct plan *prune(struct planner_context *ctx, struct plan *plan, const 
         return prune_union(ctx, plan, needed, map);
     case PLAN_SET_OP:
     case PLAN_LATE:
-    case PLAN_TEMPORAL_FILTER:
     case PLAN_FINAL:
     case PLAN_EVERY:
     case PLAN_INTERVAL_JOIN:
