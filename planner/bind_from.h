@@ -29,6 +29,11 @@ enum table_parameter {
     PARAMETER_GAP,
     PARAMETER_OFFSET,
     PARAMETER_TIMEZONE,
+    PARAMETER_N,
+    PARAMETER_START,
+    PARAMETER_FINISH,
+    PARAMETER_LOCF,
+    PARAMETER_INTERPOLATE,
     TABLE_PARAMETERS_MAX
 };
 
@@ -61,6 +66,8 @@ bool table_call_calendar(struct table_call *call, enum table_parameter size_para
 /* The item of FROM: a plan whose columns are the input's, and the last `count` ones under these names. */
 bool table_call_item(struct table_call *call, struct plan *plan, const char *const *names, uint32_t count,
                      struct from_item *out, struct error *err);
+/* A text constant as a string. */
+const char *table_call_text(struct planner_context *ctx, const struct datum *text);
 /* The windows that tumble(time, size, offset, zone) speaks of, from its arguments behind the time. */
 bool bind_is_constant_calendar(struct expr *const *args, uint32_t count);
 bool bind_calendar(struct planner_context *ctx, struct expr *const *args, uint32_t count, int32_t location,
@@ -75,5 +82,9 @@ bool bind_time_zone(struct planner_context *ctx, const char *zone, uint32_t time
 bool is_table_function(const PgQuery__FuncCall *call);
 bool from_table_function(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
                          const PgQuery__Alias *alias, struct from_item *out, struct error *err);
+
+/* bind_series.c: count_window(relation, order column, n, key ...), gap_fill(relation, time column, step, key ...). */
+bool bind_count_window(struct table_call *call, struct from_item *out, struct error *err);
+bool bind_gap_fill(struct table_call *call, struct from_item *out, struct error *err);
 
 #endif

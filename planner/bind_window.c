@@ -1,5 +1,5 @@
 /* bind_window.c: functions over a relation in FROM, and the windows over time among them: tumble, hop, cumulate,
- * session; tumble(time, size) as an expression.
+ * session; tumble(time, size) as an expression. The other functions are in bind_series.c.
  *
  * tumble(relation, time, size, timezone => 'Europe/Berlin'): arguments go to the function's parameters by name or by
  * place; the ones left over are key columns. */
@@ -20,8 +20,17 @@ struct table_function {
 };
 
 static const char *const parameter_names[] = {
-    [PARAMETER_SLIDE] = "slide", [PARAMETER_SIZE] = "size",     [PARAMETER_STEP] = "step",
-    [PARAMETER_GAP] = "gap",     [PARAMETER_OFFSET] = "offset", [PARAMETER_TIMEZONE] = "timezone",
+    [PARAMETER_SLIDE] = "slide",
+    [PARAMETER_SIZE] = "size",
+    [PARAMETER_STEP] = "step",
+    [PARAMETER_GAP] = "gap",
+    [PARAMETER_OFFSET] = "offset",
+    [PARAMETER_TIMEZONE] = "timezone",
+    [PARAMETER_N] = "n",
+    [PARAMETER_START] = "start",
+    [PARAMETER_FINISH] = "finish",
+    [PARAMETER_LOCF] = "locf",
+    [PARAMETER_INTERPOLATE] = "interpolate",
 };
 
 static bool bind_aligned(struct table_call *call, struct from_item *out, struct error *err);
@@ -60,6 +69,24 @@ static const struct table_function table_functions[] = {
      1,
      {PARAMETER_GAP},
      1},
+    {"count_window",
+     "Write count_window(relation, order column, n, key columns ...).",
+     bind_count_window,
+     true,
+     1,
+     1,
+     {PARAMETER_N},
+     1},
+    {"gap_fill",
+     "Write gap_fill(relation, time column, step, key columns ..., locf => 'column, ...', interpolate => "
+     "'column, ...').",
+     bind_gap_fill,
+     true,
+     1,
+     1,
+     {PARAMETER_STEP, PARAMETER_OFFSET, PARAMETER_TIMEZONE, PARAMETER_START, PARAMETER_FINISH, PARAMETER_LOCF,
+      PARAMETER_INTERPOLATE},
+     7},
 };
 
 static const struct table_function *table_function_of(const PgQuery__FuncCall *call)
@@ -190,6 +217,9 @@ bool table_call_constant(struct table_call *call, enum table_parameter parameter
     if (!bind_expr(&b, node, &expr, err) || !bind_coerce(call->ctx, expr, (struct sql_type){type, -1},
                                                          COERCION_IMPLICIT, node_location(node), &expr, err))
         return false;
+    if (expr->kind == EXPR_CAST && expr->type.oid == OID_INT8 && expr->args[0]->kind == EXPR_CONSTANT &&
+        expr->args[0]->type.oid == OID_INT4 && !expr->args[0]->value.is_null)
+        expr = bound_int8(call->ctx->arena, expr->args[0]->value.i32);
     if (expr->kind != EXPR_CONSTANT || expr->value.is_null)
         return BIND_FAIL(call->ctx, err, node_location(node), ERRCODE_INVALID_PARAMETER_VALUE,
                          "%s of %s must be a constant %s", parameter_names[parameter], call->name,
@@ -300,7 +330,7 @@ static void set_window(struct planner_context *ctx, struct plan *plan, const str
         plan->window.calendar = arena_copy(ctx->arena, calendar, sizeof(*calendar));
 }
 
-static const char *text_of(struct planner_context *ctx, const struct datum *text)
+const char *table_call_text(struct planner_context *ctx, const struct datum *text)
 {
     return arena_strndup(ctx->arena, (const char *)varlen_bytes(&text->var), text->var.len);
 }
@@ -321,7 +351,7 @@ bool table_call_calendar(struct table_call *call, enum table_parameter size_para
         .size = &size->interval,
         .step = step != NULL ? &step->interval : NULL,
         .offset = offset != NULL ? &offset->interval : NULL,
-        .zone = zone != NULL ? text_of(call->ctx, zone) : NULL,
+        .zone = zone != NULL ? table_call_text(call->ctx, zone) : NULL,
     };
     return calendar_make(&text, out, err) || error_at(err, planner_position(call->ctx, call->node->location));
 }
@@ -355,7 +385,7 @@ bool bind_calendar(struct planner_context *ctx, struct expr *const *args, uint32
     if (count > 1)
         text.offset = &args[1]->value.interval;
     if (count > 2)
-        text.zone = text_of(ctx, &args[2]->value);
+        text.zone = table_call_text(ctx, &args[2]->value);
     return calendar_make(&text, out, err) || error_at(err, planner_position(ctx, location));
 }
 

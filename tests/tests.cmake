@@ -67,6 +67,7 @@ add_server_test(server/nexmark-4-workers server/nexmark_test.py --events 20000 -
 add_server_test(oracle/1-worker oracle/oracle.py --seed 1 --seeds 6 --statements 150)
 add_server_test(oracle/2-workers oracle/oracle.py --seed 101 --seeds 4 --statements 100 --workers 2)
 add_server_test(oracle/4-workers oracle/oracle.py --seed 201 --seeds 4 --statements 100 --workers 4)
+add_server_test(oracle/windows oracle/oracle.py --seed 401 --seeds 4 --statements 100 --views 20 --windows --workers 2)
 add_server_test(oracle/big-ticks oracle/oracle.py --seed 301 --seeds 2 --statements 60 --big --workers 2)
 add_server_test(server/first-session server/first_session_test.py)
 add_server_test(server/protocol server/protocol_test.py)

@@ -1,4 +1,5 @@
-/* fn_window.c: tumble: the start of the window that holds a time (storage/data/calendar.h). */
+/* fn_window.c: tumble: the start of the window that holds a time (storage/data/calendar.h); the times between two rows
+ * for gap_fill. */
 #include "executor/function.h"
 
 #include "storage/data/calendar.h"
@@ -61,6 +62,64 @@ static void tumble_kernel(struct fn_call *call, const struct column *args, struc
     }
 }
 
+/* Starts of windows from `from` on and before `to`. */
+static void append_starts(struct fn_call *call, uint32_t row, const struct calendar *calendar,
+                          struct zone *zone, int64_t from, int64_t to, struct srf_output *output)
+{
+    int64_t start, end;
+    bool ok = true;
+    if (from >= to)
+        return;
+    ok = calendar_window(calendar, zone, from, &start, &end);
+    for (int64_t at = ok && start == from ? start : end; ok && at < to && !output->stopped; at = end) {
+        struct datum value = datum_i64(at);
+        srf_append(output, row, &value);
+        ok = calendar_window(calendar, zone, at, &start, &end);
+    }
+    if (!ok)
+        fn_error(call, row, ERRCODE_DATETIME_FIELD_OVERFLOW, "timestamp out of range");
+}
+
+static bool time_given(const struct column *column, uint32_t row, int64_t *out)
+{
+    if (column_is_null(column, row))
+        return false;
+    *out = COLUMN_I64(column)[COLUMN_AT(column, row)];
+    return !timestamp_infinite(*out);
+}
+
+/* time, next or NULL, start or NULL, step, offset, zone: the starts of windows between start and the time, the time
+ * itself, the starts between it and next. */
+static void gap_fill_times(struct fn_call *call, const struct column *args, struct srf_output *output)
+{
+    bool is_made = false;
+    struct calendar calendar;
+    struct zone *zone = NULL;
+    for (uint32_t i = 0; i < call->rows; i++) {
+        int64_t time, next, start;
+        struct error err;
+        if (!time_given(&args[0], i, &time))
+            continue;
+        if (!is_made && !row_calendar(call, args + 3, call->args_count - 3, i, &calendar, &err)) {
+            fn_error_from(call, i, &err);
+            return;
+        }
+        if (!is_made)
+            zone = calendar_zone(&calendar);
+        is_made = true;
+        if (time_given(&args[2], i, &start))
+            append_starts(call, i, &calendar, zone, start, time, output);
+        struct datum value = datum_i64(time);
+        srf_append(output, i, &value);
+        if (time_given(&args[1], i, &next))
+            append_starts(call, i, &calendar, zone, time + 1, next, output);
+    }
+}
+
+#define SET(args, result)                                                                                    \
+    {                                                                                                        \
+        "gap_fill_times", args, result, NULL, "", FN_SET | FN_HIDDEN | FN_NULLS, gap_fill_times, NULL, NULL  \
+    }
 #define FN(name, args, result, kernel, help, flags)                                                          \
     {                                                                                                        \
         name, args, result, kernel, help, flags, NULL, NULL, NULL                                            \
@@ -78,5 +137,8 @@ const struct function_row fn_window_rows[] = {
        "tumble(timestamptz '2001-02-16 20:38:40+00', '1 day', '0', 'Europe/Berlin') gives 2001-02-15 "
        "23:00:00+00",
        0),
+    SET("timestamp,timestamp,timestamp,interval,interval", "setof timestamp"),
+    SET("timestamptz,timestamptz,timestamptz,interval,interval", "setof timestamptz"),
+    SET("timestamptz,timestamptz,timestamptz,interval,interval,text", "setof timestamptz"),
 };
 const size_t fn_window_rows_count = sizeof(fn_window_rows) / sizeof(fn_window_rows[0]);

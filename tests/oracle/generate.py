@@ -29,6 +29,7 @@ class Generator(Expressions):
         self.tables = []
         self.views = []
         self.next_alias = 0
+        self.only_windows = False  # but for a few views
 
     # ---- schema ----
 
@@ -465,6 +466,129 @@ class Generator(Expressions):
                        (q, time, last[0], q, time, time, last[0]) for q in sql]
         return sql[0], sql[1], columns
 
+    def calendar(self, depth):
+        """Windows of days, weeks, months and hours in a zone around a change of its clock: the pair (millrace, postgres)."""
+        r = self.rng
+        t = r.choice([x for x in self.tables if any(ty == "timestamp" for _, ty in x.columns)] or [None])
+        if t is None:
+            return None
+        ts = next(c for c, ty in t.columns if ty == "timestamp")
+        zone, days = r.choice([("Europe/Berlin", 86), ("Europe/Berlin", 296), ("America/New_York", 65), ("America/New_York", 303),
+                               ("Australia/Lord_Howe", 93), ("Australia/Lord_Howe", 275), ("UTC", 27)])
+        rows = "(SELECT *, (%s + interval '%d days') AT TIME ZONE 'UTC' AS at FROM %s)" % (ts, days, t.name)
+        local = "(at AT TIME ZONE '%s')" % zone
+        said = ", timezone => '%s'" % zone
+        unit, slide, size = r.choice([("hour", 4, 4), ("hour", 6, 6), ("hour", 12, 12), ("day", 1, 1), ("day", 1, 1), ("day", 2, 2), ("day", 7, 7),
+                                      ("day", 1, 2), ("day", 1, 7), ("day", 2, 3), ("month", 1, 1), ("month", 3, 3), ("month", 1, 3), ("month", 12, 12)])
+        offset = r.choice([0, 0, 6, 26]) if unit != "hour" else 0  # hours
+        if offset:
+            said += ", \"offset\" => INTERVAL '%d hours'" % offset
+        moved = "(%s - interval '%d hours')" % (local, offset)
+        if unit == "month":
+            first = "date_trunc('month', %s) - ((extract(month from %s)::int - 1) %% %d) * interval '1 month'" % (moved, moved, slide)
+        else:
+            first = "date_bin('%d %ss', %s, timestamp '1970-01-0%d')" % (slide, unit, moved, 5 if unit == "day" and slide % 7 == 0 else 1)
+        start = "(%s - n * interval '%d %ss' + interval '%d hours')" % (first, slide, unit, offset)
+        end = "(%s - n * interval '%d %ss' + interval '%d %ss' + interval '%d hours')" % (first, slide, unit, size, unit, offset)
+        theirs = ("(SELECT * FROM (SELECT a.*, {start} AT TIME ZONE '{zone}' AS window_start, {end} AT TIME ZONE '{zone}' AS window_end"
+                  " FROM {rows} a, generate_series(0, {last}) n) b WHERE at < window_end) w").format(
+                      start=start, end=end, zone=zone, rows=rows, last=(size - 1) // slide)
+        if size == slide and r.random() < 0.7:
+            ours = "tumble(%s, at, INTERVAL '%d %ss'%s)" % (rows, size, unit, said)
+        else:
+            ours = "hop(%s, at, INTERVAL '%d %ss', INTERVAL '%d %ss'%s)" % (rows, slide, unit, size, unit, said) if unit != "hour" else \
+                "cumulate(%s, at, INTERVAL '%d hours', INTERVAL '%d hours'%s)" % (rows, size, size, said)
+        scope = Scope(list(t.columns))
+        bounds = [("window_start", "timestamptz"), ("window_end", "timestamptz")]
+        if self.chance(0.2):
+            outs, columns = named([(canonical(c, ty), ty) for c, ty in t.columns] + bounds)
+            return "SELECT %s FROM %s" % (outs, ours), "SELECT %s FROM %s" % (outs, theirs), columns
+        groups = r.choice([bounds, bounds, bounds[:1], bounds[1:]])
+        outs, columns = named(groups + [self.aggregate(scope) for _ in range(r.randint(1, 3))])
+        tail = " GROUP BY " + ", ".join(g for g, _ in groups)
+        if ours.startswith("tumble") and groups == bounds[:1] and self.chance(0.6):  # the same as a group
+            group = "tumble(at, INTERVAL '%d %ss'%s)" % (size, unit, said)
+            return ("SELECT %s FROM %s a GROUP BY 1" % (outs.replace("window_start AS", group + " AS"), rows),
+                    "SELECT %s FROM %s%s" % (outs, theirs, tail), columns)
+        return "SELECT %s FROM %s%s" % (outs, ours, tail), "SELECT %s FROM %s%s" % (outs, theirs, tail), columns
+
+    def in_order(self, t, first):
+        """ORDER BY one column, then all others."""
+        return ", ".join([first] + [c for c, _ in t.columns if c != first])
+
+    def count_window(self, depth):
+        """Windows of n rows by key: the pair (millrace, postgres)."""
+        r = self.rng
+        t = r.choice(self.tables)
+        n = r.choice([1, 2, 3, 5])
+        order = r.choice([c for c, ty in t.columns if ty in ORDERED])
+        keys = r.sample([c for c, ty in t.columns if ty in PLAIN and c != order], r.choice([0, 1, 1, 2]))
+        ours = "count_window(%s, %s, %d%s)" % (t.name, order, n, "".join(", " + k for k in keys))
+        theirs = "(SELECT *, (row_number() OVER (PARTITION BY %s ORDER BY %s) - 1) / %d AS window_number FROM %s) w" % (
+            ", ".join(keys + ["true"]), self.in_order(t, order), n, t.name)
+        types = dict(t.columns)
+        if self.chance(0.4):
+            outs, columns = named([(canonical(c, ty), ty) for c, ty in t.columns] + [("window_number", "int8")])
+            tail = ""
+        else:
+            groups = [(k, types[k]) for k in keys] + [("window_number", "int8")]
+            outs, columns = named(groups + [self.aggregate(Scope(list(t.columns))) for _ in range(r.randint(1, 2))])
+            tail = " GROUP BY " + ", ".join(g for g, _ in groups)
+        return "SELECT %s FROM %s%s" % (outs, ours, tail), "SELECT %s FROM %s%s" % (outs, theirs, tail), columns
+
+    def gap_fill(self, depth):
+        """Rows for the steps that are missing: the pair (millrace, postgres)."""
+        r = self.rng
+        t = r.choice([x for x in self.tables if any(ty in ("timestamp", "date") for _, ty in x.columns)] or [None])
+        if t is None:
+            return None
+        ts, ts_type = r.choice([(c, ty) for c, ty in t.columns if ty in ("timestamp", "date")])
+        hours = r.choice([1, 3, 5, 24]) if ts_type == "timestamp" else r.choice([24, 48])
+        source, columns = t.name, list(t.columns)
+        keys = r.sample([c for c, ty in columns if ty in PLAIN and c != ts], r.choice([0, 1, 1, 2]))
+        if ts_type == "timestamp" and self.chance(0.5):  # over a windowed aggregate
+            value = r.choice([("count(*)", "int8"), ("sum(k)", "int8"), ("max(k)", "int4"), ("avg(k)::float8", "float8")])
+            key_types = dict(columns)
+            inner = "SELECT date_bin('%d hours', %s, timestamp '1970-01-01') AS window_start, %s AS v%s FROM %s WHERE %s IS NOT NULL GROUP BY 1%s" % (
+                hours, ts, value[0], "".join(", " + k for k in keys), t.name, ts, "".join(", " + k for k in keys))
+            source, ts = "(%s)" % inner, "window_start"
+            columns = [("window_start", "timestamp"), ("v", value[1])] + [(k, key_types[k]) for k in keys]
+        rest = [(c, ty) for c, ty in columns if c != ts and c not in keys]
+        r.shuffle(rest)
+        linear = [c for c, ty in rest if ty in ("int4", "int8", "int2", "numeric", "float8") and self.chance(0.5)]
+        last = [c for c, _ in rest if c not in linear and self.chance(0.5)]
+        start = self.chance(0.3)
+        ours = "gap_fill(%s, %s, INTERVAL '%d hours'%s%s%s%s)" % (
+            source, ts, hours, "".join(", " + k for k in keys), ", locf => '%s'" % ", ".join(last) if last else "",
+            ", interpolate => '%s'" % ",".join(linear) if linear else "",
+            ", start => '2025-12-31 12:00', finish => '2026-01-04 18:00'" if start else "")
+        order = ", ".join([ts] + [c for c, _ in columns if c != ts])
+        base = "%s::timestamp" % ts
+        grid = "date_bin('%d hours', %%s, timestamp '1970-01-01')" % hours
+        outs = []
+        for c, ty in columns:
+            part = "extract(epoch from g - at)"
+            whole = "extract(epoch from nx - at)"
+            inner_type = "float8" if ty == "float8" else "numeric"
+            outs.append("g::%s AS %s" % (ts_type, c) if c == ts else c if c in keys else
+                        "CASE WHEN g >= at THEN %s END AS %s" % (c, c) if c in last else
+                        ("CASE WHEN g = at THEN {c} WHEN g > at THEN ({c}::{i} + (n_{c}::{i} - {c}::{i}) * {p}::{i} / {w}::{i})::{t} END AS {c}"
+                         .format(c=c, i=inner_type, p=part, w=whole, t=self.sql_type(ty)) if c in linear else
+                         "CASE WHEN g = at THEN %s END AS %s" % (c, c)))
+        finish = "coalesce(nx, timestamp '2026-01-04 18:00')" if start else "nx"
+        fills = "SELECT g FROM generate_series(%s + interval '%d hours', %s - interval '1 us', interval '%d hours') g" % (
+            grid % "at", hours, finish, hours)
+        if start:
+            fills += " UNION ALL SELECT g FROM generate_series(%s, at - interval '1 us', interval '%d hours') g WHERE g >= '2025-12-31 12:00' AND is_first" % (
+                grid % "timestamp '2025-12-31 12:00'", hours)
+        theirs = ("(SELECT {outs} FROM (SELECT *, {base} AS at, lead({base}) OVER o AS nx, lag({base}) OVER o IS NULL AS is_first{leads}"
+                  " FROM {source} a WHERE isfinite({ts}) WINDOW o AS (PARTITION BY {part} ORDER BY {order})) b"
+                  " CROSS JOIN LATERAL (SELECT at AS g UNION ALL {fills}) c) w").format(
+                      outs=", ".join(outs), base=base, leads="".join(", lead(%s) OVER o AS n_%s" % (c, c) for c in linear), source=source, ts=ts,
+                      part=", ".join(keys + ["true"]), order=order, fills=fills)
+        names, columns = named([(canonical(c, ty), ty) for c, ty in columns])
+        return "SELECT %s FROM %s" % (names, ours), "SELECT %s FROM %s" % (names, theirs), columns
+
     def session(self, depth):
         """session, which PostgreSQL says with gaps and islands: the pair (millrace, postgres)."""
         r = self.rng
@@ -639,11 +763,13 @@ class Generator(Expressions):
         on = "q.%s = p.%s" % (c, c) if t != "jsonb" else "true"
         return "WITH q AS (%s), p AS (SELECT * FROM q%s) SELECT %s FROM q LEFT JOIN p ON %s" % (inner, where, names, on), outs
 
+    WINDOWS = [window, window, session, session, calendar, count_window, gap_fill]
+
     def view(self, name):
         """(query for Millrace, query for PostgreSQL, Relation)."""
         pick = self.rng.random()
-        if pick < 0.12:
-            made = self.window(1) if self.chance(0.5) else self.session(1)
+        if pick < (0.9 if self.only_windows else 0.16):
+            made = self.rng.choice(self.WINDOWS)(self, 1)
             if made is not None:
                 ours, theirs, columns = made
                 return ours, theirs, Relation(name, columns, is_view=True, depth=1)

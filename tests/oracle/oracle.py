@@ -39,6 +39,7 @@ class Oracle:
         self.rng = random.Random(args.seed)
         self.args = args
         self.gen = Generator(self.rng)
+        self.gen.only_windows = args.windows
         self.mill = mill.cursor()
         self.pg = pg.cursor()
         self.script = []
@@ -218,6 +219,7 @@ def main():
     parser.add_argument("--verbose", action="store_true", help="show what PostgreSQL does not take")
     parser.add_argument("--keep-going", action="store_true", help="report differences and go on with the next seed")
     parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--windows", action="store_true", help="mostly views of windows over time, count_window and gap_fill")
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
     args, options = parser.parse_known_args()
     if harness.SMALL:
