@@ -200,6 +200,57 @@ def with_the_real_clock(args):
             server.stop(signal.SIGKILL)
 
 
+RECOVERED = {
+    "totals": "SELECT k, window_end, count(*) AS n FROM tumble(s, ts, INTERVAL '1 minute') GROUP BY k, window_start, window_end EMIT FINAL",
+    "visits": "SELECT k, window_start, window_end, count(*) AS n FROM session(s, ts, INTERVAL '20 seconds', k) "
+              "GROUP BY k, window_start, window_end EMIT FINAL",
+    "young": "SELECT k, count(*) AS n FROM s WHERE ts > now() - interval '5 minutes' GROUP BY k",
+    "past": "SELECT k, ts FROM s WHERE ts <= now()",
+    "in_periods": "SELECT k, count(*) AS n FROM s GROUP BY k EMIT EVERY INTERVAL '1 minute'",
+}
+
+
+def after_a_crash(args):
+    """The same rows are there after kill -9: final ones, waiting ones, those of the last period."""
+    rng = random.Random(args.seed)
+    # ahead of the machine's clock, which goes until the clock is set again: nothing is due by it
+    start = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)).replace(microsecond=0)
+
+    def contents(con):
+        return {name: rows(con, "SELECT * FROM %s" % name) for name in [*RECOVERED, "alive"]}
+
+    with harness.temp_dir() as base:
+        data = os.path.join(base, "data")
+        server = harness.start_millrace(args.millrace, data, "--workers", str(args.workers))
+        try:
+            con = harness.connect_millrace(server)
+            con.execute("SET clock = '%s'" % start.isoformat())
+            con.execute("CREATE STREAM s (k int, ts timestamptz, WATERMARK FOR ts AS ts - INTERVAL '10 seconds')")
+            for name, query in RECOVERED.items():
+                con.execute("CREATE MATERIALIZED VIEW %s AS %s" % (name, query))
+            con.execute("CREATE MATERIALIZED VIEW alive WITH (state_ttl = '3 minutes') AS SELECT k, count(*) AS n FROM s GROUP BY k")
+            clock = start
+            for step in range(60):
+                clock += datetime.timedelta(seconds=rng.randint(0, 20))
+                con.execute("SET clock = '%s'" % clock.isoformat())
+                times = [clock + datetime.timedelta(seconds=rng.randint(-40, 30)) for _ in range(rng.randint(0, 4))]
+                if times:
+                    con.execute("INSERT INTO s VALUES " + ", ".join("(%d, '%s')" % (rng.randint(1, 3), ts.isoformat()) for ts in times))
+                if step % 20 != 19:
+                    continue
+                before = contents(con)
+                if any(not found for found in before.values()):
+                    raise SystemExit("nothing to compare in %s" % [name for name, found in before.items() if not found])
+                server.stop(signal.SIGKILL)
+                server = harness.start_millrace(args.millrace, data, "--workers", str(args.workers))
+                con = harness.connect_millrace(server)
+                after = contents(con)
+                if after != before:
+                    raise SystemExit("after kill -9\n%s\nnot\n%s" % (after, before))
+        finally:
+            server.stop(signal.SIGKILL)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("millrace")
@@ -209,6 +260,7 @@ def main():
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     print("%d comparisons" % compare_with_postgres(args))
+    after_a_crash(args)
     with_the_real_clock(args)
     print("ok")
 
