@@ -42,6 +42,7 @@ bool pass_top(struct planner_context *ctx, struct plan **plan, struct error *err
 /* pass_now.c: conditions of a view on now() become temporal filters; state_ttl; emit = every. */
 bool pass_now(struct planner_context *ctx, struct plan **plan, struct error *err);
 bool pass_now_is_clock(const struct expr *expr); /* now() or one of its like */
+bool pass_now_has_clock(const struct expr *expr);
 /* pass_lookup.c: key = constant reads one row instead of all. */
 bool pass_lookup(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_slices.c: HOP without a copy of each row per window. */

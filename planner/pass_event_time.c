@@ -138,8 +138,11 @@ static struct plan_expiry best_expiry(struct event_time *e, struct plan **slot, 
 
 /* ---- what never ends ---- */
 
+/* The first stream whose rows stay. */
 static const char *stream_below(const struct plan *plan)
 {
+    if (plan->kind == PLAN_TEMPORAL_FILTER && plan->children[0]->append_only && !plan->append_only)
+        return NULL; /* they leave with the clock */
     if (plan->kind == PLAN_SCAN && plan->scan.relation != NULL &&
         relation_is_append_only(plan->scan.relation))
         return relation_name(plan->scan.relation);

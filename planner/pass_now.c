@@ -28,7 +28,7 @@ static void find_clock(void *found_, const struct expr *expr, uint32_t level)
     (void)level;
 }
 
-static bool has_clock(const struct expr *expr)
+bool pass_now_has_clock(const struct expr *expr)
 {
     bool found = false;
     bound_visit(expr, find_clock, &found, 0);
@@ -134,8 +134,9 @@ static bool move_difference(struct arena *arena, struct expr **clock_side, struc
         strcmp(difference->function->name, "-") != 0)
         return false;
     struct expr *left = difference->args[0], *right = difference->args[1];
-    bool clock_is_left = has_clock(left);
-    if (left->type.oid != right->type.oid || !is_time(left->type.oid) || clock_is_left == has_clock(right))
+    bool clock_is_left = pass_now_has_clock(left);
+    if (left->type.oid != right->type.oid || !is_time(left->type.oid) ||
+        clock_is_left == pass_now_has_clock(right))
         return false;
     struct expr *value = clock_is_left ? right : left;
     if (span->type.oid == OID_INTERVAL) {
@@ -165,8 +166,8 @@ static bool bound_of(struct planner_context *ctx, struct expr *expr, struct plan
     enum time_comparison comparison; /* of the other side with that of the clock */
     if (!comparison_of(test, &comparison) || (is_denied && !denied(&comparison)))
         return false;
-    bool clock_is_left = has_clock(test->args[0]);
-    if (clock_is_left == has_clock(test->args[1]))
+    bool clock_is_left = pass_now_has_clock(test->args[0]);
+    if (clock_is_left == pass_now_has_clock(test->args[1]))
         return false;
     struct expr *clock_side = test->args[clock_is_left ? 0 : 1], *value = test->args[clock_is_left ? 1 : 0];
     if (clock_is_left)
@@ -200,7 +201,7 @@ static struct expr *take_bounds(struct planner_context *ctx, struct expr *condit
     struct expr **conjuncts = bound_conjuncts(ctx->arena, condition, &count);
     for (uint32_t i = 0; i < count; i++) {
         struct plan_time_bound bound;
-        if (has_clock(conjuncts[i]) && bound_of(ctx, conjuncts[i], &bound))
+        if (pass_now_has_clock(conjuncts[i]) && bound_of(ctx, conjuncts[i], &bound))
             ARENA_PUSH(ctx->arena, bounds->items, bounds->count, bounds->cap, bound);
         else
             conjuncts[kept++] = conjuncts[i];

@@ -2,8 +2,10 @@
  * members of inner joins so that no cross product is made while an equality connects them.
  *
  * push(plan, conditions) gives a plan with the same columns that fulfils the conditions: whatever cannot move
- * further down ends as a filter right there. Volatile conditions stay where they were written. */
+ * further down ends as a filter right there. Volatile conditions stay where they were written, and those of a view on
+ * the clock above what keeps results by event time: below it they would take rows out of windows that are closed. */
 #include "planner/join_keys.h"
+#include "planner/pass.h"
 
 struct conditions {
     struct expr **items;
@@ -488,12 +490,37 @@ static struct plan *push_node(struct planner_context *ctx, struct plan *plan, st
     }
 }
 
+static bool has_event_time(const struct plan *plan)
+{
+    uint32_t column;
+    bool is_bounded;
+    if (plan->kind == PLAN_SCAN && plan->scan.relation != NULL &&
+        relation_event_time(plan->scan.relation, &column, &is_bounded))
+        return true;
+    for (uint32_t i = 0; i < plan->children_count; i++) {
+        if (has_event_time(plan->children[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Does the node keep results that are closed by a watermark? */
+static bool closes_by_time(const struct planner_context *ctx, const struct plan *plan)
+{
+    bool keeps = plan->kind == PLAN_AGGREGATE || plan->kind == PLAN_SORT || plan->kind == PLAN_OVER ||
+                 plan->kind == PLAN_SESSION || plan->kind == PLAN_SET_OP;
+    return keeps && ctx->for_view && ctx->view_time.late != VIEW_LATE_CORRECT && has_event_time(plan);
+}
+
 static struct plan *push(struct planner_context *ctx, struct plan *plan, struct conditions conditions)
 {
-    struct conditions stable = {0}, volatile_ones = {0};
-    for (uint32_t i = 0; i < conditions.count; i++)
-        add(ctx, expr_is_volatile(conditions.items[i]) ? &volatile_ones : &stable, conditions.items[i]);
-    return filtered(ctx, push_node(ctx, plan, stable), &volatile_ones);
+    struct conditions movable = {0}, staying = {0};
+    for (uint32_t i = 0; i < conditions.count; i++) {
+        struct expr *expr = conditions.items[i];
+        bool stays = expr_is_volatile(expr) || (pass_now_has_clock(expr) && closes_by_time(ctx, plan));
+        add(ctx, stays ? &staying : &movable, expr);
+    }
+    return filtered(ctx, push_node(ctx, plan, movable), &staying);
 }
 
 bool pass_pushdown(struct planner_context *ctx, struct plan **plan, struct error *err)

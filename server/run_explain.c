@@ -1,6 +1,7 @@
 /* run_explain.c: EXPLAIN: the plan as text; with ANALYZE a query is run as well; of a materialized view the
  * running operators. */
 #include "planner/bind_dml.h"
+#include "planner/ddl_time.h"
 #include "planner/statement.h"
 #include "server/run.h"
 #include "server/run_dml.h"
@@ -115,7 +116,8 @@ static bool explain_view(struct session *session, struct planner_context *planne
     if (ok && !analyze) {
         planner->sql = view->query_sql;
         planner->for_view = true;
-        ok = statement_parse_plain(planner->arena, view->query_sql, &parse, err) &&
+        ok = ddl_view_time(view, &planner->view_time, err) &&
+             statement_parse_plain(planner->arena, view->query_sql, &parse, err) &&
              planner_select(planner, parse->stmts[0]->stmt->select_stmt, &plan, err);
     }
     if (ok)
