@@ -218,6 +218,11 @@ bool bind_with(struct planner_context *ctx, struct scope *scope, const PgQuery__
 /* FROM: the plan of all items, entries added to the scope. */
 bool bind_from(struct planner_context *ctx, struct scope *scope, size_t count, PgQuery__Node **items,
                struct plan **out, struct error *err);
+/* late_rows('view') in FROM: bind_late.c. Fills plan and names; *view is what the plan depends on. 42P01, 42809, 55000
+ * when the view keeps none. */
+bool bind_is_late_rows(const PgQuery__FuncCall *call);
+bool bind_late_rows(struct planner_context *ctx, const PgQuery__FuncCall *call, struct bound_query *out,
+                    const struct catalog_object **view, struct error *err);
 /* The microseconds of a constant interval expression without months; what: "size" (for errors). */
 bool bind_window_interval(struct planner_context *ctx, const struct expr *expr, int32_t location,
                           const char *what, int64_t *us, struct error *err);

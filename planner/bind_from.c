@@ -372,6 +372,23 @@ static const PgQuery__Node **from_calls(struct planner_context *ctx, const PgQue
     return calls;
 }
 
+static bool from_late_rows(struct planner_context *ctx, struct scope *parent, const PgQuery__FuncCall *call,
+                           const PgQuery__Alias *alias, struct from_item *out, struct error *err)
+{
+    struct bound_query query;
+    const struct catalog_object *view;
+    if (!bind_late_rows(ctx, call, &query, &view, err))
+        return false;
+    depend_on(ctx, view->oid);
+    out->plan = query.plan;
+    out->scope = item_scope(ctx, parent);
+    struct range_entry *entry = new_entry(ctx, "late_rows", query.plan->columns_count);
+    for (uint32_t i = 0; i < query.plan->columns_count; i++)
+        entry->columns[i] = (struct range_column){query.names[i], i, query.plan->types[i]};
+    return apply_alias(ctx, entry, alias, call->location, err) &&
+           scope_add_entry(ctx, out->scope, entry, call->location, err);
+}
+
 static bool from_function(struct planner_context *ctx, struct scope *parent,
                           const PgQuery__RangeFunction *node, struct from_item *out, struct error *err)
 {
@@ -379,6 +396,9 @@ static bool from_function(struct planner_context *ctx, struct scope *parent,
     if (node->n_functions == 1 && first->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
         is_table_function(first->func_call))
         return from_table_function(ctx, parent, first->func_call, node->alias, out, err);
+    if (node->n_functions == 1 && first->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && !node->ordinality &&
+        bind_is_late_rows(first->func_call))
+        return from_late_rows(ctx, parent, first->func_call, node->alias, out, err);
     if (node->n_coldeflist > 0)
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "column definition lists are not supported");
     /* An empty scope one level below the FROM so far: arguments are references to an enclosing row. */

@@ -140,6 +140,16 @@ static void hold_scan(void *ctx, struct plan *node)
         hold(holder, object);
 }
 
+/* Relations that a plan reads without a name of their own (late rows) live as long as the view they belong to. */
+static void hold_depends(struct holder *holder, const struct planner_context *ctx)
+{
+    for (uint32_t i = 0; i < ctx->depends_count; i++) {
+        struct catalog_object *object = catalog_find_oid(holder->catalog, ctx->depends[i]);
+        if (object != NULL)
+            hold(holder, object);
+    }
+}
+
 /* Table and column a result column comes from, as RowDescription tells it. */
 static void column_origin(const struct plan *plan, uint32_t column, uint32_t *oid, int16_t *attnum)
 {
@@ -148,6 +158,8 @@ static void column_origin(const struct plan *plan, uint32_t column, uint32_t *oi
     for (;;) {
         switch (plan->kind) {
         case PLAN_SCAN:
+            if (plan->scan.relation_oid == 0)
+                return;
             *oid = plan->scan.relation_oid;
             *attnum = (int16_t)(plan->scan.columns[column] + 1);
             return;
@@ -228,6 +240,7 @@ static bool plan_statement(struct session *session, struct prepared *prepared, s
         if (ok) {
             describe_plan(prepared, arena);
             plan_walk(prepared->plan, hold_scan, &holder);
+            hold_depends(&holder, &ctx);
         }
     } else {
         ok = bind_dml(&ctx, prepared->node, &prepared->dml, err);
@@ -237,6 +250,7 @@ static bool plan_statement(struct session *session, struct prepared *prepared, s
             hold(&holder, dml->target);
             if (dml->source != NULL)
                 plan_walk(dml->source, hold_scan, &holder);
+            hold_depends(&holder, &ctx);
             for (uint32_t i = 0; i < dml->truncate_count; i++)
                 hold(&holder, dml->truncate[i]->target);
         }

@@ -279,6 +279,9 @@ static bool join_group(struct runner *runner, struct error *err)
         runner->time_column++;
     runner->member =
         source_group_join(runner->server->running_sources->groups, group, max_skew_us, idle_timeout_us);
+    struct watermark_stats stats;
+    if (relation_watermark(runner->relation, &stats) && stats.greatest != WATERMARK_NONE)
+        source_group_rows(runner->member, stats.greatest); /* where it was before a restart */
     if (runner->paused)
         source_group_set_active(runner->member, false);
     return true;

@@ -37,6 +37,40 @@ static bool rows_relations(struct sys_rows *rows, struct error *err)
             sys_int(rows, "rows_out", (int64_t)stats.rows_out);
             sys_int(rows, "errors", (int64_t)stats.errors);
             sys_real(rows, "busy_ms", (double)stats.busy_ns / 1e6);
+            uint64_t judged, late;
+            relation_late_counts(object->relation, &judged, &late);
+            sys_int(rows, "judged", (int64_t)judged);
+            sys_int(rows, "late", (int64_t)late);
+        }
+        sys_end(rows);
+    }
+    return true;
+}
+
+static void add_time(struct sys_rows *rows, const char *column, int64_t us)
+{
+    if (us != WATERMARK_NONE)
+        sys_int(rows, column, us);
+}
+
+static bool rows_watermarks(struct sys_rows *rows, struct error *err)
+{
+    for (uint32_t i = 0; i < rows->objects_count; i++) {
+        const struct catalog_object *object = rows->objects[i];
+        struct watermark_stats stats;
+        if (!is_maintained(object) || !relation_watermark(object->relation, &stats))
+            continue;
+        sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+        sys_text(rows, "relation", object->name);
+        sys_text(rows, "column_name", object->columns[stats.column].name);
+        sys_text(rows, "expression", stats.text);
+        add_time(rows, "watermark", stats.watermark);
+        if (object->kind != CATALOG_MATERIALIZED_VIEW) {
+            add_time(rows, "greatest", stats.greatest);
+            add_time(rows, "last_row", stats.last_row_us);
+            sys_int(rows, "partitions", stats.partitions);
+            sys_int(rows, "idle_partitions", stats.idle_partitions);
+            sys_int(rows, "rejected", (int64_t)stats.rejected);
         }
         sys_end(rows);
     }
@@ -228,8 +262,16 @@ const struct system_view_row sysview_millrace_rows[] = {
     VIEW("relations",
          "oid oid, schema name, name name, kind text, rows int8, bytes int8, state_bytes int8, last_epoch "
          "int8, "
-         "rows_in int8, rows_out int8, errors int8, busy_ms float8",
-         rows_relations, "rows, memory and work of tables, streams and materialized views"),
+         "rows_in int8, rows_out int8, errors int8, busy_ms float8, judged int8, late int8",
+         rows_relations,
+         "rows, memory and work of tables, streams and materialized views; judged: pairs of row and window that could "
+         "have been late, late: those that were"),
+    VIEW("watermarks",
+         "schema name, relation name, column_name name, expression text, watermark timestamp, greatest timestamp, "
+         "last_row timestamptz, partitions int4, idle_partitions int4, rejected int8",
+         rows_watermarks,
+         "how far relations are complete in event time, and what has come; times of timestamptz columns are in UTC; "
+         "rejected: rows further ahead than max_future"),
     VIEW("operators",
          "schema name, view name, id int4, depth int4, name text, rows_in int8, rows_out int8, batches int8, "
          "state_rows int8, state_bytes int8, busy_ms float8",

@@ -7,7 +7,8 @@
 
 /* "clock" and "millrace.clock", in any case: no setting of a session. */
 bool test_clock_is_name(const char *name);
-/* value: a time in the session's zone; 'system' and NULL let the clock go. 22007 and 22008 for what is no time, 22023 for infinite ones. */
+/* value: a time in the session's zone; 'system' and NULL let the clock go. What is due by then has run when this
+ * returns. 22007 and 22008 for what is no time, 22023 for infinite ones. */
 MUST_CHECK
 bool test_clock_set(struct session *session, const char *value, struct error *err);
 /* Moves a clock that stands still; *now_us is where it stands then. 55000 when it goes by itself, 22023 backwards. */
