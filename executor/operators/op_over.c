@@ -2,37 +2,9 @@
  *
  * SELECT: collect, sort by partition and keys, compute partition by partition. View: an ordered table holds
  * the rows as counts by (partition, sort keys, exact row), so that the order among peers depends on the
- * contents alone. A touched partition is walked once per tick; counts from before the tick stand beside the
- * new ones, both contents are computed, and each row whose result differs is replaced. Partitions that were
- * not touched cost nothing. */
+ * contents alone; counts from before the tick stand beside the new ones. What a change reaches is computed at the
+ * tick's end (op_over_view.c). */
 #include "executor/operators/op_over.h"
-
-#include "storage/state/hashed_table.h"
-#include "storage/state/ordered_table.h"
-
-struct entry {
-    int64_t count;
-    int64_t old_count; /* before the tick `stamp` */
-    uint32_t stamp;
-    uint32_t unused;
-};
-
-struct over_state {
-    struct over over;
-    uint32_t child_columns;
-    struct sort_key *keys; /* partition, then sort keys */
-    uint32_t keys_count;
-    uint32_t partition_count;
-    struct arena rows_arena;
-    struct batch *rows; /* ONE_SHOT */
-    struct ordered_table *table;
-    uint32_t tick;
-    bool in_tick;
-    struct byte_set partitions; /* touched; tick arena */
-    struct strbuf zero_keys;    /* length and bytes of keys whose count came to 0 */
-    struct strbuf key;
-    struct arena scratch;
-};
 
 static bool over_open(struct operator* op, const struct plan *plan, struct error *err)
 {
@@ -41,6 +13,7 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
     state->over.plan = plan;
     arena_init(&state->scratch, op->ctx->account);
     arena_init(&state->rows_arena, op->ctx->account);
+    arena_init(&state->fold_arena, op->ctx->account);
     state->child_columns = plan->children[0]->columns_count;
     state->partition_count = plan->over.partition_count;
     state->keys_count = plan->over.partition_count + plan->over.keys_count;
@@ -66,9 +39,13 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
                                                  .arg_types = types,
                                                  .args_count = call->args_count};
     }
-    if (op->ctx->mode == DATAFLOW_CONTINUOUS)
-        state->table = ordered_table_create(plan->children[0]->types, state->child_columns,
-                                            sizeof(struct entry), op->ctx->account);
+    if (op->ctx->mode != DATAFLOW_CONTINUOUS)
+        return true;
+    state->table = ordered_table_create(plan->children[0]->types, state->child_columns,
+                                        sizeof(struct over_entry), op->ctx->account);
+    over_reach_init(state);
+    if (state->reach.head)
+        over_summaries_init(state);
     return true;
 }
 
@@ -80,7 +57,7 @@ static void over_close(struct operator* op)
     if (state->over.heap != NULL)
         table_heap_destroy(state->over.heap);
     strbuf_release(&state->key);
-    strbuf_release(&state->zero_keys);
+    arena_release(&state->fold_arena);
     arena_release(&state->scratch);
     arena_release(&state->rows_arena);
 }
@@ -108,37 +85,37 @@ static bool over_push(struct operator* op, uint32_t port, const struct batch *ch
     if (!state->in_tick) {
         state->in_tick = true;
         state->tick++;
-        state->partitions = (struct byte_set){0};
-        strbuf_reset(&state->zero_keys);
+        state->changes = NULL;
+        state->changes_count = state->changes_cap = 0;
     }
+    over_reach_observe(state, change);
     struct strbuf *key = &state->key;
     for (uint32_t i = 0; i < change->rows; i++) {
         strbuf_reset(key);
         batch_encode_key(change, i, state->keys, state->partition_count, key);
-        bool added, inserted;
-        byte_set_add(&state->partitions, op->ctx->tick_arena, key->data, (uint32_t)key->len, &added);
+        uint32_t prefix_bytes = (uint32_t)key->len;
         batch_encode_key(change, i, state->keys + state->partition_count,
                          state->keys_count - state->partition_count, key);
+        uint32_t peer_bytes = (uint32_t)key->len;
         op_encode_row(change, i, key);
-        uint32_t slot =
-            ordered_table_upsert(state->table, key->data, (uint32_t)key->len, change, i, NULL, &inserted);
-        struct entry *entry = ordered_table_payload(state->table, slot);
+        bool inserted;
+        uint32_t key_bytes = (uint32_t)key->len;
+        uint32_t slot = ordered_table_upsert(state->table, key->data, key_bytes, change, i, NULL, &inserted);
+        struct over_entry *entry = ordered_table_payload(state->table, slot);
         if (entry->stamp != state->tick) {
             entry->stamp = state->tick;
             entry->old_count = entry->count;
+            entry->peer_bytes = peer_bytes;
+            struct over_change mark = {.key_bytes = key_bytes, .prefix_bytes = prefix_bytes, .slot = slot};
+            mark.key = arena_copy(op->ctx->tick_arena, key->data, key_bytes);
+            ARENA_PUSH(op->ctx->tick_arena, state->changes, state->changes_count, state->changes_cap, mark);
         }
         entry->count += batch_weight(change, i);
-        if (entry->count == 0) {
-            uint32_t bytes = (uint32_t)key->len;
-            strbuf_add(&state->zero_keys, &bytes, sizeof(bytes));
-            strbuf_add(&state->zero_keys, key->data, key->len);
-        }
     }
     return true;
 }
 
-/* Columns for the results of all calls over `rows` rows. */
-static struct column *result_columns(struct over_state *state, uint32_t rows, struct arena *arena)
+struct column *over_result_columns(struct over_state *state, uint32_t rows, struct arena *arena)
 {
     uint32_t calls = state->over.plan->over.calls_count;
     struct column *results = arena_alloc(arena, sizeof(struct column) * (calls + 1));
@@ -158,7 +135,7 @@ static bool finish_once(struct over_state *state, struct error *err)
     uint32_t *order = arena_alloc(&state->scratch, sizeof(uint32_t) * count);
     batch_sort(state->rows, state->keys, state->keys_count, order);
     struct batch *sorted = op_gather(&state->scratch, state->rows, order, count);
-    struct column *results = result_columns(state, count, &state->scratch);
+    struct column *results = over_result_columns(state, count, &state->scratch);
     struct error **errors = arena_zalloc(&state->scratch, sizeof(struct error *) * count);
     for (uint32_t first = 0, end = 1; first < count; first = end, end = first + 1) {
         while (end < count &&
@@ -181,124 +158,6 @@ static bool finish_once(struct over_state *state, struct error *err)
     return operator_emit(op, out, err);
 }
 
-/* ---- view ---- */
-
-/* One content of a partition, before or after the tick: rows in order, each copy for itself. */
-struct content {
-    struct batch *rows;
-    struct column *results;
-    struct error **errors;
-};
-
-static void compute_content(struct over_state *state, struct content *content)
-{
-    struct batch *rows = content->rows;
-    content->results = result_columns(state, rows->rows, &state->scratch);
-    content->errors = arena_zalloc(&state->scratch, sizeof(struct error *) * (rows->rows + 1));
-    if (rows->rows == 0)
-        return;
-    struct over_partition partition = {.rows = rows, .count = rows->rows, .arena = &state->scratch};
-    over_compute(&state->over, &partition, content->results, content->errors);
-}
-
-static struct batch *content_batch(struct over_state *state, const struct content *content)
-{
-    struct operator* op = & state->over.base;
-    struct batch *out = batch_header(&state->scratch, op->columns_count);
-    out->rows = content->rows->rows;
-    memcpy(out->columns, content->rows->columns, sizeof(struct column) * state->child_columns);
-    memcpy(out->columns + state->child_columns, content->results,
-           sizeof(struct column) * (op->columns_count - state->child_columns));
-    return out;
-}
-
-static bool emit_error(struct over_state *state, const struct content *content, uint32_t row, int64_t weight,
-                       struct error *err)
-{
-    struct batch *one = batch_slice(&state->scratch, content->rows, row, 1);
-    one->weights = arena_alloc(&state->scratch, sizeof(int64_t));
-    one->weights[0] = weight;
-    return op_error_row(&state->over.base, one, 0, content->errors[row], err);
-}
-
-static bool same_error(const struct error *a, const struct error *b)
-{
-    return a->code == b->code && strcmp(a->message, b->message) == 0;
-}
-
-static bool finish_partition(struct over_state *state, const struct byte_set_entry *partition,
-                             struct error *err)
-{
-    struct operator* op = & state->over.base;
-    arena_reset(&state->scratch);
-    const struct row_layout *layout = ordered_table_layout(state->table);
-    const struct sql_type *types = op->plan->children[0]->types;
-    struct content before = {.rows = batch_create(&state->scratch, types, state->child_columns, 16)};
-    struct content now = {.rows = batch_create(&state->scratch, types, state->child_columns, 16)};
-    struct datum *row = arena_alloc(&state->scratch, sizeof(struct datum) * (state->child_columns + 1));
-    /* For each entry: copies before and now. */
-    struct copies {
-        uint32_t before, now;
-    } *copies = NULL;
-    uint32_t copies_count = 0, copies_cap = 0;
-    struct ordered_cursor cursor;
-    ordered_table_seek(state->table, partition->bytes, partition->len, &cursor);
-    for (; cursor.slot != SLOT_NONE && ordered_cursor_has_prefix(&cursor, partition->bytes, partition->len);
-         ordered_cursor_next(&cursor)) {
-        const struct entry *entry = ordered_table_payload(state->table, cursor.slot);
-        const uint8_t *stored = ordered_table_row(state->table, cursor.slot);
-        for (uint32_t c = 0; c < state->child_columns; c++)
-            row[c] = row_layout_get(layout, stored, c);
-        int64_t old_count = entry->stamp == state->tick ? entry->old_count : entry->count;
-        for (int64_t i = 0; i < old_count; i++)
-            batch_append_datums(before.rows, row, 1);
-        for (int64_t i = 0; i < entry->count; i++)
-            batch_append_datums(now.rows, row, 1);
-        struct copies pair = {(uint32_t)(old_count > 0 ? old_count : 0),
-                              (uint32_t)(entry->count > 0 ? entry->count : 0)};
-        ARENA_PUSH(&state->scratch, copies, copies_count, copies_cap, pair);
-    }
-    compute_content(state, &before);
-    compute_content(state, &now);
-    struct batch *old_rows = content_batch(state, &before), *new_rows = content_batch(state, &now);
-    uint32_t *deletes = arena_alloc(&state->scratch, sizeof(uint32_t) * (old_rows->rows + 1));
-    uint32_t *inserts = arena_alloc(&state->scratch, sizeof(uint32_t) * (new_rows->rows + 1));
-    uint32_t deletes_count = 0, inserts_count = 0, old_at = 0, new_at = 0;
-    for (uint32_t e = 0; e < copies_count; e++) {
-        uint32_t old_end = old_at + copies[e].before, new_end = new_at + copies[e].now;
-        while (old_at < old_end || new_at < new_end) {
-            bool has_old = old_at < old_end, has_new = new_at < new_end;
-            struct error *old_error = has_old ? before.errors[old_at] : NULL;
-            struct error *new_error = has_new ? now.errors[new_at] : NULL;
-            bool same = has_old && has_new &&
-                        (old_error != NULL && new_error != NULL
-                             ? same_error(old_error, new_error)
-                             : old_error == NULL && new_error == NULL &&
-                                   batch_rows_identical(old_rows, old_at, new_rows, new_at));
-            if (!same) {
-                if (old_error != NULL && !emit_error(state, &before, old_at, -1, err))
-                    return false;
-                if (new_error != NULL && !emit_error(state, &now, new_at, 1, err))
-                    return false;
-                if (has_old && old_error == NULL)
-                    deletes[deletes_count++] = old_at;
-                if (has_new && new_error == NULL)
-                    inserts[inserts_count++] = new_at;
-            }
-            old_at += has_old;
-            new_at += has_new;
-        }
-    }
-    if (deletes_count + inserts_count == 0)
-        return true;
-    struct batch *removed = op_gather(&state->scratch, old_rows, deletes, deletes_count);
-    struct batch *added = op_gather(&state->scratch, new_rows, inserts, inserts_count);
-    struct batch *out = op_concat(&state->scratch, removed, added);
-    for (uint32_t i = 0; i < deletes_count; i++)
-        out->weights[i] = -1;
-    return operator_emit(op, batch_consolidate(out, &state->scratch), err);
-}
-
 static bool over_finish(struct operator* op, struct error *err)
 {
     struct over_state *state = (struct over_state *)op;
@@ -307,28 +166,13 @@ static bool over_finish(struct operator* op, struct error *err)
     if (!state->in_tick)
         return true;
     state->in_tick = false;
-    for (uint32_t p = 0; p < state->partitions.count; p++)
-        if (!finish_partition(state, &state->partitions.entries[p], err))
-            return false;
-    for (size_t at = 0; at < state->zero_keys.len;) {
-        uint32_t bytes;
-        memcpy(&bytes, state->zero_keys.data + at, sizeof(bytes));
-        const char *key = state->zero_keys.data + at + sizeof(bytes);
-        at += sizeof(bytes) + bytes;
-        uint32_t slot = ordered_table_find(state->table, key, bytes);
-        if (slot == SLOT_NONE)
-            continue;
-        const struct entry *entry = ordered_table_payload(state->table, slot);
-        if (entry->count == 0)
-            ordered_table_remove(state->table, key, bytes);
-    }
-    return true;
+    return over_finish_view(state, err);
 }
 
 static int64_t over_bytes(const struct operator* op)
 {
     const struct over_state *state = (const struct over_state *)op;
-    return state->table != NULL ? ordered_table_bytes(state->table) : 0;
+    return state->table != NULL ? ordered_table_bytes(state->table) + table_heap_bytes(state->over.heap) : 0;
 }
 
 static uint64_t over_rows(const struct operator* op)

@@ -6,6 +6,8 @@
  * predecessor's copies the result. */
 #include "executor/operators/op_over.h"
 
+#include "storage/state/slot_pages.h"
+
 #define CHUNK 1024
 
 /* ---- helpers ---- */
@@ -45,13 +47,13 @@ static void compute_rank(const struct plan_over_call *call, struct over_partitio
         struct datum value = datum_i64(0);
         switch (call->kind) {
         case OVER_ROW_NUMBER:
-            value.i64 = (int64_t)i + 1;
+            value.i64 = partition->rows_before + i + 1;
             break;
         case OVER_RANK:
-            value.i64 = (int64_t)start + 1;
+            value.i64 = partition->rows_before + start + 1;
             break;
         case OVER_DENSE_RANK:
-            value.i64 = (int64_t)group + 1;
+            value.i64 = partition->groups_before + group + 1;
             break;
         case OVER_PERCENT_RANK:
             value.f64 = partition->count > 1 ? (double)start / (double)(partition->count - 1) : 0;
@@ -136,10 +138,36 @@ static bool is_excluded(const struct plan_over_call *call, const struct over_par
     return position >= start && position < end && !(call->frame_exclude == 3 && position == i);
 }
 
-/* first_value, last_value, nth_value. */
-static bool compute_value(const struct plan_over_call *call, struct over_partition *partition,
-                          const struct over_frame *frame, struct column *result, struct error *err)
+/* A value at a position, which may be before the piece. */
+struct far_value {
+    int64_t position;
+    struct datum value;
+};
+
+static struct datum value_at(const struct over_partition *partition, uint32_t column, int64_t position,
+                             struct far_value *far)
 {
+    if (position >= 0)
+        return input_value(partition, column, (uint32_t)position);
+    if (far->position == position)
+        return far->value;
+    far->position = position;
+    far->value = datum_null();
+    uint32_t slot = over_slot_at(partition->state, partition->prefix, partition->prefix_bytes,
+                                 partition->rows_before + position);
+    if (slot != SLOT_NONE) {
+        const struct row_layout *layout = ordered_table_layout(partition->state->table);
+        far->value = row_layout_get(layout, ordered_table_row(partition->state->table, slot), column);
+    }
+    return far->value;
+}
+
+/* first_value, last_value, nth_value. */
+static void compute_value(const struct plan_over_call *call, struct over_partition *partition,
+                          const struct over_frame *frame, struct column *result, struct error **errors)
+{
+    struct far_value far = {0};
+    bool from_first = call->frame_start == BOUND_UNBOUNDED_PRECEDING;
     for (uint32_t i = 0; i < partition->count; i++) {
         int64_t wanted = 1;
         struct datum value = datum_null();
@@ -150,32 +178,45 @@ static bool compute_value(const struct plan_over_call *call, struct over_partiti
                 continue;
             }
             wanted = integer_value(partition, call->args[1], &given);
-            if (wanted <= 0)
-                return error_set(err, ERRCODE_INVALID_ARGUMENT_FOR_NTH_VALUE,
-                                 "argument of nth_value must be greater than zero");
+            if (wanted <= 0) {
+                struct error error;
+                (void)error_set(&error, ERRCODE_INVALID_ARGUMENT_FOR_NTH_VALUE,
+                                "argument of nth_value must be greater than zero");
+                struct error **place = &errors[partition->first + i];
+                if (*place == NULL)
+                    *place = arena_copy(partition->arena, &error, sizeof(error));
+                set_result(partition, result, i, &value);
+                continue;
+            }
         }
-        uint32_t start = frame->starts[i], end = frame->ends[i];
+        int64_t start = from_first ? -partition->rows_before : frame->starts[i], end = frame->ends[i];
         if (call->frame_exclude == 0) {
             if (call->kind == OVER_LAST_VALUE && end > start)
-                value = input_value(partition, call->args[0], end - 1);
-            else if (call->kind != OVER_LAST_VALUE && wanted <= (int64_t)(end - start))
-                value = input_value(partition, call->args[0], start + (uint32_t)(wanted - 1));
+                value = value_at(partition, call->args[0], end - 1, &far);
+            else if (call->kind != OVER_LAST_VALUE && wanted <= end - start)
+                value = value_at(partition, call->args[0], start + wanted - 1, &far);
         } else if (call->kind == OVER_LAST_VALUE) {
-            while (end > start && is_excluded(call, partition, i, end - 1))
+            while (end > start && end > 0 && is_excluded(call, partition, i, (uint32_t)(end - 1)))
                 end--;
             if (end > start)
-                value = input_value(partition, call->args[0], end - 1);
+                value = value_at(partition, call->args[0], end - 1, &far);
         } else {
-            for (; start < end; start++) {
-                if (is_excluded(call, partition, i, start) || --wanted > 0)
-                    continue;
-                value = input_value(partition, call->args[0], start);
-                break;
+            /* what is excluded is in the piece */
+            int64_t before = start < 0 ? -start : 0;
+            if (wanted <= before) {
+                value = value_at(partition, call->args[0], start + wanted - 1, &far);
+            } else {
+                wanted -= before;
+                for (start += before; start < end; start++) {
+                    if (is_excluded(call, partition, i, (uint32_t)start) || --wanted > 0)
+                        continue;
+                    value = input_value(partition, call->args[0], (uint32_t)start);
+                    break;
+                }
             }
         }
         set_result(partition, result, i, &value);
     }
-    return true;
 }
 
 /* ---- aggregates ---- */
@@ -190,6 +231,7 @@ struct over_aggregate {
     struct error **errors;
     struct column *args;
     void *state;
+    void *head;      /* state of the rows before the piece, where frames begin with them; or NULL */
     int64_t *minus;  /* a weight of -1 for every row */
     uint8_t *counts; /* positions that the aggregate sees: FILTER true, arguments not NULL */
 };
@@ -242,6 +284,13 @@ static void clear_state(struct over_aggregate *agg)
     memset(agg->state, 0, agg->call->aggregate->state_bytes);
 }
 
+static void begin_state(struct over_aggregate *agg)
+{
+    clear_state(agg);
+    if (agg->head != NULL)
+        agg->call->aggregate->merge(agg->agg, &agg->state, &agg->head, 1);
+}
+
 static void take_error(struct over_aggregate *agg, uint32_t position)
 {
     uint32_t row = agg->partition->first + position;
@@ -286,7 +335,7 @@ static void slide(struct over_aggregate *agg)
             continue;
         }
         if (want_start >= end || want_end <= want_start) { /* nothing in common */
-            clear_state(agg);
+            begin_state(agg);
             start = end = want_start;
         }
         if (want_start > start)
@@ -322,7 +371,7 @@ static void grow(struct over_aggregate *agg)
             continue;
         }
         if (i == 0 || excludes || want_start != start || want_end < end) {
-            clear_state(agg);
+            begin_state(agg);
             end = want_start;
         }
         start = want_start;
@@ -427,6 +476,17 @@ static void collect_frames(struct over_aggregate *agg)
     }
 }
 
+struct agg_call *over_agg_call(struct over *over, uint32_t call, struct arena *arena, struct error *error)
+{
+    struct agg_call *agg = &over->calls[call];
+    error_init(error);
+    agg->error = error;
+    agg->env = over->base.ctx->env;
+    agg->arena = arena;
+    agg->heap = over->heap;
+    return agg;
+}
+
 static void compute_aggregate(struct over *over, uint32_t c, struct over_partition *partition,
                               const struct over_frame *frame, struct column *result, struct error **errors)
 {
@@ -439,11 +499,10 @@ static void compute_aggregate(struct over *over, uint32_t c, struct over_partiti
                                  .result = result,
                                  .errors = errors};
     struct error error;
-    error_init(&error);
-    agg.agg->error = &error;
-    agg.agg->env = over->base.ctx->env;
-    agg.agg->arena = partition->arena;
-    agg.agg->heap = over->heap;
+    (void)over_agg_call(over, c, partition->arena, &error);
+    if (partition->head != NULL && call->frame_start == BOUND_UNBOUNDED_PRECEDING &&
+        partition->state->reach.summarized[c])
+        agg.head = (uint8_t *)(uintptr_t)partition->head + partition->state->reach.summary_offset[c];
     agg.args = arena_alloc(partition->arena, sizeof(struct column) * (call->args_count + 1));
     for (uint32_t a = 0; a < call->args_count; a++)
         agg.args[a] = partition->rows->columns[call->args[a]];
@@ -499,10 +558,12 @@ static bool compute_call(struct over *over, uint32_t c, struct over_partition *p
     case OVER_FIRST_VALUE:
     case OVER_LAST_VALUE:
     case OVER_NTH_VALUE:
-        return over_frames(call, over->plan, zone, partition, &frame, err) &&
-               compute_value(call, partition, &frame, result, err);
+        if (!over_frames(call, over->plan, zone, partition, &frame, errors, err))
+            return false;
+        compute_value(call, partition, &frame, result, errors);
+        return true;
     case OVER_AGGREGATE:
-        if (!over_frames(call, over->plan, zone, partition, &frame, err))
+        if (!over_frames(call, over->plan, zone, partition, &frame, errors, err))
             return false;
         compute_aggregate(over, c, partition, &frame, result, errors);
         return true;

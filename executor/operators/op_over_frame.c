@@ -8,13 +8,6 @@
 #include "storage/data/datetime.h"
 #include "storage/data/numeric.h"
 
-struct frame_walk {
-    const struct plan_over_call *call;
-    const struct over_partition *partition;
-    const struct column *key; /* RANGE with offset: the sort column */
-    bool descending;
-};
-
 static bool is_offset(enum frame_bound bound)
 {
     return bound == BOUND_PRECEDING || bound == BOUND_FOLLOWING;
@@ -77,30 +70,24 @@ static uint32_t group_bound(const struct over_partition *partition, enum frame_b
 
 /* ---- RANGE with offset ---- */
 
-struct range_target {
-    __int128 integer;   /* integer, date and time types */
-    struct datum value; /* others */
-};
-
 static bool is_integer_key(uint32_t oid)
 {
     return oid == OID_INT2 || oid == OID_INT4 || oid == OID_INT8;
 }
 
-static __int128 integer_of(const struct column *column, uint32_t row)
+static __int128 integer_of(struct sql_type type, enum phys phys, const struct datum *value)
 {
-    struct datum value = column_get(column, row);
-    switch (column->phys) {
+    switch (phys) {
     case PHYS_I16:
-        return value.i16;
+        return value->i16;
     case PHYS_I32:
-        if (column->type.oid == OID_DATE && value.i32 == DATE_MINUS_INFINITY)
+        if (type.oid == OID_DATE && value->i32 == DATE_MINUS_INFINITY)
             return TIMESTAMP_MINUS_INFINITY;
-        if (column->type.oid == OID_DATE && value.i32 == DATE_PLUS_INFINITY)
+        if (type.oid == OID_DATE && value->i32 == DATE_PLUS_INFINITY)
             return TIMESTAMP_PLUS_INFINITY;
-        return column->type.oid == OID_DATE ? (__int128)value.i32 * US_PER_DAY : value.i32;
+        return type.oid == OID_DATE ? (__int128)value->i32 * US_PER_DAY : value->i32;
     default:
-        return value.i64;
+        return value->i64;
     }
 }
 
@@ -110,26 +97,24 @@ static bool bad_size(struct error *err)
                      "invalid preceding or following size in window function");
 }
 
-static bool time_target(const struct plan_over_call *call, const struct column *key, uint32_t row,
-                        const struct interval *offset, bool minus, const char *zone, struct range_target *out,
-                        struct error *err)
+static bool time_target(const struct over_range *range, __int128 base, const struct interval *offset,
+                        bool minus, struct over_target *out, struct error *err)
 {
     struct interval none = {0}, step = *offset;
     if (interval_compare(offset, &none) < 0)
         return bad_size(err);
     if (minus)
         step = (struct interval){.us = -step.us, .days = -step.days, .months = -step.months};
-    __int128 base = integer_of(key, row);
     out->integer = base;
     if (base == TIMESTAMP_MINUS_INFINITY || base == TIMESTAMP_PLUS_INFINITY)
         return true;
-    if (key->type.oid == OID_TIME) {
+    if (range->key.oid == OID_TIME) {
         out->integer = base + step.us;
         return true;
     }
     int64_t moved;
-    bool done = key->type.oid == OID_TIMESTAMPTZ
-                    ? timestamptz_plus_interval(zone, (int64_t)base, &step, &moved, err)
+    bool done = range->key.oid == OID_TIMESTAMPTZ
+                    ? timestamptz_plus_interval(range->zone, (int64_t)base, &step, &moved, err)
                     : timestamp_plus_interval((int64_t)base, &step, &moved, err);
     if (!done) /* outside of what a timestamp can be: beyond every row */
         moved = minus ? TIMESTAMP_MINUS_INFINITY : TIMESTAMP_PLUS_INFINITY;
@@ -137,89 +122,105 @@ static bool time_target(const struct plan_over_call *call, const struct column *
     return true;
 }
 
-/* The row's sort value plus or minus the offset. */
-static bool range_target(const struct frame_walk *walk, int32_t column, uint32_t position, bool minus,
-                         bool is_start, const char *zone, struct range_target *out, struct error *err)
+struct over_range over_range_of(const struct plan *plan, const struct plan_over_call *call, bool is_start,
+                                const char *zone)
 {
-    const struct over_partition *partition = walk->partition;
-    const struct column *offsets = &partition->rows->columns[column], *key = walk->key;
-    uint32_t row = partition->first + position, oid = key->type.oid;
-    if (column_is_null(offsets, row))
-        return offset_missing(is_start, err);
-    struct datum offset = column_get(offsets, row), base = column_get(key, row);
-    out->value = base;
-    if (is_integer_key(oid) && is_integer_key(offsets->type.oid)) {
-        __int128 step = integer_of(offsets, row);
+    const struct plan *child = plan->children[0];
+    int32_t column = is_start ? call->frame_start_offset : call->frame_end_offset;
+    enum frame_bound bound = is_start ? call->frame_start : call->frame_end;
+    struct over_range range = {.key_column = plan->over.keys[0].column,
+                               .offset_column = (uint32_t)column,
+                               .descending = plan->over.keys[0].descending,
+                               .is_start = is_start,
+                               .zone = zone};
+    range.key = child->types[range.key_column];
+    range.offset = child->types[column];
+    range.key_phys = type_phys(range.key.oid);
+    range.offset_phys = type_phys(range.offset.oid);
+    range.minus = (bound == BOUND_PRECEDING) != range.descending;
+    return range;
+}
+
+bool over_range_target(const struct over_range *range, const struct datum *base, const struct datum *offset,
+                       struct arena *arena, struct over_target *out, struct error *err)
+{
+    uint32_t oid = range->key.oid;
+    enum phys key_phys = range->key_phys, offset_phys = range->offset_phys;
+    bool minus = range->minus;
+    if (offset->is_null)
+        return offset_missing(range->is_start, err);
+    out->value = *base;
+    if (is_integer_key(oid) && is_integer_key(range->offset.oid)) {
+        __int128 step = integer_of(range->offset, offset_phys, offset);
         if (step < 0)
             return bad_size(err);
-        out->integer = integer_of(key, row) + (minus ? -step : step);
+        out->integer = integer_of(range->key, key_phys, base) + (minus ? -step : step);
         return true;
     }
-    if (key->phys >= PHYS_F32 && key->phys <= PHYS_F64 && offsets->phys >= PHYS_F32 &&
-        offsets->phys <= PHYS_F64) {
-        double step = offsets->phys == PHYS_F64 ? offset.f64 : offset.f32;
-        double value = key->phys == PHYS_F64 ? base.f64 : base.f32;
+    if (key_phys >= PHYS_F32 && key_phys <= PHYS_F64 && offset_phys >= PHYS_F32 && offset_phys <= PHYS_F64) {
+        double step = offset_phys == PHYS_F64 ? offset->f64 : offset->f32;
+        double value = key_phys == PHYS_F64 ? base->f64 : base->f32;
         if (!(step >= 0))
             return bad_size(err);
         value = minus ? value - step : value + step;
-        if (key->phys == PHYS_F64)
+        if (key_phys == PHYS_F64)
             out->value.f64 = value;
         else
             out->value.f32 = (float)value;
         return true;
     }
-    if (oid == OID_NUMERIC && offsets->type.oid == OID_NUMERIC) {
-        if (numeric_is_nan(&offset.var) || numeric_sign(&offset.var) < 0)
+    if (oid == OID_NUMERIC && range->offset.oid == OID_NUMERIC) {
+        if (numeric_is_nan(&offset->var) || numeric_sign(&offset->var) < 0)
             return bad_size(err);
-        return minus ? numeric_sub(partition->arena, &base.var, &offset.var, &out->value.var, err)
-                     : numeric_add(partition->arena, &base.var, &offset.var, &out->value.var, err);
+        return minus ? numeric_sub(arena, &base->var, &offset->var, &out->value.var, err)
+                     : numeric_add(arena, &base->var, &offset->var, &out->value.var, err);
     }
-    if (offsets->type.oid == OID_INTERVAL &&
+    if (range->offset.oid == OID_INTERVAL &&
         (oid == OID_DATE || oid == OID_TIMESTAMP || oid == OID_TIMESTAMPTZ || oid == OID_TIME))
-        return time_target(walk->call, key, row, &offset.interval, minus, zone, out, err);
-    if (offsets->type.oid == OID_INTERVAL && oid == OID_INTERVAL) {
+        return time_target(range, integer_of(range->key, key_phys, base), &offset->interval, minus, out, err);
+    if (range->offset.oid == OID_INTERVAL && oid == OID_INTERVAL) {
         struct interval none = {0};
-        if (interval_compare(&offset.interval, &none) < 0)
+        if (interval_compare(&offset->interval, &none) < 0)
             return bad_size(err);
         int sign = minus ? -1 : 1;
         out->value.interval =
-            (struct interval){.us = base.interval.us + sign * offset.interval.us,
-                              .days = base.interval.days + sign * offset.interval.days,
-                              .months = base.interval.months + sign * offset.interval.months};
+            (struct interval){.us = base->interval.us + sign * offset->interval.us,
+                              .days = base->interval.days + sign * offset->interval.days,
+                              .months = base->interval.months + sign * offset->interval.months};
         return true;
     }
     return error_set(
         err, ERRCODE_FEATURE_NOT_SUPPORTED,
         "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s and offset type %s",
-        type_find(oid)->sql_name, type_find(offsets->type.oid)->sql_name);
+        type_find(oid)->sql_name, type_find(range->offset.oid)->sql_name);
 }
 
-/* Sort value of a position against the target, in sort order. */
-static int compare_target(const struct frame_walk *walk, uint32_t position, const struct range_target *target)
+int over_range_compare(const struct over_range *range, const struct datum *value,
+                       const struct over_target *target)
 {
-    uint32_t row = walk->partition->first + position, oid = walk->key->type.oid;
+    uint32_t oid = range->key.oid;
     int order;
     if (is_integer_key(oid) || oid == OID_DATE || oid == OID_TIME || oid == OID_TIMESTAMP ||
         oid == OID_TIMESTAMPTZ) {
-        __int128 value = integer_of(walk->key, row);
-        order = value < target->integer ? -1 : value > target->integer;
+        __int128 integer = integer_of(range->key, range->key_phys, value);
+        order = integer < target->integer ? -1 : integer > target->integer;
     } else {
-        struct datum value = column_get(walk->key, row);
-        order = type_compare(oid, &value, &target->value);
+        order = type_compare(oid, value, &target->value);
     }
-    return walk->descending ? -order : order;
+    return range->descending ? -order : order;
 }
 
-static bool range_bounds(struct frame_walk *walk, enum frame_bound bound, int32_t offset_column,
-                         bool is_start, const char *zone, uint32_t *out, struct error *err)
+/* A row whose bound fails has the error and an empty frame. */
+static void range_bounds(const struct over_range *range, const struct over_partition *partition,
+                         uint32_t *out, struct error **errors)
 {
-    const struct over_partition *partition = walk->partition;
-    bool minus = (bound == BOUND_PRECEDING) != walk->descending;
+    const struct column *key = &partition->rows->columns[range->key_column];
+    const struct column *offsets = &partition->rows->columns[range->offset_column];
     uint32_t at = 0;
     uint32_t first_null = partition->count,
              end_null = partition->count; /* rows [first_null, end_null) are NULL */
     for (uint32_t i = 0; i < partition->count; i++) {
-        if (!column_is_null(walk->key, partition->first + i))
+        if (!column_is_null(key, partition->first + i))
             continue;
         if (first_null == partition->count)
             first_null = i;
@@ -232,21 +233,32 @@ static bool range_bounds(struct frame_walk *walk, enum frame_bound bound, int32_
     at = low;
     for (uint32_t i = 0; i < partition->count; i++) {
         if (i < low || i >= high) {
-            out[i] = is_start ? first_null : end_null;
+            out[i] = range->is_start ? first_null : end_null;
             continue;
         }
-        struct range_target target;
-        if (!range_target(walk, offset_column, i, minus, is_start, zone, &target, err))
-            return false;
-        while (at < high && compare_target(walk, at, &target) < (is_start ? 0 : 1))
-            at++;
+        uint32_t row = partition->first + i;
+        struct datum base = column_get(key, row);
+        struct datum offset = column_is_null(offsets, row) ? datum_null() : column_get(offsets, row);
+        struct over_target target;
+        struct error error;
+        if (!over_range_target(range, &base, &offset, partition->arena, &target, &error)) {
+            if (errors[row] == NULL)
+                errors[row] = arena_copy(partition->arena, &error, sizeof(error));
+            out[i] = at;
+            continue;
+        }
+        for (; at < high; at++) {
+            struct datum value = column_get(key, partition->first + at);
+            if (over_range_compare(range, &value, &target) >= (range->is_start ? 0 : 1))
+                break;
+        }
         out[i] = at;
     }
-    return true;
 }
 
 static bool bounds(const struct plan_over_call *call, const struct plan *plan, const char *zone,
-                   const struct over_partition *partition, bool is_start, uint32_t *out, struct error *err)
+                   const struct over_partition *partition, bool is_start, uint32_t *out,
+                   struct error **errors, struct error *err)
 {
     enum frame_bound bound = is_start ? call->frame_start : call->frame_end;
     int32_t column = is_start ? call->frame_start_offset : call->frame_end_offset;
@@ -255,11 +267,9 @@ static bool bounds(const struct plan_over_call *call, const struct plan *plan, c
         if (plan->over.keys_count != 1)
             return error_set(err, ERRCODE_WINDOWING_ERROR,
                              "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
-        struct frame_walk walk = {.call = call,
-                                  .partition = partition,
-                                  .key = &partition->rows->columns[plan->over.keys[0].column],
-                                  .descending = plan->over.keys[0].descending};
-        return range_bounds(&walk, bound, column, is_start, zone, out, err);
+        struct over_range range = over_range_of(plan, call, is_start, zone);
+        range_bounds(&range, partition, out, errors);
+        return true;
     }
     if (is_offset(bound) && !read_offset(partition, column, is_start, &offset, err))
         return false;
@@ -273,12 +283,13 @@ static bool bounds(const struct plan_over_call *call, const struct plan *plan, c
 }
 
 bool over_frames(const struct plan_over_call *call, const struct plan *plan, const char *zone,
-                 const struct over_partition *partition, struct over_frame *out, struct error *err)
+                 const struct over_partition *partition, struct over_frame *out, struct error **errors,
+                 struct error *err)
 {
     out->starts = arena_alloc(partition->arena, sizeof(uint32_t) * partition->count);
     out->ends = arena_alloc(partition->arena, sizeof(uint32_t) * partition->count);
-    if (!bounds(call, plan, zone, partition, true, out->starts, err) ||
-        !bounds(call, plan, zone, partition, false, out->ends, err))
+    if (!bounds(call, plan, zone, partition, true, out->starts, errors, err) ||
+        !bounds(call, plan, zone, partition, false, out->ends, errors, err))
         return false;
     for (uint32_t i = 0; i < partition->count; i++)
         if (out->ends[i] < out->starts[i])

@@ -4,7 +4,8 @@
  * inner node's entry i holds a child and a key that is <= every key below the child and > every key below
  * child i - 1; the key of entry 0 is never compared. `shared` bytes begin every key of the node alike (not
  * counted as an optimum: it may be less than is true), `head` is the 8 bytes after them as a big-endian
- * number, zero-padded. Underfull nodes join a neighbour below the same parent. */
+ * number, zero-padded. Underfull nodes join a neighbour below the same parent. A node's summary stands behind its
+ * NODE_BYTES. */
 #include "storage/state/btree.h"
 
 #define NODE_BYTES 4096u
@@ -29,7 +30,7 @@ struct btree_node {
     uint16_t floor;   /* key bytes start here */
     uint16_t garbage; /* key bytes of removed entries above the floor */
     uint32_t shared;
-    uint32_t unused;
+    uint32_t summarized; /* the summary is that of the entries below */
     struct btree_entry entries[];
 };
 
@@ -41,6 +42,21 @@ struct key {
 static inline struct btree_node *node_at(const struct btree *tree, uint32_t node)
 {
     return slot_pages_at(&tree->nodes, node);
+}
+
+/* ---- summaries ---- */
+
+static inline void *node_summary(struct btree_node *node)
+{
+    return (uint8_t *)node + NODE_BYTES;
+}
+
+static inline void forget_summary(const struct btree *tree, struct btree_node *node)
+{
+    if (node->summarized == 0)
+        return;
+    tree->summaries.release(tree->summaries.ctx, node_summary(node));
+    node->summarized = 0;
 }
 
 /* ---- keys ---- */
@@ -277,6 +293,12 @@ static struct btree_node *descend(const struct btree *tree, struct key key, stru
     return node;
 }
 
+static inline void path_changes(const struct btree *tree, const struct path *path)
+{
+    for (uint32_t level = 0; tree->summaries.bytes > 0 && level < path->height; level++)
+        forget_summary(tree, path->nodes[level]);
+}
+
 static inline bool entry_is(const struct btree_node *node, uint32_t at, struct key key)
 {
     return at < node->count && node->entries[at].head == key_head(key, node->shared) &&
@@ -358,6 +380,7 @@ bool btree_insert(struct btree *tree, const void *data, uint32_t bytes, uint32_t
         tree->root = node_create(tree, 0);
     struct path path;
     struct btree_node *leaf = descend(tree, key, &path);
+    path_changes(tree, &path);
     uint32_t at = node_search(leaf, key, true);
     if (entry_is(leaf, at, key)) {
         *value = leaf->entries[at].value;
@@ -372,6 +395,7 @@ bool btree_insert(struct btree *tree, const void *data, uint32_t bytes, uint32_t
 
 static void node_free(struct btree *tree, struct btree_node *node)
 {
+    forget_summary(tree, node);
     if (node->previous != SLOT_NONE)
         node_at(tree, node->previous)->next = node->next;
     if (node->next != SLOT_NONE)
@@ -389,6 +413,7 @@ static bool join(struct btree *tree, struct btree_node *parent, uint32_t right_a
     uint32_t extra = right->level > 0 ? BTREE_KEY_INLINE : 0;
     if (node_used(left) + node_used(right) + extra > NODE_BYTES * 3 / 4)
         return false;
+    forget_summary(tree, left);
     node_compact(left);
     if (right->level > 0) {
         uint32_t child = right->entries[0].value;
@@ -445,6 +470,7 @@ bool btree_remove(struct btree *tree, const void *data, uint32_t bytes, uint32_t
         return false;
     if (value != NULL)
         *value = leaf->entries[at].value;
+    path_changes(tree, &path);
     node_remove(tree, leaf, at);
     tree->entries--;
     repair(tree, &path);
@@ -555,12 +581,80 @@ uint32_t btree_value(const struct btree_cursor *cursor)
     return cursor->node->entries[cursor->index].value;
 }
 
+/* ---- summaries ---- */
+
+static uint32_t leaf_values(const struct btree_node *node, uint32_t first, uint32_t end, uint32_t *values)
+{
+    uint32_t count = 0;
+    for (uint32_t i = first; i < end; i++)
+        values[count++] = node->entries[i].value;
+    return count;
+}
+
+static const void *summary_of(const struct btree *tree, struct btree_node *node)
+{
+    const struct btree_summaries *summaries = &tree->summaries;
+    void *summary = node_summary(node);
+    if (node->summarized != 0)
+        return summary;
+    memset(summary, 0, summaries->bytes);
+    if (node->level == 0) {
+        uint32_t values[NODE_BYTES / sizeof(struct btree_entry)];
+        summaries->add(summaries->ctx, summary, values, leaf_values(node, 0, node->count, values));
+    } else {
+        for (uint32_t i = 0; i < node->count; i++)
+            summaries->merge(summaries->ctx, summary,
+                             summary_of(tree, node_at(tree, node->entries[i].value)));
+    }
+    node->summarized = 1;
+    return summary;
+}
+
+/* low, high NULL: the node is within on that side. */
+static void fold_node(const struct btree *tree, struct btree_node *node, const struct key *low,
+                      const struct key *high, void *summary)
+{
+    const struct btree_summaries *summaries = &tree->summaries;
+    if (low == NULL && high == NULL) {
+        summaries->merge(summaries->ctx, summary, summary_of(tree, node));
+        return;
+    }
+    if (node->level == 0) {
+        uint32_t values[NODE_BYTES / sizeof(struct btree_entry)];
+        uint32_t first = low != NULL ? node_search(node, *low, true) : 0;
+        uint32_t end = high != NULL ? node_search(node, *high, true) : node->count;
+        if (first < end)
+            summaries->add(summaries->ctx, summary, values, leaf_values(node, first, end, values));
+        return;
+    }
+    uint32_t first = low != NULL ? node_search(node, *low, false) - 1 : 0;
+    uint32_t last = high != NULL ? node_search(node, *high, false) - 1 : node->count - 1u;
+    for (uint32_t i = first; i <= last; i++)
+        fold_node(tree, node_at(tree, node->entries[i].value), i == first ? low : NULL,
+                  i == last ? high : NULL, summary);
+}
+
+void btree_fold(const struct btree *tree, const void *low, uint32_t low_bytes, const void *high,
+                uint32_t high_bytes, void *summary)
+{
+    struct key from = key_of(low, low_bytes), to = key_of(high, high_bytes);
+    if (tree->root != SLOT_NONE)
+        fold_node(tree, node_at(tree, tree->root), &from, &to, summary);
+}
+
 /* ---- life ---- */
 
 void btree_init(struct btree *tree, struct table_heap *heap, struct account *account)
 {
     *tree = (struct btree){.heap = heap, .root = SLOT_NONE};
     slot_pages_init(&tree->nodes, NODE_BYTES, 1, account);
+}
+
+void btree_summarize(struct btree *tree, const struct btree_summaries *summaries)
+{
+    CHECK(tree->root == SLOT_NONE && summaries->bytes % 8 == 0);
+    tree->summaries = *summaries;
+    slot_pages_init(&tree->nodes, NODE_BYTES + summaries->bytes, 1, tree->nodes.account);
 }
 
 void btree_release(struct btree *tree, bool keep_heap)

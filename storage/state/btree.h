@@ -15,19 +15,41 @@
 
 struct btree_node;
 
+/* What the tree's user wants to know of all entries of a range at once, in any size of range: a summary per node,
+ * made when it is first asked for and forgotten when something below the node changes. Zero bytes are the summary
+ * of nothing. */
+struct btree_summaries {
+    uint32_t bytes; /* multiple of 8 */
+    /* Adds entries with these values, in order, behind what the summary stands for. */
+    void (*add)(void *ctx, void *summary, const uint32_t *values, uint32_t count);
+    /* The same with what `part` stands for; it stays as it is. */
+    void (*merge)(void *ctx, void *whole, const void *part);
+    /* Gives back what the summary holds outside of its bytes. */
+    void (*release)(void *ctx, void *summary);
+    void *ctx;
+};
+
 struct btree {
     struct slot_pages nodes;
     struct table_heap *heap; /* of long keys; borrowed */
     uint32_t root;           /* SLOT_NONE while empty */
     uint64_t entries;
+    struct btree_summaries summaries; /* bytes 0: none */
 };
 
 void btree_init(struct btree *tree, struct table_heap *heap, struct account *account);
 /* Long keys are given back to the heap unless it dies with the tree (keep_heap false). */
 void btree_release(struct btree *tree, bool keep_heap);
 int64_t btree_bytes(const struct btree *tree);
+/* From now on nodes have summaries; before the first entry. btree_release does not call summaries.release: what they
+ * hold dies with the heap it is from. */
+void btree_summarize(struct btree *tree, const struct btree_summaries *summaries);
+/* Adds to `summary` all entries with low <= key < high: O(log n) nodes, where nothing has changed since. */
+void btree_fold(const struct btree *tree, const void *low, uint32_t low_bytes, const void *high,
+                uint32_t high_bytes, void *summary);
 
-/* Adds the key with *value, or sets *value to what the key has. true when it was added. */
+/* Adds the key with *value, or sets *value to what the key has. true when it was added. In either case summaries above
+ * it are forgotten, as the caller may change what the value stands for. */
 bool btree_insert(struct btree *tree, const void *key, uint32_t key_bytes, uint32_t *value);
 /* false when the key is not there. */
 bool btree_find(const struct btree *tree, const void *key, uint32_t key_bytes, uint32_t *value);

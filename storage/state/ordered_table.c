@@ -154,6 +154,17 @@ bool ordered_cursor_has_prefix(const struct ordered_cursor *cursor, const void *
     return key_bytes >= prefix_bytes && (prefix_bytes == 0 || memcmp(key, prefix, prefix_bytes) == 0);
 }
 
+void ordered_table_summarize(struct ordered_table *table, const struct btree_summaries *summaries)
+{
+    btree_summarize(&table->tree, summaries);
+}
+
+void ordered_table_fold(struct ordered_table *table, const void *low, uint32_t low_bytes, const void *high,
+                        uint32_t high_bytes, void *summary)
+{
+    btree_fold(&table->tree, low, low_bytes, high, high_bytes, summary);
+}
+
 uint64_t ordered_table_rows(const struct ordered_table *table)
 {
     return table->tree.entries;

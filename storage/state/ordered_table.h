@@ -46,6 +46,14 @@ const uint8_t *ordered_cursor_key(const struct ordered_cursor *cursor, uint32_t 
 bool ordered_cursor_has_prefix(const struct ordered_cursor *cursor, const void *prefix,
                                uint32_t prefix_bytes);
 
+/* Summaries of ranges of rows (btree.h; values are slots); before the first row. Upserting forgets those above the
+ * row, whether it was there or not: whoever changes a payload upserts first. */
+struct btree_summaries;
+void ordered_table_summarize(struct ordered_table *table, const struct btree_summaries *summaries);
+/* Adds to `summary` the rows with low <= key < high. */
+void ordered_table_fold(struct ordered_table *table, const void *low, uint32_t low_bytes, const void *high,
+                        uint32_t high_bytes, void *summary);
+
 uint64_t ordered_table_rows(const struct ordered_table *table);
 int64_t ordered_table_bytes(const struct ordered_table *table);
 struct table_heap *ordered_table_heap(struct ordered_table *table);

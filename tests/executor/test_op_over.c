@@ -317,6 +317,155 @@ TEST(random_changes)
     }
 }
 
+/* ---- any calls, frames and orders ---- */
+
+enum { G, K, X, OFFSET, DISTANCE, NTH, RANGE_OFFSET, INPUTS };
+
+struct shape {
+    const char *key, *range_offset; /* types */
+    const char *const *keys;        /* values */
+    const char *offset_value;
+    uint32_t groups, keys_used;
+};
+
+static const char *const integer_keys[] = {"1", "2", "3", "4", "6", "9", "\\N"};
+static const char *const numeric_keys[] = {"1", "1.0", "2.5", "3", "4.25", "9", "\\N"};
+static const char *const float_keys[] = {"1", "1.5", "2.5", "-3", "Infinity", "NaN", "\\N"};
+static const char *const date_keys[] = {"2024-01-31", "2024-02-01", "2024-02-29", "2024-03-01",
+                                        "2024-03-31", "2024-05-01", "\\N"};
+static const struct shape shapes[] = {
+    {"int4", "int8", integer_keys, "2", 3, 7},   {"numeric", "numeric", numeric_keys, "1.5", 2, 7},
+    {"float8", "float8", float_keys, "1", 2, 6}, {"date", "interval", date_keys, "P1M", 2, 7},
+    {"int4", "int8", integer_keys, "0", 1, 4},
+};
+static const struct shape *shape_now;
+static bool constant_distance;
+
+static void make_any_row(uint32_t *seed, char *out, size_t bytes)
+{
+    const char *key = shape_now->keys[harness_random(seed, shape_now->keys_used)];
+    char x[16] = "\\N";
+    if (harness_random(seed, 6) > 0)
+        snprintf(x, sizeof(x), "%d", (int)harness_random(seed, 20) - 5);
+    snprintf(out, bytes, "%u %s %s %d %d %u %s", harness_random(seed, shape_now->groups), key, x, 1,
+             constant_distance ? 1 : (int)harness_random(seed, 6) - 1, 1 + harness_random(seed, 3),
+             shape_now->offset_value);
+}
+
+static void add_any_call(struct harness *h, struct plan *plan, uint32_t *seed, uint32_t c)
+{
+    static const struct {
+        enum over_kind kind;
+        const char *aggregate, *args, *result;
+    } calls[] = {
+        {OVER_ROW_NUMBER, NULL, NULL, "int8"},
+        {OVER_RANK, NULL, NULL, "int8"},
+        {OVER_DENSE_RANK, NULL, NULL, "int8"},
+        {OVER_LAG, NULL, NULL, "int4"},
+        {OVER_LEAD, NULL, NULL, "int4"},
+        {OVER_FIRST_VALUE, NULL, NULL, "int4"},
+        {OVER_LAST_VALUE, NULL, NULL, "int4"},
+        {OVER_NTH_VALUE, NULL, NULL, "int4"},
+        {OVER_AGGREGATE, "sum", "int4", "int8"},
+        {OVER_AGGREGATE, "min", "int4", "int4"},
+        {OVER_AGGREGATE, "max", "int4", "int4"},
+        {OVER_AGGREGATE, "count", "", "int8"},
+        {OVER_AGGREGATE, "avg", "int4", "numeric"},
+        {OVER_AGGREGATE, "array_agg", "anynonarray", "int4[]"},
+        {OVER_AGGREGATE, "sum", "int4", "int8"},
+        {OVER_AGGREGATE, "max", "int4", "int4"},
+        {OVER_CUME_DIST, NULL, NULL, "float8"},
+        {OVER_PERCENT_RANK, NULL, NULL, "float8"},
+    };
+    uint32_t pick = harness_random(seed, 40) == 0 ? 16 + harness_random(seed, 2) : harness_random(seed, 16);
+    struct sql_type type[HARNESS_COLUMNS_MAX];
+    harness_types(strcmp(calls[pick].result, "int4[]") == 0 ? "int4" : calls[pick].result, type);
+    if (strcmp(calls[pick].result, "int4[]") == 0)
+        type[0].oid = OID_INT4_ARRAY;
+    plan->types[INPUTS + c] = type[0];
+    struct plan_over_call *call =
+        add_call(h, plan, calls[pick].kind, calls[pick].args != NULL && *calls[pick].args == '\0' ? -1 : X);
+    if (calls[pick].aggregate != NULL)
+        call->aggregate = harness_aggregate(calls[pick].aggregate, calls[pick].args);
+    if (call->kind == OVER_LAG || call->kind == OVER_LEAD)
+        call->args[call->args_count++] = DISTANCE;
+    if (call->kind == OVER_NTH_VALUE)
+        call->args[call->args_count++] = NTH;
+    call->frame_mode = (enum frame_mode)harness_random(seed, 3);
+    call->frame_start = (enum frame_bound)harness_random(seed, 4);
+    do
+        call->frame_end = (enum frame_bound)(1 + harness_random(seed, 4));
+    while (call->frame_end < call->frame_start ||
+           (call->frame_end == BOUND_UNBOUNDED_FOLLOWING && harness_random(seed, 4) > 0));
+    call->frame_start_offset = call->frame_end_offset =
+        call->frame_mode == FRAME_RANGE ? RANGE_OFFSET : OFFSET;
+    call->frame_exclude = harness_random(seed, 2) == 0 ? 0 : (uint8_t)harness_random(seed, 4);
+}
+
+static struct plan *any_plan(struct harness *h, uint32_t seed)
+{
+    char input[128], output[256];
+    uint32_t calls = 1 + harness_random(&seed, 3);
+    snprintf(input, sizeof(input), "int4 %s int4 int8 int4 int4 %s", shape_now->key, shape_now->range_offset);
+    snprintf(output, sizeof(output), "%s int8 int8 int8", input);
+    struct plan *plan =
+        over_plan(h, output, input, harness_random(&seed, 4) > 0, 1 + (harness_random(&seed, 4) == 0));
+    plan->over.keys[0].descending = harness_random(&seed, 3) == 0;
+    plan->over.keys[0].nulls_first = harness_random(&seed, 3) == 0;
+    for (uint32_t c = 0; c < calls; c++)
+        add_any_call(h, plan, &seed, c);
+    plan->columns_count = INPUTS + calls;
+    for (uint32_t c = 0; c < calls; c++) {
+        struct plan_over_call *call = &plan->over.calls[c];
+        if (plan->over.keys_count > 1 && call->frame_mode == FRAME_RANGE)
+            call->frame_mode = FRAME_GROUPS, call->frame_start_offset = call->frame_end_offset = OFFSET;
+    }
+    return plan;
+}
+
+static void any_changes(uint32_t seed, uint32_t rows, uint32_t ticks)
+{
+    static struct harness_bag bag;
+    struct harness view, once;
+    bag.count = 0;
+    shape_now = &shapes[seed % ARRAY_COUNT(shapes)];
+    constant_distance = seed % 3 == 0;
+    harness_init(&view, DATAFLOW_CONTINUOUS);
+    harness_open(&view, &op_over_class, any_plan(&view, seed));
+    struct strbuf text = STRBUF_INIT, changes = STRBUF_INIT;
+    uint32_t dice = seed * 77;
+    for (uint32_t t = 0; t < ticks; t++) {
+        strbuf_reset(&changes);
+        uint32_t many = t == 0 ? rows : harness_random(&dice, 3) == 0 ? harness_random(&dice, 12) : 1;
+        harness_bag_change(&bag, &dice, many, t == 0 ? 100 : 50, make_any_row, &changes);
+        harness_now = &view;
+        harness_tick(&view, strbuf_text(&changes));
+        harness_init(&once, DATAFLOW_CONTINUOUS); /* from nothing: whole partitions */
+        harness_open(&once, &op_over_class, any_plan(&once, seed));
+        harness_bag_text(&bag, &text);
+        int before = test_failures;
+        char *got = arena_strdup(&once.arena, harness_contents(&view));
+        EXPECT_TEXT(got, harness_tick(&once, strbuf_text(&text)));
+        harness_close(&once);
+        if (test_failures > before) {
+            fprintf(stderr, "seed %u tick %u: %s\n", seed, t, strbuf_text(&changes));
+            break;
+        }
+    }
+    strbuf_release(&text);
+    strbuf_release(&changes);
+    harness_now = &view;
+    harness_close(&view);
+}
+
+TEST(any_calls_and_frames)
+{
+    for (uint32_t seed = 1; seed <= 300; seed++)
+        any_changes(seed, 12 + seed % 20, 25);
+    for (uint32_t seed = 301; seed <= 330; seed++)
+        any_changes(seed, 400, 12);
+}
+
 int main(void)
 {
     RUN(ranks);
@@ -324,5 +473,6 @@ int main(void)
     RUN(ntile_and_values);
     RUN(frames_of_every_kind);
     RUN(random_changes);
+    RUN(any_calls_and_frames);
     return test_result();
 }
