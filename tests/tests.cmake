@@ -69,6 +69,7 @@ add_server_test(oracle/2-workers oracle/oracle.py --seed 101 --seeds 4 --stateme
 add_server_test(oracle/4-workers oracle/oracle.py --seed 201 --seeds 4 --statements 100 --workers 4)
 add_server_test(oracle/windows oracle/oracle.py --seed 401 --seeds 4 --statements 100 --views 20 --windows --workers 2)
 add_server_test(oracle/big-ticks oracle/oracle.py --seed 301 --seeds 2 --statements 60 --big --workers 2)
+add_server_test(oracle/over oracle/oracle.py --only over --seed 401 --seeds 3 --statements 100 --workers 2)
 add_server_test(server/first-session server/first_session_test.py)
 add_server_test(server/protocol server/protocol_test.py)
 add_server_test(server/psql server/psql_test.py --postgres)

@@ -25,6 +25,7 @@ def named(columns):
 
 class Generator(Expressions):
     def __init__(self, rng):
+        self.only = None  # the method that makes every view
         super().__init__(rng)
         self.tables = []
         self.views = []
@@ -629,43 +630,67 @@ class Generator(Expressions):
                         "SELECT %s FROM %s%s" % (outs, theirs, tail), columns)
         return "SELECT %s FROM %s%s" % (outs, ours, tail), "SELECT %s FROM %s%s" % (outs, theirs, tail), columns
 
+    def over_frame(self, order_type):
+        """Any frame; RANGE with offsets where the order is by one column of a type that has them."""
+        r = self.rng
+        modes = ["ROWS", "ROWS", "GROUPS", "RANGE"]
+        if order_type is None or self.chance(0.15):
+            return ""
+        mode = r.choice(modes if order_type == "total" else modes[2:])
+        offsets = {"date": ["interval '1 day'", "interval '1 month'"], "timestamp": ["interval '3 hours'", "interval '1 day 2 hours'"],
+                   "text": [], "total": []}.get(order_type, ["0", "1", "2"]) if mode == "RANGE" else ["0", "1", "1", "2", "3", "7"]
+        kinds = ["UNBOUNDED PRECEDING", "%s PRECEDING", "CURRENT ROW", "%s FOLLOWING", "UNBOUNDED FOLLOWING"]
+        kinds = [(i, k) for i, k in enumerate(kinds) if "%s" not in k or offsets]
+        start = r.choice([k for k in kinds if k[0] < 4])
+        end = r.choice([k for k in kinds if k[0] > 0 and k[0] >= start[0]])
+        if end[0] == 4 and self.chance(0.5):
+            end = next(k for k in kinds if k[0] == 2) if start[0] <= 2 else end
+        bound = [k % r.choice(offsets) if "%s" in k else k for _, k in (start, end)]
+        exclude = r.choice(["", "", "", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES", " EXCLUDE NO OTHERS"])
+        return " %s BETWEEN %s AND %s%s" % (mode, bound[0], bound[1], exclude)
+
     def over(self, depth):
         """Window functions: over a total order, or of values that do not depend on the order of peers."""
         r = self.rng
-        t = r.choice(self.tables)
+        t = r.choice(self.tables + [t for t in self.tables if t.is_stream])
         scope = Scope(list(t.columns))
         part = r.choice([c for c, ty in t.columns if ty in ("int4", "text", "bool", "date")])
         order = ", ".join("%s%s" % (c, r.choice(["", "", " DESC", " NULLS FIRST"])) for c, _ in t.columns)
-        calls = []
-        for _ in range(r.choice([1, 1, 2])):
-            partition = r.choice(["PARTITION BY %s " % part, "PARTITION BY %s " % part, "PARTITION BY k % 3 ", ""])
+        calls, named_windows = [], []
+        for _ in range(r.choice([1, 1, 2, 3])):
+            partition = r.choice(["PARTITION BY %s " % part, "PARTITION BY %s " % part, "PARTITION BY k % 3 ", "", ""])
             total = [("row_number()", "int8"), ("rank()", "int8"), ("dense_rank()", "int8"), ("lag(k)", "int4"), ("lead(k, 2, -1)", "int4"),
-                     ("ntile(3)", "int4"), ("lag(k, 1, 0)", "int4"), ("cume_dist()", "float8"), ("percent_rank()", "float8")]
+                     ("ntile(3)", "int4"), ("lag(k, 1, 0)", "int4"), ("cume_dist()", "float8"), ("percent_rank()", "float8"),
+                     ("lag(k, k % 4)", "int4"), ("lead(k, 5)", "int4")]
+            ranks = [("rank()", "int8"), ("dense_rank()", "int8")]
             framed = [("count(*)", "int8"), ("sum(k)", "int8"), ("max(k)", "int4"), ("min(k)", "int4"), ("avg(k)", "numeric"),
                       ("count(*) FILTER (WHERE %s)" % self.condition(scope, 1), "int8")]
-            first = [("first_value(k)", "int4"), ("last_value(k)", "int4"), ("nth_value(k, 2)", "int4")]
-            if self.chance(0.4):
-                call, kind = r.choice(total)
-                calls.append(("%s OVER (%sORDER BY %s)" % (call, partition, order), kind))
-            elif self.chance(0.5):
-                call, kind = r.choice(framed + first)
-                frame = r.choice(["", " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " ROWS UNBOUNDED PRECEDING",
-                                  " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
-                                  " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW",
-                                  " GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW"])
-                calls.append(("%s OVER (%sORDER BY %s%s)" % (call, partition, order, frame), kind))
+            framed += [("%s(%s)" % (f, c), "numeric") for c, ty in t.columns if ty == "numeric" for f in ("sum", "max")]
+            first = [("first_value(k)", "int4"), ("last_value(k)", "int4"), ("nth_value(k, 2)", "int4"), ("nth_value(k, 1 + k % 3)", "int4")]
+            lists = [("array_agg(k)", "int4[]")]
+            kind = r.random()
+            if kind < 0.3:
+                call, ty = r.choice(total)
+                window = "%sORDER BY %s" % (partition, order)
+            elif kind < 0.65:
+                call, ty = r.choice(framed + first + lists)
+                if "nth_value(k, 1" in call:
+                    call = call.replace("1 + k % 3", "1 + abs(k % 3)")
+                window = "%sORDER BY %s%s" % (partition, order, self.over_frame("total"))
             else:
-                call, kind = r.choice(framed)
-                by, ty = r.choice([(c, ty) for c, ty in t.columns if ty in ("int4", "int8", "numeric", "date", "timestamp", "text", "float8")])
-                near = {"date": "interval '1 day'", "timestamp": "interval '3 hours'"}.get(ty, "2")
-                frames = ["", " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " GROUPS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP",
-                          " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING", " RANGE UNBOUNDED PRECEDING EXCLUDE GROUP"]
-                if ty != "text":
-                    frames += [" RANGE BETWEEN %s PRECEDING AND %s FOLLOWING" % (near, near), " RANGE BETWEEN %s FOLLOWING AND UNBOUNDED FOLLOWING" % near,
-                               " RANGE BETWEEN %s PRECEDING AND CURRENT ROW" % near]
-                calls.append(("%s OVER (%sORDER BY %s%s%s)" % (call, partition, by, r.choice(["", " DESC", " NULLS FIRST"]), r.choice(frames)), kind))
+                by, by_type = r.choice([(c, ty) for c, ty in t.columns
+                                        if ty in ("int4", "int8", "numeric", "date", "timestamp", "text", "float8")])
+                call, ty = r.choice(framed * 3 + ranks)
+                window = "%sORDER BY %s%s%s" % (partition, by, r.choice(["", " DESC", " NULLS FIRST"]),
+                                                self.over_frame(None if call in ("rank()", "dense_rank()") else by_type))
+            if self.chance(0.3):
+                named_windows.append("w%d AS (%s)" % (len(named_windows), window))
+                calls.append(("%s OVER w%d" % (call, len(named_windows) - 1), ty))
+            else:
+                calls.append(("%s OVER (%s)" % (call, window), ty))
         names, outs = named(list(t.columns) + calls)
-        return "SELECT %s FROM %s%s" % (names, t.name, self.where(scope, 0)), outs
+        tail = " WINDOW " + ", ".join(named_windows) if named_windows else ""
+        return "SELECT %s FROM %s%s%s" % (names, t.name, self.where(scope, 0), tail), outs
 
     def top(self, depth):
         """The first rows of each partition, by rank."""
@@ -768,6 +793,9 @@ class Generator(Expressions):
     def view(self, name):
         """(query for Millrace, query for PostgreSQL, Relation)."""
         pick = self.rng.random()
+        if self.only is not None:
+            sql, columns = getattr(self, self.only)(1)
+            return sql, sql, Relation(name, columns, is_view=True, depth=1)
         if pick < (0.9 if self.only_windows else 0.16):
             made = self.rng.choice(self.WINDOWS)(self, 1)
             if made is not None:

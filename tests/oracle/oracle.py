@@ -1,4 +1,4 @@
-"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--big] [SERVER OPTIONS]
+"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--only KIND] [--big] [SERVER OPTIONS]
 
 After every statement each materialized view of Millrace must hold the rows that PostgreSQL 15 gives for the same query, and so must
 Millrace's own SELECT of it. Prints the seed and a script to repeat when they do not."""
@@ -40,6 +40,7 @@ class Oracle:
         self.args = args
         self.gen = Generator(self.rng)
         self.gen.only_windows = args.windows
+        self.gen.only = args.only
         self.mill = mill.cursor()
         self.pg = pg.cursor()
         self.script = []
@@ -220,6 +221,7 @@ def main():
     parser.add_argument("--keep-going", action="store_true", help="report differences and go on with the next seed")
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--windows", action="store_true", help="mostly views of windows over time, count_window and gap_fill")
+    parser.add_argument("--only", choices=["over", "top", "with_query"], help="views of one kind")
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
     args, options = parser.parse_known_args()
     if harness.SMALL:

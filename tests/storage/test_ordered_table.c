@@ -243,9 +243,97 @@ TEST(tree_stays_well_formed)
     EXPECT_INT(account.used_bytes, 0);
 }
 
+/* ---- summaries: sum, number and order of the values of any range ---- */
+
+struct range_summary {
+    uint64_t sum;
+    uint32_t count, first, last, unused;
+};
+
+static uint64_t entries_added;
+
+static void summary_add(void *ctx, void *bytes, const uint32_t *values, uint32_t count)
+{
+    struct range_summary *summary = bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        EXPECT(summary->count == 0 || summary->last < values[i]);
+        summary->first = summary->count == 0 ? values[i] : summary->first;
+        summary->last = values[i];
+        summary->sum += values[i];
+        summary->count++;
+    }
+    entries_added += count;
+}
+
+static void summary_merge(void *ctx, void *whole_bytes, const void *part_bytes)
+{
+    struct range_summary *whole = whole_bytes;
+    const struct range_summary *part = part_bytes;
+    EXPECT(part->count > 0 && (whole->count == 0 || whole->last < part->first));
+    whole->first = whole->count == 0 ? part->first : whole->first;
+    whole->last = part->last;
+    whole->sum += part->sum;
+    whole->count += part->count;
+}
+
+static void summary_release(void *ctx, void *bytes)
+{
+    EXPECT(((struct range_summary *)bytes)->count > 0);
+}
+
+TEST(ranges_are_summed_up)
+{
+    enum { NUMBERS = 20000 };
+    static bool there[NUMBERS];
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct table_heap *heap = table_heap_create(&account);
+    struct btree tree;
+    btree_init(&tree, heap, &account);
+    struct btree_summaries summaries = {.bytes = sizeof(struct range_summary),
+                                        .add = summary_add,
+                                        .merge = summary_merge,
+                                        .release = summary_release};
+    btree_summarize(&tree, &summaries);
+    uint64_t seed = 5;
+    uint8_t low_key[30] = "the key of number ", high_key[30] = "the key of number ";
+    for (uint32_t round = 0; round < 3000; round++) {
+        uint32_t many = round % 100 == 0 ? 2000 : 1, insert = round / 500 % 2 == 0 ? 80 : 30;
+        for (uint32_t i = 0; i < many; i++) {
+            uint32_t number = (uint32_t)(next_random(&seed) % NUMBERS), value = number;
+            uint8_t key[30] = "the key of number ";
+            snprintf((char *)key + 18, 8, "%07u", number);
+            if (next_random(&seed) % 100 < insert)
+                EXPECT(btree_insert(&tree, key, 25, &value) == !there[number]);
+            else
+                EXPECT(btree_remove(&tree, key, 25, NULL) == there[number]);
+            there[number] = btree_find(&tree, key, 25, &value);
+        }
+        uint32_t low = (uint32_t)(next_random(&seed) % NUMBERS);
+        uint32_t high = low + (uint32_t)(next_random(&seed) % (NUMBERS - low));
+        snprintf((char *)low_key + 18, 8, "%07u", low);
+        snprintf((char *)high_key + 18, 8, "%07u", high);
+        struct range_summary got = {0}, again = {0}, wanted = {0};
+        btree_fold(&tree, low_key, round % 7 == 0 ? 0 : 25, high_key, 25, &got);
+        entries_added = 0;
+        btree_fold(&tree, low_key, round % 7 == 0 ? 0 : 25, high_key, 25, &again);
+        EXPECT(entries_added < 512); /* two leaves, not the range */
+        EXPECT(memcmp(&got, &again, sizeof(got)) == 0);
+        for (uint32_t n = round % 7 == 0 ? 0 : low; n < high; n++) {
+            wanted.sum += there[n] ? n : 0;
+            wanted.count += there[n];
+        }
+        EXPECT(got.sum == wanted.sum && got.count == wanted.count);
+    }
+    btree_verify(&tree);
+    btree_release(&tree, false);
+    table_heap_destroy(heap);
+}
+
 int main(void)
 {
     RUN(agrees_with_a_sorted_array);
     RUN(tree_stays_well_formed);
+    RUN(ranges_are_summed_up);
     return test_result();
 }
