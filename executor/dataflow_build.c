@@ -352,7 +352,7 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
     case PLAN_EVERY:
         return &op_every_class;
     case PLAN_INTERVAL_JOIN:
-        break;
+        return &op_interval_join_class;
     case PLAN_ASOF_JOIN:
         break;
     case PLAN_LOOKUP_JOIN:

@@ -134,6 +134,7 @@ extern const struct operator_class op_late_class;        /* PLAN_LATE */
 extern const struct operator_class op_temporal_filter_class; /* PLAN_TEMPORAL_FILTER */
 extern const struct operator_class op_final_class;           /* PLAN_FINAL */
 extern const struct operator_class op_every_class;           /* PLAN_EVERY */
+extern const struct operator_class op_interval_join_class;   /* PLAN_INTERVAL_JOIN */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 

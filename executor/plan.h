@@ -252,6 +252,7 @@ struct plan {
                 right_time; /* child columns of the same type; rows without a time match nothing */
             int64_t lower_us,
                 upper_us;          /* lower <= right time - left time <= upper; INT64_MIN, MAX: no bound */
+            bool lower_is_open, upper_is_open; /* infinity does not meet itself at this bound: it was < or > */
             struct expr *residual; /* of all kinds; NULL: none */
             /* columns are left_time and right_time: with them set, what finds no match any more is forgotten */
             struct plan_expiry left_expiry, right_expiry;

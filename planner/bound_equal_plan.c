@@ -78,19 +78,53 @@ static bool same_scan(const struct plan_scan *a, const struct plan_scan *b, uint
            same_exprs(a->lookup_values, b->lookup_values, a->lookup_count);
 }
 
-static bool same_join(const struct plan *a, const struct plan *b)
+/* Keys of one of the joins, which all have the same fields. */
+struct join_keys {
+    uint32_t count;
+    const uint32_t *left, *right;
+    const bool *null_safe;
+};
+
+static bool same_join_keys(struct join_keys a, struct join_keys b)
 {
-    uint32_t keys = a->join.keys_count;
-    if (a->join.kind != b->join.kind || !same_expr(a->join.residual, b->join.residual) ||
-        !same_columns(a->join.left_keys, keys, b->join.left_keys, b->join.keys_count) ||
-        !same_columns(a->join.right_keys, keys, b->join.right_keys, b->join.keys_count))
+    if (!same_columns(a.left, a.count, b.left, b.count) || !same_columns(a.right, a.count, b.right, b.count))
         return false;
-    for (uint32_t i = 0; i < keys; i++) {
-        if ((a->join.null_safe != NULL && a->join.null_safe[i]) !=
-            (b->join.null_safe != NULL && b->join.null_safe[i]))
+    for (uint32_t i = 0; i < a.count; i++) {
+        if ((a.null_safe != NULL && a.null_safe[i]) != (b.null_safe != NULL && b.null_safe[i]))
             return false;
     }
     return true;
+}
+
+static struct join_keys keys_of_join(const struct plan *plan)
+{
+    return (struct join_keys){plan->join.keys_count, plan->join.left_keys, plan->join.right_keys,
+                              plan->join.null_safe};
+}
+
+static struct join_keys keys_of_interval_join(const struct plan *plan)
+{
+    return (struct join_keys){plan->interval_join.keys_count, plan->interval_join.left_keys,
+                              plan->interval_join.right_keys, plan->interval_join.null_safe};
+}
+
+static bool same_join(const struct plan *a, const struct plan *b)
+{
+    return a->join.kind == b->join.kind && same_expr(a->join.residual, b->join.residual) &&
+           same_join_keys(keys_of_join(a), keys_of_join(b));
+}
+
+static bool same_interval_join(const struct plan *a, const struct plan *b)
+{
+    return a->interval_join.kind == b->interval_join.kind &&
+           same_expr(a->interval_join.residual, b->interval_join.residual) &&
+           same_join_keys(keys_of_interval_join(a), keys_of_interval_join(b)) &&
+           a->interval_join.left_time == b->interval_join.left_time &&
+           a->interval_join.right_time == b->interval_join.right_time &&
+           a->interval_join.lower_us == b->interval_join.lower_us &&
+           a->interval_join.upper_us == b->interval_join.upper_us &&
+           a->interval_join.lower_is_open == b->interval_join.lower_is_open &&
+           a->interval_join.upper_is_open == b->interval_join.upper_is_open;
 }
 
 static bool same_values(const struct plan *a, const struct plan *b)
@@ -196,12 +230,13 @@ static bool same_node(const struct plan *a, const struct plan *b)
                             b->over.partition_count) &&
                same_keys(a->over.keys, a->over.keys_count, b->over.keys, b->over.keys_count) &&
                same_calls(a, b);
+    case PLAN_INTERVAL_JOIN:
+        return same_interval_join(a, b);
     case PLAN_TEMPORAL_FILTER:
         return same_bounds(a, b);
     case PLAN_LATE:
     case PLAN_FINAL:
     case PLAN_EVERY:
-    case PLAN_INTERVAL_JOIN:
     case PLAN_ASOF_JOIN:
     case PLAN_LOOKUP_JOIN:
         break;

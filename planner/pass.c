@@ -6,6 +6,8 @@ const struct plan_pass plan_passes[] = {
     {"outer", "outer joins whose added rows are dropped anyway become inner joins", pass_outer_joins, false},
     {"pushdown", "conditions move to the scans and become join keys; joins are put in order", pass_pushdown,
      false},
+    {"interval", "of a view: joins that bound the distance of two times look only between the bounds",
+     pass_interval, false},
     {"lower", "what no operator does is put together from what they do", pass_lower, true},
     {"push again", "conditions that lowering made", pass_pushdown, false},
     {"fold again", "conditions that became constant", pass_fold, false},

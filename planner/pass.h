@@ -31,6 +31,8 @@ bool pass_pushdown(struct planner_context *ctx, struct plan **plan, struct error
 /* pass_event_time.c: in views, which rows can be late; what can be forgotten, and when rows are final. */
 bool pass_lateness(struct planner_context *ctx, struct plan **plan, struct error *err);
 bool pass_event_time(struct planner_context *ctx, struct plan **plan, struct error *err);
+/* pass_interval.c: of a view: bounds on the distance of two times make a join an interval join. */
+bool pass_interval(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_prune.c: columns nobody reads are not computed. */
 bool pass_prune(struct planner_context *ctx, struct plan **plan, struct error *err);
 /* pass_merge.c: adjacent CALC nodes become one. */

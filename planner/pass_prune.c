@@ -230,6 +230,94 @@ static struct plan *prune_join(struct planner_context *ctx, struct plan *plan, c
     return copy;
 }
 
+/* What joins in time read of their children. */
+struct time_join {
+    enum join_kind kind; /* as far as the columns of the output go */
+    uint32_t keys_count;
+    uint32_t **left_keys, **right_keys;
+    uint32_t *left_time, *right_time; /* NULL: none */
+    struct expr **residual;           /* NULL: none */
+};
+
+static struct time_join time_join_of(struct plan *plan)
+{
+    if (plan->kind == PLAN_INTERVAL_JOIN)
+        return (struct time_join){
+            .kind = plan->interval_join.kind,
+            .keys_count = plan->interval_join.keys_count,
+            .left_keys = &plan->interval_join.left_keys,
+            .right_keys = &plan->interval_join.right_keys,
+            .left_time = &plan->interval_join.left_time,
+            .right_time = &plan->interval_join.right_time,
+            .residual = &plan->interval_join.residual,
+        };
+    if (plan->kind == PLAN_ASOF_JOIN)
+        return (struct time_join){
+            .kind = JOIN_LEFT,
+            .keys_count = plan->asof_join.keys_count,
+            .left_keys = &plan->asof_join.left_keys,
+            .right_keys = &plan->asof_join.right_keys,
+            .left_time = &plan->asof_join.left_time,
+            .right_time = &plan->asof_join.right_time,
+        };
+    return (struct time_join){
+        .kind = JOIN_LEFT,
+        .keys_count = plan->lookup_join.keys_count,
+        .left_keys = &plan->lookup_join.left_keys,
+        .right_keys = &plan->lookup_join.right_keys,
+        .residual = &plan->lookup_join.residual,
+    };
+}
+
+static struct plan *prune_time_join(struct planner_context *ctx, struct plan *plan, const bool *needed,
+                                    uint32_t *map)
+{
+    struct plan *left = plan->children[0], *right = plan->children[1];
+    uint32_t l = left->columns_count, r = right->columns_count;
+    struct time_join old = time_join_of(plan);
+    bool both = old.kind != JOIN_SEMI && old.kind != JOIN_ANTI;
+    bool *used = flags(ctx, l + r);
+    for (uint32_t i = 0; i < plan->columns_count; i++)
+        used[i] = needed[i];
+    for (uint32_t i = 0; i < old.keys_count; i++) {
+        used[(*old.left_keys)[i]] = true;
+        used[l + (*old.right_keys)[i]] = true;
+    }
+    if (old.left_time != NULL) {
+        used[*old.left_time] = true;
+        used[l + *old.right_time] = true;
+    }
+    if (old.residual != NULL && *old.residual != NULL)
+        bound_columns(*old.residual, used, l + r);
+    /* The whole row decides which of several with the same time is the nearest. */
+    for (uint32_t i = 0; plan->kind == PLAN_ASOF_JOIN && i < r; i++)
+        used[l + i] = true;
+    uint32_t *left_map = numbers(ctx, l), *right_map = numbers(ctx, r), *joined = numbers(ctx, l + r);
+    struct plan *new_left = prune(ctx, left, used, left_map),
+                *new_right = prune(ctx, right, used + l, right_map);
+    uint32_t base = new_left->columns_count, added = both ? new_right->columns_count : 0;
+    for (uint32_t i = 0; i < l + r; i++)
+        joined[i] = i < l ? left_map[i] : right_map[i - l] == GONE ? GONE : right_map[i - l] + base;
+    struct plan *copy = shrunk(ctx, plan, base + added);
+    memcpy(copy->types, new_left->types, sizeof(*copy->types) * base);
+    if (added > 0)
+        memcpy(copy->types + base, new_right->types, sizeof(*copy->types) * added);
+    copy->children[0] = new_left;
+    copy->children[1] = new_right;
+    struct time_join new = time_join_of(copy);
+    *new.left_keys = mapped(ctx, *old.left_keys, old.keys_count, left_map);
+    *new.right_keys = mapped(ctx, *old.right_keys, old.keys_count, right_map);
+    if (new.left_time != NULL) {
+        *new.left_time = left_map[*old.left_time];
+        *new.right_time = right_map[*old.right_time];
+    }
+    if (new.residual != NULL && *old.residual != NULL)
+        *new.residual = bound_remap(ctx->arena, *old.residual, joined, 0);
+    for (uint32_t i = 0; i < (both ? l + r : l); i++)
+        map[i] = joined[i];
+    return copy;
+}
+
 /* SORT, AT_MOST_ONE: same columns as the child. */
 static struct plan *prune_same(struct planner_context *ctx, struct plan *plan, const bool *needed,
                                uint32_t *map)
@@ -443,13 +531,14 @@ static struct plan *prune(struct planner_context *ctx, struct plan *plan, const 
         return prune_over(ctx, plan, needed, map);
     case PLAN_UNION_ALL:
         return prune_union(ctx, plan, needed, map);
+    case PLAN_INTERVAL_JOIN:
+    case PLAN_ASOF_JOIN:
+    case PLAN_LOOKUP_JOIN:
+        return prune_time_join(ctx, plan, needed, map);
     case PLAN_SET_OP:
     case PLAN_LATE:
     case PLAN_FINAL:
     case PLAN_EVERY:
-    case PLAN_INTERVAL_JOIN:
-    case PLAN_ASOF_JOIN:
-    case PLAN_LOOKUP_JOIN:
         break;
     }
     for (uint32_t i = 0; i < plan->children_count; i++)

@@ -174,6 +174,9 @@ static void column_origin(const struct plan *plan, uint32_t column, uint32_t *oi
             column = plan->aggregate.groups[column];
             break;
         case PLAN_JOIN:
+        case PLAN_INTERVAL_JOIN:
+        case PLAN_ASOF_JOIN:
+        case PLAN_LOOKUP_JOIN:
             if (column >= plan->children[0]->columns_count) {
                 column -= plan->children[0]->columns_count;
                 plan = plan->children[1];
