@@ -249,10 +249,12 @@ struct plan {
             uint32_t *left_keys, *right_keys;
             bool *null_safe;
             uint32_t left_time,
-                right_time; /* child columns of the same type; rows without a time match nothing */
+                right_time; /* child columns: both timestamptz, or each date or timestamp; rows without a time
+                               match nothing */
             int64_t lower_us,
-                upper_us;          /* lower <= right time - left time <= upper; INT64_MIN, MAX: no bound */
-            bool lower_is_open, upper_is_open; /* infinity does not meet itself at this bound: it was < or > */
+                upper_us; /* lower <= right time - left time <= upper; INT64_MIN, MAX: no bound */
+            bool lower_is_open,
+                upper_is_open;     /* infinity does not meet itself at this bound: it was < or > */
             struct expr *residual; /* of all kinds; NULL: none */
             /* columns are left_time and right_time: with them set, what finds no match any more is forgotten */
             struct plan_expiry left_expiry, right_expiry;

@@ -53,7 +53,8 @@ static bool constant_of(struct planner_context *ctx, const struct expr *expr, st
 /* Zones whose offset never changes. */
 static bool zone_is_fixed(const struct planner_context *ctx)
 {
-    static const char *const names[] = {"UTC", "GMT", "Etc/UTC", "Etc/GMT", "Zulu", "Etc/Zulu", "UCT", "Etc/UCT"};
+    static const char *const names[] = {"UTC",  "GMT",      "Etc/UTC", "Etc/GMT",
+                                        "Zulu", "Etc/Zulu", "UCT",     "Etc/UCT"};
     const char *zone = ctx->env->io.timezone;
     for (size_t i = 0; zone != NULL && i < ARRAY_COUNT(names); i++)
         if (strcasecmp(zone, names[i]) == 0)
@@ -66,10 +67,11 @@ static bool zone_is_fixed(const struct planner_context *ctx)
 #define MONTH_DAYS_MIN 28
 #define MONTH_DAYS_MAX 31
 
-static void add_interval(const struct planner_context *ctx, struct moment *moment, const struct interval *interval,
-                         int sign, bool in_zone)
+static void add_interval(const struct planner_context *ctx, struct moment *moment,
+                         const struct interval *interval, int sign, bool in_zone)
 {
-    __int128 day = US_PER_DAY, days = (__int128)interval->days * sign, months = (__int128)interval->months * sign;
+    __int128 day = US_PER_DAY, days = (__int128)interval->days * sign,
+             months = (__int128)interval->months * sign;
     __int128 least = (__int128)interval->us * sign + days * day, most = least;
     least += months * day * (months > 0 ? MONTH_DAYS_MIN : MONTH_DAYS_MAX);
     most += months * day * (months > 0 ? MONTH_DAYS_MAX : MONTH_DAYS_MIN);
@@ -89,7 +91,8 @@ static bool moment_of(struct planner_context *ctx, struct expr *expr, struct mom
     *out = (struct moment){.base = expr};
     for (;;) {
         expr = out->base;
-        if (expr->kind == EXPR_CAST && expr->type.oid == OID_TIMESTAMP && expr->args[0]->type.oid == OID_DATE) {
+        if (expr->kind == EXPR_CAST && expr->type.oid == OID_TIMESTAMP &&
+            expr->args[0]->type.oid == OID_DATE) {
             out->base = expr->args[0];
             continue;
         }
@@ -116,7 +119,8 @@ static bool moment_of(struct planner_context *ctx, struct expr *expr, struct mom
 
 static bool is_smooth(const struct expr *expr)
 {
-    return !expr_is_volatile(expr) && !bound_contains(expr, KIND_BIT(EXPR_SUBQUERY)) && !bound_is_correlated(expr);
+    return !expr_is_volatile(expr) && !bound_contains(expr, KIND_BIT(EXPR_SUBQUERY)) &&
+           !bound_is_correlated(expr);
 }
 
 /* a <op> b: which bound that is once a is the right side's time. */
@@ -174,8 +178,8 @@ static bool condition_from(struct planner_context *ctx, uint32_t left_count, uin
 }
 
 /* (a - b) <op> constant. */
-static bool difference_condition(struct planner_context *ctx, uint32_t left_count, uint32_t total, struct expr *expr,
-                                 bool is_less, bool is_open, struct time_condition *out)
+static bool difference_condition(struct planner_context *ctx, uint32_t left_count, uint32_t total,
+                                 struct expr *expr, bool is_less, bool is_open, struct time_condition *out)
 {
     for (uint32_t at = 0; at < 2; at++) {
         struct expr *difference = expr->args[at], *limit = expr->args[1 - at];
@@ -186,7 +190,8 @@ static bool difference_condition(struct planner_context *ctx, uint32_t left_coun
             continue;
         __int128 us;
         if (difference->type.oid == OID_INTERVAL && limit->type.oid == OID_INTERVAL)
-            us = ((__int128)value.interval.months * 30 + value.interval.days) * US_PER_DAY + value.interval.us;
+            us =
+                ((__int128)value.interval.months * 30 + value.interval.days) * US_PER_DAY + value.interval.us;
         else if (difference->type.oid == OID_INT4 && limit->type.oid == OID_INT4)
             us = (__int128)value.i32 * US_PER_DAY;
         else
@@ -198,8 +203,8 @@ static bool difference_condition(struct planner_context *ctx, uint32_t left_coun
     return false;
 }
 
-static bool time_condition_of(struct planner_context *ctx, uint32_t left_count, uint32_t total, struct expr *expr,
-                              struct time_condition *out)
+static bool time_condition_of(struct planner_context *ctx, uint32_t left_count, uint32_t total,
+                              struct expr *expr, struct time_condition *out)
 {
     bool is_less, is_open;
     if (!comparison_of(expr, &is_less, &is_open))
@@ -245,9 +250,11 @@ static bool find_bounds(struct planner_context *ctx, uint32_t left_count, uint32
         struct time_condition condition;
         if (!time_condition_of(ctx, left_count, total, parts[i], &condition))
             continue;
-        struct bounds bounds = {.left = condition.left, .right = condition.right, .lower = INT64_MIN, .upper = INT64_MAX};
+        struct bounds bounds = {
+            .left = condition.left, .right = condition.right, .lower = INT64_MIN, .upper = INT64_MAX};
         for (uint32_t k = 0; k < count; k++)
-            if (time_condition_of(ctx, left_count, total, parts[k], &condition) && is_pair(&bounds, &condition))
+            if (time_condition_of(ctx, left_count, total, parts[k], &condition) &&
+                is_pair(&bounds, &condition))
                 tighten(&bounds, &condition);
         bool is_whole = bounds.lower != INT64_MIN && bounds.upper != INT64_MAX;
         if (!found || is_whole)
@@ -277,7 +284,8 @@ static uint32_t time_column(struct planner_context *ctx, struct plan **side, str
     return first;
 }
 
-static uint32_t *shift_map(struct planner_context *ctx, uint32_t left_count, uint32_t total, uint32_t left_width)
+static uint32_t *shift_map(struct planner_context *ctx, uint32_t left_count, uint32_t total,
+                           uint32_t left_width)
 {
     uint32_t *map = ARENA_ARRAY(ctx->arena, uint32_t, total);
     for (uint32_t i = 0; i < total; i++)

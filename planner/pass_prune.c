@@ -311,7 +311,7 @@ static struct plan *prune_time_join(struct planner_context *ctx, struct plan *pl
         *new.left_time = left_map[*old.left_time];
         *new.right_time = right_map[*old.right_time];
     }
-    if (new.residual != NULL && *old.residual != NULL)
+    if (new.residual != NULL &&*old.residual != NULL)
         *new.residual = bound_remap(ctx->arena, *old.residual, joined, 0);
     for (uint32_t i = 0; i < (both ? l + r : l); i++)
         map[i] = joined[i];

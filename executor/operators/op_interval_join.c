@@ -160,7 +160,8 @@ static bool has_status(const struct interval_join *join, int64_t matches)
 }
 
 /* Rows of one side, for SEMI and ANTI as they are, else with NULLs for the other side. */
-static bool emit_single(struct interval_join *join, uint32_t side, const struct batch *rows, struct error *err)
+static bool emit_single(struct interval_join *join, uint32_t side, const struct batch *rows,
+                        struct error *err)
 {
     enum join_kind kind = kind_of(join);
     if (kind == JOIN_SEMI || kind == JOIN_ANTI)
@@ -173,7 +174,8 @@ static bool emit_single(struct interval_join *join, uint32_t side, const struct 
     for (uint32_t c = 0; c < join->sides[side].rows.columns_count; c++)
         out->columns[offsets[side] + c] = rows->columns[c];
     for (uint32_t c = 0; c < join->sides[other].rows.columns_count; c++)
-        op_null_column(&out->columns[offsets[other] + c], join->sides[other].rows.types[c], rows->rows, &join->piece);
+        op_null_column(&out->columns[offsets[other] + c], join->sides[other].rows.types[c], rows->rows,
+                       &join->piece);
     return operator_emit(&join->base, out, err);
 }
 
@@ -248,8 +250,8 @@ struct pairs {
 };
 
 /* Columns columns[0..count) (NULL: all) of the joined rows. */
-static struct batch *gather_pairs(struct interval_join *join, const struct pairs *pairs, const uint32_t *columns,
-                                  uint32_t count)
+static struct batch *gather_pairs(struct interval_join *join, const struct pairs *pairs,
+                                  const uint32_t *columns, uint32_t count)
 {
     struct batch *out = batch_header(&join->piece, count);
     out->rows = pairs->count;
@@ -325,7 +327,8 @@ static void count_matches(struct interval_join *join, const struct pairs *pairs)
             match_state_at(other, join->stored[i])->matches += batch_weight(pairs->rows, row);
         }
         if (own->shows_single && join->is_new[row])
-            match_state_at(own, join->slots[row])->matches += timed_entry_at(&other->rows, join->stored[i])->count;
+            match_state_at(own, join->slots[row])->matches +=
+                timed_entry_at(&other->rows, join->stored[i])->count;
     }
 }
 
@@ -338,7 +341,8 @@ static bool flush_pairs(struct interval_join *join, struct pairs *pairs, struct 
     arena_reset(&join->piece);
     const struct timed_rows *other = &join->sides[1 - pairs->side].rows;
     for (uint32_t i = 0; i < pairs->count; i++)
-        join->weights[i] = batch_weight(pairs->rows, join->probe_rows[i]) * timed_entry_at(other, join->stored[i])->count;
+        join->weights[i] =
+            batch_weight(pairs->rows, join->probe_rows[i]) * timed_entry_at(other, join->stored[i])->count;
     if (join->residual != NULL && !filter_pairs(join, pairs, err))
         return false;
     count_matches(join, pairs);
@@ -352,8 +356,8 @@ static bool flush_pairs(struct interval_join *join, struct pairs *pairs, struct 
     keep_selected(join, pairs, kept);
     bool ok = true;
     if (join->wants_pairs && kept > 0) {
-        struct batch *out =
-            gather_pairs(join, pairs, NULL, join->sides[0].rows.columns_count + join->sides[1].rows.columns_count);
+        struct batch *out = gather_pairs(
+            join, pairs, NULL, join->sides[0].rows.columns_count + join->sides[1].rows.columns_count);
         if (all_one)
             out->weights = NULL;
         ok = operator_emit(&join->base, out, err);
@@ -394,7 +398,8 @@ static bool matching_times(const struct interval_side *side, int64_t time, int64
 }
 
 /* Pairs the stored rows of a batch with what the other side has. */
-static bool probe(struct interval_join *join, uint32_t side_number, const struct batch *rows, struct error *err)
+static bool probe(struct interval_join *join, uint32_t side_number, const struct batch *rows,
+                  struct error *err)
 {
     const struct interval_side *side = &join->sides[side_number];
     const struct timed_rows *other = &join->sides[1 - side_number].rows;
@@ -445,7 +450,8 @@ static bool take_unmatchable(struct interval_join *join, uint32_t side_number, c
     return emit_single(join, side_number, op_gather(&join->piece, change, join->stored, gone), err);
 }
 
-static bool interval_join_push(struct operator* op, uint32_t port, const struct batch *rows, struct error *err)
+static bool interval_join_push(struct operator* op, uint32_t port, const struct batch *rows,
+                               struct error *err)
 {
     struct interval_join *join = (struct interval_join *)op;
     struct interval_side *side = &join->sides[port];
@@ -456,7 +462,8 @@ static bool interval_join_push(struct operator* op, uint32_t port, const struct 
         return false;
     if (rows->rows == 0)
         return true;
-    timed_keys_of(&join->keys, rows, side->keys, join->keys_count, join->hashes, join->numbers, join->inserted);
+    timed_keys_of(&join->keys, rows, side->keys, join->keys_count, join->hashes, join->numbers,
+                  join->inserted);
     for (uint32_t i = 0; i < rows->rows; i++) {
         bool is_new;
         (void)timed_rows_time(&side->rows, rows, i, &join->times[i]);

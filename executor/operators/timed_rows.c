@@ -15,8 +15,8 @@ struct timed_piece {
 
 /* ---- keys ---- */
 
-void timed_keys_open(struct timed_keys *keys, const struct sql_type *types, const uint32_t *columns, uint32_t count,
-                     struct op_context *ctx)
+void timed_keys_open(struct timed_keys *keys, const struct sql_type *types, const uint32_t *columns,
+                     uint32_t count, struct op_context *ctx)
 {
     if (count == 0)
         return;
@@ -58,8 +58,8 @@ static void key_count(struct timed_keys *keys, uint32_t key, int32_t change)
 #define PIECES_PER_SPAN 256
 #define PIECE_US_MAX    INT64_C(1000000)
 
-void timed_rows_open(struct timed_rows *side, const struct plan *child, uint32_t time_column, uint32_t payload_bytes,
-                     int64_t span_us)
+void timed_rows_open(struct timed_rows *side, const struct plan *child, uint32_t time_column,
+                     uint32_t payload_bytes, int64_t span_us)
 {
     struct op_context *ctx = side->ctx;
     side->types = child->types;
@@ -116,7 +116,8 @@ bool timed_rows_time(const struct timed_rows *side, const struct batch *rows, ui
     const struct column *column = &rows->columns[side->time_column];
     if (column_is_null(column, row))
         return false;
-    int64_t us = side->is_date ? date_time(((const int32_t *)column->data)[row]) : ((const int64_t *)column->data)[row];
+    int64_t us = side->is_date ? date_time(((const int32_t *)column->data)[row])
+                               : ((const int64_t *)column->data)[row];
     *time = side->is_reversed ? ~us : us;
     return true;
 }
@@ -129,8 +130,8 @@ int64_t timed_rows_stored_time(const struct timed_rows *side, uint32_t slot)
     return side->is_reversed ? ~us : us;
 }
 
-void timed_rows_gather(const struct timed_rows *side, const uint32_t *slots, uint32_t rows, const uint32_t *fields,
-                       uint32_t count, struct column *out, struct arena *arena)
+void timed_rows_gather(const struct timed_rows *side, const uint32_t *slots, uint32_t rows,
+                       const uint32_t *fields, uint32_t count, struct column *out, struct arena *arena)
 {
     const uint8_t **stored = arena_alloc(arena, sizeof(*stored) * rows);
     for (uint32_t i = 0; i < rows; i++)
@@ -318,8 +319,8 @@ void timed_rows_expire(struct timed_rows *side, void (*expired)(void *ctx, uint3
 
 /* ---- rows ---- */
 
-uint32_t timed_rows_upsert(struct timed_rows *side, uint32_t key, int64_t time, const struct batch *rows, uint32_t row,
-                           bool *inserted)
+uint32_t timed_rows_upsert(struct timed_rows *side, uint32_t key, int64_t time, const struct batch *rows,
+                           uint32_t row, bool *inserted)
 {
     place_start(side, key, time);
     uint64_t number = 0;
@@ -329,8 +330,8 @@ uint32_t timed_rows_upsert(struct timed_rows *side, uint32_t key, int64_t time, 
         place_add_number(&side->place, number = side->arrivals++);
     else
         number = place_add_hash(side, rows, row);
-    uint32_t slot = ordered_table_upsert(side->table, side->place.data, (uint32_t)side->place.len, rows, row, NULL,
-                                         inserted);
+    uint32_t slot = ordered_table_upsert(side->table, side->place.data, (uint32_t)side->place.len, rows, row,
+                                         NULL, inserted);
     if (!*inserted)
         return slot;
     struct timed_entry *entry = timed_entry_at(side, slot);

@@ -43,7 +43,7 @@ struct timed_rows {
     uint32_t columns_count;
     uint32_t time_column;
     bool is_date, append_only, has_order, is_reversed;
-    bool *may_be_null;     /* for gathers: all true */
+    bool *may_be_null;      /* for gathers: all true */
     struct sort_key *order; /* has_order: all columns */
     uint64_t arrivals;
     struct strbuf place;
@@ -58,8 +58,8 @@ struct timed_rows {
     uint32_t last_list; /* SLOT_NONE: unknown */
 };
 
-void timed_keys_open(struct timed_keys *keys, const struct sql_type *types, const uint32_t *columns, uint32_t count,
-                     struct op_context *ctx);
+void timed_keys_open(struct timed_keys *keys, const struct sql_type *types, const uint32_t *columns,
+                     uint32_t count, struct op_context *ctx);
 void timed_keys_close(struct timed_keys *keys);
 /* The numbers of the rows' keys; new ones are added: each must then get a row. hashes: room for as many. */
 void timed_keys_of(struct timed_keys *keys, const struct batch *rows, const uint32_t *columns, uint32_t count,
@@ -67,8 +67,8 @@ void timed_keys_of(struct timed_keys *keys, const struct batch *rows, const uint
 
 /* The flags and `expiry` of a side are set by the caller, as are keys and ctx. payload_bytes: of the caller's own
  * state, behind struct timed_entry. span_us: how far rows reach, for the pieces of the calendar. */
-void timed_rows_open(struct timed_rows *side, const struct plan *child, uint32_t time_column, uint32_t payload_bytes,
-                     int64_t span_us);
+void timed_rows_open(struct timed_rows *side, const struct plan *child, uint32_t time_column,
+                     uint32_t payload_bytes, int64_t span_us);
 void timed_rows_close(struct timed_rows *side);
 int64_t timed_rows_bytes(const struct timed_rows *side);
 
@@ -76,8 +76,8 @@ int64_t timed_rows_bytes(const struct timed_rows *side);
 bool timed_rows_time(const struct timed_rows *side, const struct batch *rows, uint32_t row, int64_t *time);
 int64_t timed_rows_stored_time(const struct timed_rows *side, uint32_t slot);
 /* Finds the row or adds it with count 0; its slot. */
-uint32_t timed_rows_upsert(struct timed_rows *side, uint32_t key, int64_t time, const struct batch *rows, uint32_t row,
-                           bool *inserted);
+uint32_t timed_rows_upsert(struct timed_rows *side, uint32_t key, int64_t time, const struct batch *rows,
+                           uint32_t row, bool *inserted);
 /* Adds to the count. Rows whose count is 0 go with timed_rows_drop_zeros. */
 void timed_rows_count(struct timed_rows *side, uint32_t slot, int64_t weight);
 void timed_rows_drop_zeros(struct timed_rows *side);
@@ -89,8 +89,8 @@ void timed_rows_expire(struct timed_rows *side, void (*expired)(void *ctx, uint3
 int64_t timed_rows_due(const struct timed_rows *side);
 
 /* Columns fields[0..count) (NULL: the first ones) of stored rows, borrowed text, into out[0..count). */
-void timed_rows_gather(const struct timed_rows *side, const uint32_t *slots, uint32_t rows, const uint32_t *fields,
-                       uint32_t count, struct column *out, struct arena *arena);
+void timed_rows_gather(const struct timed_rows *side, const uint32_t *slots, uint32_t rows,
+                       const uint32_t *fields, uint32_t count, struct column *out, struct arena *arena);
 
 static inline struct timed_entry *timed_entry_at(const struct timed_rows *side, uint32_t slot)
 {
@@ -136,7 +136,8 @@ static inline bool timed_cursor_at(const struct ordered_cursor *cursor, uint32_t
 }
 
 /* The first row of the key at or after the time; the last one at or before it. */
-static inline void timed_seek(const struct timed_rows *side, uint32_t key, int64_t time, struct ordered_cursor *cursor)
+static inline void timed_seek(const struct timed_rows *side, uint32_t key, int64_t time,
+                              struct ordered_cursor *cursor)
 {
     uint8_t place[TIMED_PLACE_BYTES];
     timed_place_encode(place, key, time);

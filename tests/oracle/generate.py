@@ -210,6 +210,43 @@ class Generator(Expressions):
         return "(SELECT k, %s AS n1 FROM %s) %s NATURAL %sJOIN (SELECT k, %s AS n2 FROM %s) %s" % (c, a.name, x, kind, d, b.name, y), Scope(
             [("k", "int4"), ("n1", t), ("n2", u)])
 
+    def time_bounds(self, left, right):
+        """Bounds on the distance of a time of each side, from one side or both; None: there are no two times."""
+        r = self.rng
+        t = next((t for t in r.sample(["timestamp", "timestamptz", "date"], 3) if left.of(t) and right.of(t)), None)
+        if t is None:
+            return None
+        a, b = r.choice(left.of(t)), r.choice(right.of(t))
+        if self.chance(0.3):
+            a, b = b, a
+        if self.chance(0.1):
+            a = self.expr(left if a in left.of(t) else right, t, 1)
+
+        def distance():
+            if t == "date" and self.chance(0.7):
+                return str(r.choice([0, 1, 3, 30, 400]))
+            return "interval '%s'" % r.choice(["1 hour", "1 day", "5 days 2 hours", "1 month", "100 days", "1 year 3 hours", "-2 days", "0"])
+
+        def bound(x, y):  # x < y + something, in one of its spellings
+            low = r.choice(["<", "<="])
+            form = r.randint(0, 4)
+            if form == 0:
+                return "%s - %s %s %s" % (x, distance(), low, y)
+            if form == 1:
+                return "%s + %s %s %s" % (y, distance(), r.choice([">", ">="]), x)
+            if form == 2:
+                return "%s %s %s" % (x, low, y)
+            if form == 3 and t != "date":
+                return "%s - %s %s %s" % (x, y, low, distance())
+            return "%s %s %s + %s" % (x, low, y, distance())
+
+        form = r.random()
+        if form < 0.2:
+            return bound(a, b)
+        if form < 0.5:
+            return "%s BETWEEN %s - %s AND %s + %s" % (a, b, distance(), b, distance())
+        return "%s AND %s" % (bound(a, b), bound(b, a))
+
     def from_clause(self, depth):
         r = self.rng
         if self.chance(0.06):
@@ -235,12 +272,17 @@ class Generator(Expressions):
             more, more_scope = self.from_item(depth - 1)
             kind = r.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
             on = self.join_condition(scope, more_scope)
+            bounds = self.time_bounds(scope, more_scope) if self.chance(0.25) else None
+            if bounds and kind != "FULL JOIN":
+                on = r.choice([bounds, "%s AND %s" % (on, bounds)])
             if kind == "FULL JOIN":  # PostgreSQL wants a hashable or mergeable condition
                 t = next((t for t in ["int4", "text", "date", "uuid", "bpchar"] if scope.of(t) and more_scope.of(t)), None)
                 if t is None:
                     kind = "LEFT JOIN"
                 else:
                     on = "%s = %s" % (r.choice(scope.of(t)), r.choice(more_scope.of(t)))
+                    if bounds:
+                        on += " AND " + bounds
                     if self.chance(0.2):
                         on += " AND " + self.condition(Scope(scope.columns + more_scope.columns), 1)
             sql += " %s %s ON %s" % (kind, more, on)
@@ -270,6 +312,9 @@ class Generator(Expressions):
         a, b = r.choice(scope.of(t)), r.choice(inner.of(t))
         a2, b2 = r.choice(scope.of(t)), r.choice(inner.of(t))
         inner_condition = self.condition(inner, 1)
+        bounds = self.time_bounds(scope, inner) if self.chance(0.25) else None
+        if bounds:
+            return "%sEXISTS (SELECT 1 FROM %s WHERE %s AND (%s))" % (r.choice(["", "NOT "]), inner_from, r.choice(["%s = %s" % (a, b), inner_condition]), bounds)
         both = Scope(scope.columns + inner.columns)
         if depth >= 0 and self.chance(0.15):  # two levels, the inner one perhaps reading the outermost row
             deep = self.subquery_condition(both if self.chance(0.6) else inner, depth - 1)

@@ -26,8 +26,8 @@ def rows_of(cursor, query):
 
 
 POSTGRES_MS = 2000  # a query that takes longer is not worth comparing
-ALL_PASSES = (1 << 18) - 1  # planner/pass.c; required ones run anyway
-PUSHDOWN = 1 << 2 | 1 << 4  # without them FROM a, b WHERE a.x = b.x is a cross product: too much for big tables
+ALL_PASSES = (1 << 19) - 1  # planner/pass.c; required ones run anyway
+PUSHDOWN = 1 << 2 | 1 << 5  # without them FROM a, b WHERE a.x = b.x is a cross product: too much for big tables
 
 
 class Difference(Exception):
@@ -110,7 +110,7 @@ class Oracle:
         """Passes of the planner to leave out, as the setting passes_off wants it: none, all or some."""
         if self.rng.random() >= self.args.passes:
             return 0
-        off = self.rng.choice([ALL_PASSES, self.rng.randint(1, ALL_PASSES), 1 << self.rng.randint(0, 17)])
+        off = self.rng.choice([ALL_PASSES, self.rng.randint(1, ALL_PASSES), 1 << self.rng.randint(0, 18)])
         return off & ~PUSHDOWN if self.args.big else off
 
     def set_passes(self, off):
