@@ -381,11 +381,11 @@ static bool from_late_rows(struct planner_context *ctx, struct scope *parent, co
         return false;
     depend_on(ctx, view->oid);
     out->plan = query.plan;
-    out->scope = item_scope(ctx, parent);
-    struct range_entry *entry = new_entry(ctx, "late_rows", query.plan->columns_count);
+    out->scope = from_scope(ctx, parent);
+    struct range_entry *entry = from_entry(ctx, "late_rows", query.plan->columns_count);
     for (uint32_t i = 0; i < query.plan->columns_count; i++)
         entry->columns[i] = (struct range_column){query.names[i], i, query.plan->types[i]};
-    return apply_alias(ctx, entry, alias, call->location, err) &&
+    return from_alias(ctx, entry, alias, call->location, err) &&
            scope_add_entry(ctx, out->scope, entry, call->location, err);
 }
 
