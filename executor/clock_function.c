@@ -6,8 +6,6 @@
 #include "executor/operator.h"
 #include "storage/data/datetime_io.h"
 
-#include <stdlib.h>
-
 #define CLOCK_MIN     (-(INT64_C(1) << 57))
 #define CLOCK_MAX     (INT64_C(1) << 60)
 #define REACH_MAX     (INT64_C(1) << 58) /* 9000 years */
@@ -253,6 +251,11 @@ int64_t clock_function_change(const struct clock_function *function, int64_t val
 
 /* ---- from an expression ---- */
 
+static bool is_within(int64_t value, int64_t most)
+{
+    return value >= -most && value <= most;
+}
+
 struct maker {
     struct arena *arena;
     const char *zone;
@@ -269,7 +272,7 @@ static bool add_step(struct maker *m, struct step step)
         if (zone == NULL)
             return false;
         int64_t offset = zone_offset_at(zone, 0) * US_PER_SECOND;
-        step.offset_max = llabs(offset) > ZONE_OFFSET_US ? HAND_OFFSET_US : ZONE_OFFSET_US;
+        step.offset_max = is_within(offset, ZONE_OFFSET_US) ? ZONE_OFFSET_US : HAND_OFFSET_US;
         if (zone_is_fixed(zone) && step.kind != STEP_TRUNC_WITHIN)
             step = (struct step){.kind = STEP_ADD, .amount = step.kind == STEP_TO_LOCAL ? offset : -offset};
     }
@@ -298,8 +301,8 @@ static const char *constant_text(const struct maker *m, const struct expr *expr)
 
 static bool add_interval(struct maker *m, const struct interval *interval, int sign, bool of_instant)
 {
-    if (llabs(interval->us) > REACH_MAX || labs(interval->days) > DAYS_MAX ||
-        labs(interval->months) > MONTHS_MAX)
+    if (!is_within(interval->us, REACH_MAX) || !is_within(interval->days, DAYS_MAX) ||
+        !is_within(interval->months, MONTHS_MAX))
         return false;
     int64_t months = (int64_t)sign * interval->months, days = (int64_t)sign * interval->days * US_PER_DAY;
     struct step parts[2] = {{.kind = STEP_MONTHS, .amount = months}, {.kind = STEP_ADD, .amount = days}};
@@ -325,7 +328,7 @@ static bool make_sum(struct maker *m, const struct expr *expr, int sign)
             break;
         const struct expr *interval = constant_of(other, OID_INTERVAL), *days = constant_of(other, OID_INT4);
         if (days != NULL && clock->type.oid == OID_DATE)
-            return labs(days->value.i32) <= DAYS_MAX && make(m, clock) &&
+            return is_within(days->value.i32, DAYS_MAX) && make(m, clock) &&
                    add_step(m,
                             (struct step){.kind = STEP_ADD, .amount = sign * days->value.i32 * US_PER_DAY});
         if (interval != NULL)
@@ -450,12 +453,12 @@ static bool add_reach(struct clock_function *f, const struct step *step)
     }
     f->low += middle - below;
     f->high += middle + above;
-    return llabs(f->low) <= REACH_MAX && llabs(f->high) <= REACH_MAX;
+    return is_within(f->low, REACH_MAX) && is_within(f->high, REACH_MAX);
 }
 
 struct clock_function *clock_function_create(struct arena *arena, const struct expr *expr, const char *zone)
 {
-    struct maker m = {arena, zone, ARENA_NEW(arena, struct clock_function)};
+    struct maker m = {arena, zone != NULL ? zone : "UTC", ARENA_NEW(arena, struct clock_function)};
     if (!make(&m, expr))
         return NULL;
     clock_function_bind(m.function);
