@@ -526,7 +526,7 @@ class Generator(Expressions):
         said = ", timezone => '%s'" % zone
         unit, slide, size = r.choice([("hour", 4, 4), ("hour", 6, 6), ("hour", 12, 12), ("day", 1, 1), ("day", 1, 1), ("day", 2, 2), ("day", 7, 7),
                                       ("day", 1, 2), ("day", 1, 7), ("day", 2, 3), ("month", 1, 1), ("month", 3, 3), ("month", 1, 3), ("month", 12, 12)])
-        offset = r.choice([0, 0, 6, 26]) if unit != "hour" else 0  # hours
+        offset = r.choice([0, 0, 6, 30]) if unit != "hour" else 0  # hours; a time that comes once
         if offset:
             said += ", \"offset\" => INTERVAL '%d hours'" % offset
         moved = "(%s - interval '%d hours')" % (local, offset)
