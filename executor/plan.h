@@ -286,6 +286,9 @@ struct plan {
             int64_t ttl_us;
         } temporal_filter;
         struct {
+            bool has_other; /* a row whose column is NULL has its time in other_column (FULL JOIN) */
+            uint32_t other_column;
+            int64_t other_after_us;
             uint32_t column; /* rows come out once the watermark has reached its value + after_us */
             int64_t after_us;
             bool corrects; /* later changes of them come out as well, at once; else they are dropped */

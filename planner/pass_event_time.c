@@ -20,8 +20,11 @@
 struct fact {
     bool is_time;
     bool is_bounded;
-    bool is_raw;      /* a time column of rows that PLAN_LATE could judge */
-    bool can_bound;   /* a lateness below would bound it */
+    bool is_raw;    /* a time column of rows that PLAN_LATE could judge */
+    bool can_bound; /* a lateness below would bound it */
+    bool
+        has_other; /* NULL where a FULL JOIN found no row; then the time is in the column `other`, also bounded */
+    uint32_t other;
     int64_t after_us; /* of values that are not bounded: as if they were */
     int64_t span_us;  /* of raw ones: what a value stands for: 1, or the length of what was truncated */
 };
@@ -348,17 +351,48 @@ static struct fact *aggregate_facts(struct event_time *e, struct plan *plan)
     return facts;
 }
 
+/* The times of both sides in the output of a join of this kind; bounded ones. right_column: UINT32_MAX when it has no
+ * right columns. */
+static void set_join_times(struct fact *facts, enum join_kind kind, uint32_t left_column, int64_t left_after,
+                           uint32_t right_column, int64_t right_after)
+{
+    struct fact left = {
+        .is_time = left_after != NEVER, .is_bounded = left_after != NEVER, .after_us = left_after};
+    struct fact right = {
+        .is_time = right_after != NEVER, .is_bounded = right_after != NEVER, .after_us = right_after};
+    if (kind == JOIN_FULL) {
+        if (!left.is_time || !right.is_time)
+            return;
+        left.has_other = right.has_other = true;
+        left.other = right_column;
+        right.other = left_column;
+    }
+    facts[left_column] = left;
+    if (kind == JOIN_INNER || kind == JOIN_FULL)
+        facts[right_column] = right;
+}
+
+/* Nothing is known of columns that may be NULL because there was no match. */
+static void forget_nullable(struct fact *facts, const struct plan *plan, enum join_kind kind,
+                            uint32_t left_width)
+{
+    for (uint32_t c = 0; c < plan->columns_count; c++) {
+        if (kind == JOIN_FULL || (kind == JOIN_LEFT && c >= left_width))
+            facts[c] = (struct fact){.is_time = false};
+    }
+}
+
 /* Both sides have the time of a key: when both are over, so is the key. */
 static struct fact *join_facts(struct event_time *e, struct plan *plan)
 {
     struct fact *left = facts_of(e, &plan->children[0], plan), *right = facts_of(e, &plan->children[1], plan);
     struct fact *facts = no_facts(e, plan);
     uint32_t width = plan->children[0]->columns_count;
-    bool both = plan->join.kind != JOIN_SEMI && plan->join.kind != JOIN_ANTI;
     for (uint32_t i = 0; i < plan->columns_count; i++) {
         facts[i] = i < width ? left[i] : right[i - width];
         facts[i].is_bounded = facts[i].is_raw = facts[i].can_bound = false;
     }
+    forget_nullable(facts, plan, plan->join.kind, width);
     plan->join.left_expiry = plan->join.right_expiry = (struct plan_expiry){.known = false};
     for (int round = 0; round < 2 && !plan->join.left_expiry.known; round++) {
         for (uint32_t k = 0; k < plan->join.keys_count; k++) {
@@ -372,10 +406,7 @@ static struct fact *join_facts(struct event_time *e, struct plan *plan)
             int64_t after = later(left[l].after_us, right[r].after_us);
             if (after == NEVER)
                 continue;
-            struct fact fact = {.is_time = true, .is_bounded = true, .after_us = after};
-            facts[l] = fact;
-            if (both)
-                facts[width + r] = fact;
+            set_join_times(facts, plan->join.kind, l, after, width + r, after);
             if (!plan->join.left_expiry.known || after < plan->join.left_expiry.after_us) {
                 plan->join.left_expiry = (struct plan_expiry){true, l, after};
                 plan->join.right_expiry = (struct plan_expiry){true, r, after};
@@ -398,11 +429,11 @@ static struct fact *interval_facts(struct event_time *e, struct plan *plan)
     struct fact *facts = no_facts(e, plan);
     uint32_t width = plan->children[0]->columns_count;
     uint32_t l = plan->interval_join.left_time, r = plan->interval_join.right_time;
-    bool both = plan->interval_join.kind != JOIN_SEMI && plan->interval_join.kind != JOIN_ANTI;
     for (uint32_t i = 0; i < plan->columns_count; i++) {
         facts[i] = i < width ? left[i] : right[i - width];
         facts[i].is_bounded = facts[i].is_raw = facts[i].can_bound = false;
     }
+    forget_nullable(facts, plan, plan->interval_join.kind, width);
     plan->interval_join.left_expiry = plan->interval_join.right_expiry = (struct plan_expiry){.known = false};
     bool possible = (left[l].is_bounded || left[l].can_bound || left[l].is_raw) &&
                     (right[r].is_bounded || right[r].can_bound || right[r].is_raw);
@@ -412,16 +443,11 @@ static struct fact *interval_facts(struct event_time *e, struct plan *plan)
         ask(e, &plan->children[1], right, r)) {
         int64_t left_after = later(left[l].after_us, plus(right[r].after_us, upper));
         int64_t right_after = later(right[r].after_us, plus(left[l].after_us, lower));
-        if (left_after != NEVER) {
+        if (left_after != NEVER)
             plan->interval_join.left_expiry = (struct plan_expiry){true, l, left_after};
-            facts[l] = (struct fact){.is_time = true, .is_bounded = true, .after_us = left_after};
-        }
-        if (right_after != NEVER) {
+        if (right_after != NEVER)
             plan->interval_join.right_expiry = (struct plan_expiry){true, r, right_after};
-            if (both)
-                facts[width + r] =
-                    (struct fact){.is_time = true, .is_bounded = true, .after_us = right_after};
-        }
+        set_join_times(facts, plan->interval_join.kind, l, left_after, width + r, right_after);
     }
     if (!plan->interval_join.left_expiry.known || !plan->interval_join.right_expiry.known)
         note_endless(e, plan, "the rows of both sides of a join");
@@ -440,6 +466,7 @@ static struct fact *asof_facts(struct event_time *e, struct plan *plan)
         facts[i] = i < width ? left[i] : right[i - width];
         facts[i].is_bounded = facts[i].is_raw = facts[i].can_bound = false;
     }
+    forget_nullable(facts, plan, plan->asof_join.is_left ? JOIN_LEFT : JOIN_INNER, width);
     plan->asof_join.left_expiry = plan->asof_join.right_expiry = (struct plan_expiry){.known = false};
     bool possible = (left[l].is_bounded || left[l].can_bound || left[l].is_raw) &&
                     (right[r].is_bounded || right[r].can_bound || right[r].is_raw);
@@ -616,7 +643,7 @@ static struct fact *final_facts(struct event_time *e, struct plan *plan)
     return facts;
 }
 
-static struct fact *facts_of(struct event_time *e, struct plan **slot, const struct plan *parent)
+static struct fact *node_facts(struct event_time *e, struct plan **slot, const struct plan *parent)
 {
     struct plan *plan = *slot;
     switch (plan->kind) {
@@ -663,6 +690,17 @@ static struct fact *facts_of(struct event_time *e, struct plan **slot, const str
     return no_facts(e, plan);
 }
 
+/* Columns that a FULL JOIN leaves NULL serve EMIT FINAL right above it, and nothing else. */
+static struct fact *facts_of(struct event_time *e, struct plan **slot, const struct plan *parent)
+{
+    struct fact *facts = node_facts(e, slot, parent);
+    for (uint32_t c = 0; c < (*slot)->columns_count; c++) {
+        if (facts[c].has_other)
+            facts[c] = (struct fact){.is_time = false};
+    }
+    return facts;
+}
+
 /* ---- the passes ---- */
 
 bool pass_lateness(struct planner_context *ctx, struct plan **plan, struct error *err)
@@ -695,7 +733,7 @@ static bool put_final(struct event_time *e, struct plan **slot, struct error *er
     while ((*slot)->kind == PLAN_CALC || (*slot)->kind == PLAN_PROJECT_SET)
         slot = &(*slot)->children[0];
     struct event_time quiet = {.ctx = e->ctx, .endless = ""};
-    const struct fact *facts = facts_of(&quiet, slot, NULL);
+    const struct fact *facts = node_facts(&quiet, slot, NULL);
     struct plan *plan = *slot;
     int32_t column = final_column(facts, plan->columns_count);
     if (plan->append_only && (column < 0 || !facts[column].is_bounded))
@@ -714,6 +752,11 @@ static bool put_final(struct event_time *e, struct plan **slot, struct error *er
     final->final.after_us = facts[column].after_us;
     if (facts[column].is_raw) /* rows of this time come until then */
         final->final.after_us = plus(e->ctx->view_time.grace_us, facts[column].span_us);
+    if (facts[column].has_other) {
+        final->final.has_other = true;
+        final->final.other_column = facts[column].other;
+        final->final.other_after_us = facts[facts[column].other].after_us;
+    }
     final->final.corrects = e->ctx->view_time.late == VIEW_LATE_CORRECT;
     *slot = final;
     return true;

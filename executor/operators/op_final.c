@@ -28,12 +28,12 @@ static void final_close(struct operator* op)
     arena_release(&self->scratch);
 }
 
-/* The watermark that makes the row final; TIME_NEVER: none does. */
-static int64_t final_time(const struct plan *plan, const struct column *column, uint32_t row)
+/* The watermark that makes a row with this time final; TIME_NEVER: none does. */
+static int64_t final_time(const struct column *column, int64_t after_us, uint32_t row)
 {
+    int64_t value, time;
     if (column_is_null(column, row))
         return TIME_NEVER;
-    int64_t value, time;
     if (column->phys == PHYS_I32) {
         int32_t date = ((const int32_t *)column->data)[row];
         if (date_infinite(date))
@@ -44,20 +44,24 @@ static int64_t final_time(const struct plan *plan, const struct column *column, 
         if (timestamp_infinite(value))
             return value;
     }
-    if (__builtin_add_overflow(value, plan->final.after_us, &time))
-        return plan->final.after_us > 0 ? TIME_NEVER : INT64_MIN;
+    if (__builtin_add_overflow(value, after_us, &time))
+        return after_us > 0 ? TIME_NEVER : INT64_MIN;
     return time;
 }
 
 static bool final_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
 {
     struct final *self = (struct final *)op;
-    const struct column *column = &change->columns[op->plan->final.column];
+    const struct plan *plan = op->plan;
+    const struct column *column = &change->columns[plan->final.column];
+    const struct column *other = plan->final.has_other ? &change->columns[plan->final.other_column] : NULL;
     int64_t reached = op->ctx->watermark_before;
     arena_reset(&self->scratch);
     uint32_t *rows = arena_alloc(&self->scratch, sizeof(uint32_t) * change->rows), count = 0;
     for (uint32_t i = 0; i < change->rows; i++) {
-        int64_t time = final_time(op->plan, column, i);
+        int64_t time = other != NULL && column_is_null(column, i)
+                           ? final_time(other, plan->final.other_after_us, i)
+                           : final_time(column, plan->final.after_us, i);
         if (reached != WATERMARK_NONE && time <= reached)
             rows[count++] = i;
         else if (time != TIME_NEVER)
