@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,14 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def memory_dir(size):
+    """A directory in memory with room for so many bytes, where a commit does not wait for a disk; None if there is none."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage("/dev/shm").free >= size and os.access("/dev/shm", os.W_OK):
+            return "/dev/shm"
+    return None
 
 
 class Server:
@@ -47,8 +56,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def temp_dir():
-    path = tempfile.mkdtemp(prefix="millrace-test.")
+def temp_dir(below=None):
+    path = tempfile.mkdtemp(prefix="millrace-test.", dir=below)
     os.chmod(path, 0o755)
     try:
         yield path
@@ -78,8 +87,9 @@ def start_millrace(binary, data_dir, *options, port=None):
 
 
 @contextlib.contextmanager
-def millrace(binary, *options):
-    with temp_dir() as base:
+def millrace(binary, *options, below=None):
+    """A Millrace with a new data directory, in the directory below when that is given."""
+    with temp_dir(below) as base:
         server = start_millrace(binary, os.path.join(base, "data"), *options)
         try:
             yield server
@@ -165,3 +175,99 @@ def connect_postgres(server):
 def connect_millrace(server, **options):
     import psycopg
     return psycopg.connect(host="127.0.0.1", port=server.port, user="test", dbname="millrace", autocommit=True, **options)
+
+
+class WireError(Exception):
+    def __init__(self, body):
+        fields = {part[:1]: part[1:].decode() for part in body.split(b"\0") if part}
+        self.sqlstate = fields.get(b"C")
+        Exception.__init__(self, "%s: %s" % (self.sqlstate, fields.get(b"M")))
+
+
+class Wire:
+    """A connection to Millrace for many small messages: a tenth of psycopg's time for each."""
+
+    def __init__(self, server, pause=None):
+        """pause, when given, is called before each look for what the server has sent, so that it is read in larger pieces."""
+        self.server = server
+        self.pause = pause or (lambda: None)
+        self.buffer = b""
+        self.sock = socket.create_connection(("127.0.0.1", server.port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        body = struct.pack("!i", 196608) + b"user\0test\0database\0millrace\0\0"
+        self.sock.sendall(struct.pack("!i", len(body) + 4) + body)
+        for kind, body in self.messages():
+            if kind == b"K":
+                self.key = body
+
+    def messages(self):
+        """Yields (kind, body) up to ReadyForQuery; raises WireError after it when the server sent an error."""
+        error = None
+        while True:
+            buffer, at = self.buffer, 0
+            end = len(buffer)
+            while end - at >= 5:
+                after = at + 1 + int.from_bytes(buffer[at + 1:at + 5], "big")
+                if after > end:
+                    break
+                kind = buffer[at:at + 1]
+                if kind == b"Z":
+                    self.buffer = buffer[after:]
+                    if error is not None:
+                        raise error
+                    return
+                if kind == b"E":
+                    error = WireError(buffer[at + 5:after])
+                else:
+                    yield kind, buffer[at + 5:after]
+                at = after
+            self.pause()
+            more = self.sock.recv(1 << 18)
+            if not more:
+                raise error or ConnectionError("the server closed the connection")
+            self.buffer = buffer[at:] + more
+
+    def send(self, *messages):
+        self.sock.sendall(b"".join(kind + struct.pack("!i", len(body) + 4) + body for kind, body in messages))
+
+    def execute(self, sql):
+        """Runs statements, leaving out what they return."""
+        self.send((b"Q", sql.encode() + b"\0"))
+        for _ in self.messages():
+            pass
+
+    def rows(self, sql):
+        """The rows of a query as lists of texts; NULL is None."""
+        self.send((b"Q", sql.encode() + b"\0"))
+        out = []
+        for kind, body in self.messages():
+            if kind != b"D":
+                continue
+            at, row = 2, []
+            while at < len(body):
+                size = int.from_bytes(body[at:at + 4], "big", signed=True)
+                at += 4
+                row.append(None if size < 0 else body[at:at + size].decode())
+                at += max(size, 0)
+            out.append(row)
+        return out
+
+    def copy_in(self, sql, data):
+        """COPY ... FROM STDIN of one message."""
+        self.send((b"Q", sql.encode() + b"\0"), (b"d", data.encode()), (b"c", b""))
+        for _ in self.messages():
+            pass
+
+    def copy_out(self, sql):
+        """Yields the fields of each row of COPY ... TO STDOUT, texts without escapes, or None for NULL."""
+        self.send((b"Q", sql.encode() + b"\0"))
+        for kind, body in self.messages():
+            if kind == b"d":
+                yield [None if field == "\\N" else field for field in body.decode().rstrip("\n").split("\t")]
+
+    def cancel(self):
+        with socket.create_connection(("127.0.0.1", self.server.port)) as sock:
+            sock.sendall(struct.pack("!ii", 16, 80877102) + self.key)
+
+    def close(self):
+        self.sock.close()
