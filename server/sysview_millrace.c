@@ -133,7 +133,7 @@ static bool rows_view_errors(struct sys_rows *rows, struct error *err)
 {
     for (uint32_t i = 0; i < rows->objects_count; i++) {
         const struct catalog_object *object = rows->objects[i];
-        if (object->kind != CATALOG_MATERIALIZED_VIEW || object->relation == NULL)
+        if (!is_maintained(object))
             continue;
         struct view_walk walk = {rows, sys_schema_name(rows, object->schema_oid), object->name};
         relation_errors(object->relation, add_view_error, &walk);
@@ -264,13 +264,16 @@ const struct system_view_row sysview_millrace_rows[] = {
          "int8, "
          "rows_in int8, rows_out int8, errors int8, busy_ms float8, judged int8, late int8",
          rows_relations,
-         "rows, memory and work of tables, streams and materialized views; judged: pairs of row and window that could "
+         "rows, memory and work of tables, streams and materialized views; judged: pairs of row and window "
+         "that could "
          "have been late, late: those that were"),
     VIEW("watermarks",
-         "schema name, relation name, column_name name, expression text, watermark timestamp, greatest timestamp, "
+         "schema name, relation name, column_name name, expression text, watermark timestamp, greatest "
+         "timestamp, "
          "last_row timestamptz, partitions int4, idle_partitions int4, rejected int8",
          rows_watermarks,
-         "how far relations are complete in event time, and what has come; times of timestamptz columns are in UTC; "
+         "how far relations are complete in event time, and what has come; times of timestamptz columns are "
+         "in UTC; "
          "rejected: rows further ahead than max_future"),
     VIEW("operators",
          "schema name, view name, id int4, depth int4, name text, rows_in int8, rows_out int8, batches int8, "
@@ -278,7 +281,8 @@ const struct system_view_row sysview_millrace_rows[] = {
          rows_operators, "work and state of each operator of each materialized view"),
     VIEW("view_errors",
          "schema name, view name, sqlstate text, message text, row text, operator text, count int8",
-         rows_view_errors, "rows that a materialized view could not compute"),
+         rows_view_errors,
+         "rows that a materialized view could not compute, and rows of streams beyond max_future"),
     VIEW("engine",
          "epoch_visible int8, epoch_computed int8, epoch_durable int8, ticks int8, transactions int8, "
          "rows_in int8, "
