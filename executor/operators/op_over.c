@@ -6,6 +6,8 @@
  * tick's end (op_over_view.c). */
 #include "executor/operators/op_over.h"
 
+#include "storage/state/hashed_table.h"
+
 static bool over_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct over_state *state = (struct over_state *)op;
@@ -43,6 +45,13 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
         return true;
     state->table = ordered_table_create(plan->children[0]->types, state->child_columns,
                                         sizeof(struct over_entry), op->ctx->account);
+    op_expiry_open(&state->expiry, op->ctx, &plan->over.expiry);
+    if (state->expiry.is_on) {
+        struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, state->partition_count);
+        for (uint32_t p = 0; p < state->partition_count; p++)
+            types[p] = plan->children[0]->types[plan->over.partition[p]];
+        state->forgettable = hashed_table_create(types, state->partition_count, 0, op->ctx->account);
+    }
     over_reach_init(state);
     if (state->reach.head)
         over_summaries_init(state);
@@ -54,12 +63,79 @@ static void over_close(struct operator* op)
     struct over_state *state = (struct over_state *)op;
     if (state->table != NULL)
         ordered_table_destroy(state->table);
+    if (state->forgettable != NULL)
+        hashed_table_destroy(state->forgettable);
+    op_expiry_close(&state->expiry);
     if (state->over.heap != NULL)
         table_heap_destroy(state->over.heap);
     strbuf_release(&state->key);
     arena_release(&state->fold_arena);
     arena_release(&state->scratch);
     arena_release(&state->rows_arena);
+}
+
+/* Registers the partitions of the rows that are new and have a time. */
+static void expire_partitions(struct over_state *state, const struct batch *change)
+{
+    const uint32_t *partition = state->over.plan->over.partition;
+    const struct column *times = &change->columns[state->expiry.column];
+    arena_reset(&state->scratch);
+    uint32_t *rows = arena_alloc(&state->scratch, sizeof(uint32_t) * (change->rows + 1)), count = 0;
+    for (uint32_t i = 0; i < change->rows; i++) {
+        struct datum value = column_is_null(times, i) ? datum_null() : column_get(times, i);
+        int64_t time;
+        rows[count] = i;
+        count += op_expiry_has_time(&value, times->phys, &time);
+    }
+    const struct batch *timed =
+        count == change->rows ? change : op_gather(&state->scratch, change, rows, count);
+    uint64_t *hashes = arena_alloc(&state->scratch, sizeof(uint64_t) * (count + 1));
+    uint32_t *slots = arena_alloc(&state->scratch, sizeof(uint32_t) * (count + 1));
+    uint8_t *inserted = arena_alloc(&state->scratch, count + 1);
+    batch_hash(timed, partition, state->partition_count, hashes);
+    hashed_table_upsert(state->forgettable, timed, partition, hashes, slots, inserted);
+    for (uint32_t i = 0; i < count; i++)
+        if (inserted[i])
+            op_expiry_add(&state->expiry, &timed->columns[state->expiry.column], i, slots[i]);
+}
+
+static void forget_partition(struct over_state *state, const struct strbuf *prefix)
+{
+    for (;;) {
+        struct ordered_cursor cursor;
+        ordered_table_seek(state->table, prefix->data, (uint32_t)prefix->len, &cursor);
+        if (!ordered_cursor_has_prefix(&cursor, prefix->data, (uint32_t)prefix->len))
+            return;
+        uint32_t bytes;
+        const uint8_t *found = ordered_cursor_key(&cursor, &bytes);
+        strbuf_reset(&state->key);
+        strbuf_add(&state->key, found, bytes);
+        ordered_table_remove(state->table, state->key.data, bytes);
+    }
+}
+
+/* Partitions whose time has come: what is in the result stays there. */
+static void forget_partitions(struct over_state *state)
+{
+    uint32_t slots[256], count;
+    struct strbuf prefix = STRBUF_INIT;
+    while ((count = op_expiry_take(&state->expiry, state->over.base.ctx, slots, ARRAY_COUNT(slots))) > 0) {
+        arena_reset(&state->scratch);
+        struct batch *keys = batch_header(&state->scratch, state->partition_count);
+        struct sort_key *columns =
+            arena_copy(&state->scratch, state->keys, sizeof(*columns) * state->partition_count);
+        for (uint32_t p = 0; p < state->partition_count; p++)
+            columns[p].column = p;
+        keys->rows = count;
+        hashed_table_gather_keys(state->forgettable, slots, count, keys->columns, &state->scratch);
+        for (uint32_t i = 0; i < count; i++) {
+            strbuf_reset(&prefix);
+            batch_encode_key(keys, i, columns, state->partition_count, &prefix);
+            forget_partition(state, &prefix);
+            hashed_table_remove(state->forgettable, slots[i]);
+        }
+    }
+    strbuf_release(&prefix);
 }
 
 static bool over_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -88,6 +164,8 @@ static bool over_push(struct operator* op, uint32_t port, const struct batch *ch
         state->changes = NULL;
         state->changes_count = state->changes_cap = 0;
     }
+    if (state->expiry.is_on)
+        expire_partitions(state, change);
     over_reach_observe(state, change);
     struct strbuf *key = &state->key;
     for (uint32_t i = 0; i < change->rows; i++) {
@@ -163,16 +241,25 @@ static bool over_finish(struct operator* op, struct error *err)
     struct over_state *state = (struct over_state *)op;
     if (op->ctx->mode == DATAFLOW_ONE_SHOT)
         return finish_once(state, err);
-    if (!state->in_tick)
-        return true;
+    bool done = !state->in_tick || over_finish_view(state, err);
     state->in_tick = false;
-    return over_finish_view(state, err);
+    forget_partitions(state);
+    return done;
 }
 
 static int64_t over_bytes(const struct operator* op)
 {
     const struct over_state *state = (const struct over_state *)op;
-    return state->table != NULL ? ordered_table_bytes(state->table) + table_heap_bytes(state->over.heap) : 0;
+    if (state->table == NULL)
+        return 0;
+    int64_t bytes = ordered_table_bytes(state->table) + table_heap_bytes(state->over.heap) +
+                    op_expiry_bytes(&state->expiry);
+    return state->forgettable != NULL ? bytes + hashed_table_bytes(state->forgettable) : bytes;
+}
+
+static int64_t over_due(const struct operator* op)
+{
+    return op_expiry_due(&((const struct over_state *)op)->expiry);
 }
 
 static uint64_t over_rows(const struct operator* op)
@@ -188,6 +275,7 @@ const struct operator_class op_over_class = {
     .push = over_push,
     .finish = over_finish,
     .close = over_close,
+    .due_watermark = over_due,
     .state_bytes = over_bytes,
     .state_rows = over_rows,
 };

@@ -5,6 +5,7 @@
 
 #include "executor/aggregate.h"
 #include "executor/operators/op_common.h"
+#include "executor/operators/op_expiry.h"
 #include "storage/state/ordered_table.h"
 
 struct over_state;
@@ -138,8 +139,11 @@ struct over_state {
     bool in_tick;
     struct over_change *changes; /* of this tick, each row once; tick arena */
     uint32_t changes_count, changes_cap;
+    struct op_expiry expiry;          /* of partitions */
+    struct hashed_table *forgettable; /* with expiry: those that have a time */
     struct strbuf key;
     struct arena scratch, fold_arena;
+    uint64_t rows_computed; /* since creation: rows of pieces, and rows that were summed up */
 };
 
 /* What is known of the rows of a range: followed by the states of the summarized calls. */

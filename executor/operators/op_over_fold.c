@@ -88,6 +88,7 @@ static void summary_add(void *ctx, void *bytes, const uint32_t *values, uint32_t
         slots[kept++] = values[i];
         summary->rows += entry->count;
     }
+    state->rows_computed += kept;
     if (kept == 0)
         return;
     if (state->reach.counts_groups)

@@ -196,6 +196,7 @@ static void make_content(struct over_state *state, const struct piece *piece, co
         row_layout_gather(layout, rows, count, c, false, &out->rows->columns[c], arena);
     out->results = over_result_columns(state, count, arena);
     out->errors = arena_zalloc(arena, sizeof(struct error *) * (count + 1));
+    state->rows_computed += count;
     if (count == 0)
         return;
     struct over_partition partition = {.rows = out->rows,

@@ -1,5 +1,6 @@
 /* test_op_over.c: window functions: known answers, frames against a naive recomputation, and a view against a
  * SELECT. */
+#include "executor/operators/op_over.h"
 #include "tests/executor/op_harness.h"
 
 static struct plan *over_plan(struct harness *h, const char *output, const char *input,
@@ -466,6 +467,95 @@ TEST(any_calls_and_frames)
         any_changes(seed, 400, 12);
 }
 
+/* ---- work and state ---- */
+
+/* Appends, and a change at the end, of a partition of `rows` rows: rows computed for each. */
+static void work(uint32_t rows, uint64_t *append, uint64_t *update)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = over_plan(&h, "int4 int4 int4 int8 int8 int8 int8 int4", "int4 int4 int4 int8", 1, 1);
+    add_call(&h, plan, OVER_ROW_NUMBER, -1);
+    struct plan_over_call *call = add_call(&h, plan, OVER_AGGREGATE, 2);
+    call->aggregate = harness_aggregate("sum", "int4");
+    call = add_call(&h, plan, OVER_AGGREGATE, 2);
+    call->aggregate = harness_aggregate("sum", "int4");
+    call->frame_mode = FRAME_RANGE;
+    call->frame_start = BOUND_PRECEDING;
+    call->frame_start_offset = 3;
+    add_call(&h, plan, OVER_LAG, 2);
+    harness_open(&h, &op_over_class, plan);
+    const struct over_state *state = (const struct over_state *)h.op;
+    struct strbuf text = STRBUF_INIT;
+    for (uint32_t i = 0; i < rows; i++)
+        strbuf_addf(&text, "+ 1 %u %u 10\n", i, i % 7);
+    harness_tick(&h, strbuf_text(&text));
+    *append = *update = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        uint64_t before = state->rows_computed;
+        strbuf_reset(&text);
+        strbuf_addf(&text, "+ 1 %u 1 10\n", rows + i);
+        harness_tick(&h, strbuf_text(&text));
+        if (i > 0 && state->rows_computed - before > *append)
+            *append = state->rows_computed - before;
+    }
+    uint64_t before = state->rows_computed;
+    strbuf_reset(&text);
+    strbuf_addf(&text, "- 1 %u 1 10\n+ 1 %u 3 10\n", rows + 8, rows + 8);
+    harness_tick(&h, strbuf_text(&text));
+    *update = state->rows_computed - before;
+    strbuf_release(&text);
+    harness_close(&h);
+}
+
+TEST(work_does_not_grow_with_the_partition)
+{
+    uint64_t append[2], update[2];
+    work(500, &append[0], &update[0]);
+    work(20000, &append[1], &update[1]);
+    /* a leaf may be less full in one than in the other */
+    EXPECT(append[0] > 0 && append[1] < append[0] + 256 && append[1] < 400);
+    EXPECT(update[0] > 0 && update[1] < update[0] + 256 && update[1] < 600);
+}
+
+TEST(partitions_are_forgotten)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = over_plan(&h, "date int4 int8", "date int4", 1, 1);
+    add_call(&h, plan, OVER_ROW_NUMBER, -1);
+    plan->over.expiry = (struct plan_expiry){.known = true, .column = 0, .after_us = 1000};
+    h.ctx.watermark = h.ctx.watermark_before = WATERMARK_NONE;
+    harness_open(&h, &op_over_class, plan);
+    EXPECT_TEXT(harness_tick(&h, "+ 2000-01-11 1\n+ 2000-01-11 2\n+ \\N 7\n"),
+                "+ 2000-01-11 1 1\n+ 2000-01-11 2 2\n+ \\N 7 1\n");
+    int64_t day = INT64_C(86400000000);
+    EXPECT(op_over_class.due_watermark(h.op) == 10 * day + 1000);
+    h.ctx.watermark = 10 * day + 999;
+    EXPECT_TEXT(harness_tick(&h, "+ 2000-01-11 0\n"),
+                "+ 2000-01-11 0 1\n+ 2000-01-11 1 2\n+ 2000-01-11 2 3\n- 2000-01-11 1 1\n- 2000-01-11 2 2\n");
+    EXPECT(op_over_class.state_rows(h.op) == 4);
+    h.ctx.watermark = 10 * day + 1000;
+    EXPECT_TEXT(harness_finish(&h), ""); /* results stay */
+    EXPECT(op_over_class.state_rows(h.op) == 1);
+    EXPECT_TEXT(harness_tick(&h, "+ \\N 8\n"), "+ \\N 8 2\n"); /* no time: never */
+    struct strbuf text = STRBUF_INIT;
+    int64_t bytes = 0;
+    for (uint32_t d = 1; d < 28; d++) {
+        strbuf_reset(&text);
+        for (uint32_t i = 0; i < 1000; i++)
+            strbuf_addf(&text, "+ 2001-02-%02u %u\n", d, i);
+        h.ctx.watermark = (396 + (int64_t)d) * day; /* of the day before */
+        harness_tick(&h, strbuf_text(&text));
+        if (d == 6)
+            bytes = op_over_class.state_bytes(h.op);
+    }
+    EXPECT(bytes > 0 && op_over_class.state_bytes(h.op) <= bytes);
+    EXPECT(op_over_class.state_rows(h.op) < 3000);
+    strbuf_release(&text);
+    harness_close(&h);
+}
+
 int main(void)
 {
     RUN(ranks);
@@ -474,5 +564,7 @@ int main(void)
     RUN(frames_of_every_kind);
     RUN(random_changes);
     RUN(any_calls_and_frames);
+    RUN(work_does_not_grow_with_the_partition);
+    RUN(partitions_are_forgotten);
     return test_result();
 }

@@ -18,6 +18,9 @@ VIEWS = {
     "top": "SELECT id, v FROM t ORDER BY v DESC, id LIMIT 5",
     "best": "SELECT DISTINCT ON (g) g, id, v FROM t ORDER BY g, v DESC, id",
     "merged": "SELECT g FROM t UNION SELECT g FROM d",
+    "latest": "SELECT id, row_number() OVER w AS n, sum(v) OVER w AS s, lag(v) OVER w AS l, avg(v) OVER (ORDER BY id DESC ROWS 10 PRECEDING) AS a"
+              " FROM t WINDOW w AS (ORDER BY id DESC)",
+    "near": "SELECT id, sum(v) OVER (ORDER BY id RANGE BETWEEN 5 PRECEDING AND 5 FOLLOWING) AS s, lead(v, 3) OVER (ORDER BY id) AS l FROM t",
     "chained": "SELECT n, count(*) AS groups FROM grouped GROUP BY n",
 }
 
