@@ -29,7 +29,8 @@ static bool late_view(struct planner_context *ctx, const PgQuery__FuncCall *call
     }
     if (arg == NULL || arg->node_case != PG_QUERY__NODE__NODE_A_CONST ||
         arg->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL) {
-        BIND_FAIL(ctx, err, call->location, ERRCODE_SYNTAX_ERROR, "late_rows takes the name of a materialized view");
+        BIND_FAIL(ctx, err, call->location, ERRCODE_SYNTAX_ERROR,
+                  "late_rows takes the name of a materialized view");
         return error_hint(err, "For example: SELECT * FROM late_rows('v').");
     }
     const char *text = arg->a_const->sval->sval, *parts[REG_NAME_PARTS_MAX];
@@ -37,7 +38,8 @@ static bool late_view(struct planner_context *ctx, const PgQuery__FuncCall *call
     if (!reg_names_split(text, strlen(text), ctx->arena, parts, &count, err))
         return error_at(err, planner_position(ctx, call->location));
     if (count > 2)
-        return BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", text);
+        return BIND_FAIL(ctx, err, call->location, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist",
+                         text);
     name.relname = (char *)parts[count - 1];
     if (count == 2)
         name.schemaname = (char *)parts[0];
@@ -51,14 +53,15 @@ bool bind_late_rows(struct planner_context *ctx, const PgQuery__FuncCall *call, 
     if (!late_view(ctx, call, &object, err))
         return false;
     if (object->kind != CATALOG_MATERIALIZED_VIEW)
-        return BIND_FAIL(ctx, err, call->location, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a materialized view",
-                         object->name);
+        return BIND_FAIL(ctx, err, call->location, ERRCODE_WRONG_OBJECT_TYPE,
+                         "\"%s\" is not a materialized view", object->name);
     struct relation *relation = relation_late_rows(object->relation);
     if (relation == NULL) {
         BIND_FAIL(ctx, err, call->location, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                   "materialized view \"%s\" keeps no late rows", object->name);
-        return error_hint(err, "Rows can be late where a view closes something by the watermark of a stream, and are kept "
-                               "with late = 'side'.");
+        return error_hint(
+            err, "Rows can be late where a view closes something by the watermark of a stream, and are kept "
+                 "with late = 'side'.");
     }
     if (ctx->for_view) {
         BIND_FAIL(ctx, err, call->location, ERRCODE_FEATURE_NOT_SUPPORTED,

@@ -71,8 +71,8 @@ static bool same_over(const struct plan_over_call *a, const struct plan_over_cal
 
 static bool same_scan(const struct plan_scan *a, const struct plan_scan *b, uint32_t columns_count)
 {
-    return a->relation_oid == b->relation_oid && a->relation == b->relation && a->lookup_count == b->lookup_count &&
-           a->lookup_index == b->lookup_index &&
+    return a->relation_oid == b->relation_oid && a->relation == b->relation &&
+           a->lookup_count == b->lookup_count && a->lookup_index == b->lookup_index &&
            same_columns(a->columns, columns_count, b->columns, columns_count) &&
            same_columns(a->lookup_columns, a->lookup_count, b->lookup_columns, b->lookup_count) &&
            same_exprs(a->lookup_values, b->lookup_values, a->lookup_count);

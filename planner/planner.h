@@ -40,8 +40,9 @@ struct planner_context {
      * visible). NULL: no. */
     bool (*expand_view)(void *ctx, const struct catalog_object *view);
     void *expand_ctx;
-    struct watermark_desc view_watermark; /* filled by planning a view: what views over it may know of its rows */
-    const struct late_desc *view_late;    /* and its late rows; NULL: none can be late */
+    struct watermark_desc
+        view_watermark; /* filled by planning a view: what views over it may know of its rows */
+    const struct late_desc *view_late; /* and its late rows; NULL: none can be late */
     /* Filled by planning: relations and views the result depends on, directly. */
     uint32_t depends_count, depends_cap;
     uint32_t *depends;
