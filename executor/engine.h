@@ -72,7 +72,8 @@ void engine_run_due(struct engine *engine);
 struct txn_change {
     struct relation *relation;
     struct batch *rows; /* all columns, weights; deletes are of rows seen in the snapshot */
-    /* The rows can be had again from the relation's source: this is logged in their place. NULL: the rows. */
+    /* The rows can be had again from the relation's source: this is logged in their place. NULL: the rows. A range of
+     * no rows says that the source has ended: the relation's watermark has passed everything. */
     const struct source_range *range;
 };
 struct txn_read {

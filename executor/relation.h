@@ -123,6 +123,8 @@ void relation_stats(struct relation *relation, struct relation_stats *out);
 
 /* Does it have a watermark, of which column, and is it bounded (struct watermark_desc)? Any thread. */
 bool relation_event_time(const struct relation *relation, uint32_t *column, bool *is_bounded);
+/* The watermark of a source that has ended. */
+#define WATERMARK_END (INT64_MAX - 1)
 /* The state of a relation's watermark, any thread; false: it has none. */
 struct watermark_stats {
     uint32_t column;

@@ -263,6 +263,12 @@ static const struct batch *pick_rows(struct arena *arena, const struct batch *fr
     return out;
 }
 
+/* The source has ended: it says so by a range without rows. */
+static bool part_ends(const struct part *part)
+{
+    return part->range != NULL && part->range->count == 0;
+}
+
 /* A relation's watermark is known to the engine from its first rows on. */
 static void use_watermark(struct tick *tick, struct relation *relation)
 {
@@ -289,9 +295,13 @@ static void judge_times(struct tick *tick, struct part *part)
     struct relation *relation = part->relation;
     struct arena *arena = &tick->engine->tick_arena;
     uint32_t rows = part->net->rows;
-    if (rows == 0)
+    if (rows == 0 && !part_ends(part))
         return;
     use_watermark(tick, relation);
+    if (part_ends(part)) {
+        watermark_end(relation->watermark, arena, &part->watermark_undo);
+        return;
+    }
     uint32_t *rejected = arena_alloc(arena, sizeof(*rejected) * rows);
     uint32_t count = watermark_reject(relation->watermark, part->net, tick->clock_us, rejected);
     if (count > 0 && part->net->weights == NULL) {
@@ -495,7 +505,7 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
     }
     for (uint32_t p = 0; p < parts_count; p++) {
         struct part *part = &parts[p];
-        if (part->logged->rows == 0)
+        if (part->logged->rows == 0 && !part_ends(part))
             continue;
         feed_part(tick, part);
         struct tick_log_entry entry = {part->relation->oid, part->logged, part->range};
@@ -851,7 +861,7 @@ static void run_replay(struct engine *engine, void *ctx)
     struct error ignored;
     for (uint32_t p = 0; p < parts_count; p++) {
         CHECK(apply_part(&tick, &parts[p], false, &ignored));
-        if (parts[p].logged->rows > 0)
+        if (parts[p].logged->rows > 0 || part_ends(&parts[p]))
             feed_part(&tick, &parts[p]);
     }
     run_dataflows(&tick, replay->clock_us, replay->seed);

@@ -280,8 +280,7 @@ static void judge_piece(struct watermark *w, const struct batch *rows, const uin
     }
 }
 
-void watermark_judge(struct watermark *w, const struct batch *rows, int64_t clock_us, int64_t *watermarks,
-                     struct arena *arena, struct watermark_undo **out)
+static struct watermark_undo *remember(const struct watermark *w, struct arena *arena)
 {
     struct watermark_undo *undo = ARENA_NEW(arena, struct watermark_undo);
     undo->value = w->value;
@@ -289,6 +288,19 @@ void watermark_judge(struct watermark *w, const struct batch *rows, int64_t cloc
     undo->greatest = w->greatest;
     undo->last_us = w->last_us;
     undo->is_seen = w->is_seen;
+    return undo;
+}
+
+void watermark_end(struct watermark *w, struct arena *arena, struct watermark_undo **undo)
+{
+    *undo = remember(w, arena);
+    w->value = w->value_of_rows = WATERMARK_END;
+}
+
+void watermark_judge(struct watermark *w, const struct batch *rows, int64_t clock_us, int64_t *watermarks,
+                     struct arena *arena, struct watermark_undo **out)
+{
+    struct watermark_undo *undo = remember(w, arena);
     w->batches++;
     const uint32_t *numbers = partition_numbers(w, rows, arena);
     w->env.io.now_us = w->env.statement_us = clock_us;

@@ -29,6 +29,8 @@ struct watermark_undo;
  * NULL, infinite or an error move nothing. */
 void watermark_judge(struct watermark *watermark, const struct batch *rows, int64_t clock_us,
                      int64_t *watermarks, struct arena *arena, struct watermark_undo **undo);
+/* No row comes any more: everything is complete. *undo as of watermark_judge. */
+void watermark_end(struct watermark *watermark, struct arena *arena, struct watermark_undo **undo);
 void watermark_take_back(struct watermark *watermark, const struct watermark_undo *undo);
 /* Rows whose time is further ahead of the clock than allowed: writes their numbers to `rejected` (room for all
  * rows) and returns how many. */

@@ -440,6 +440,13 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
             ok = tick_log_decode(&entries[i], decoded, err); /* large changes are logged in slices */
             if (ok)
                 continue;
+        } else if (entries[i].bytes == NULL && entries[i].range.count == 0) {
+            decoded = NULL;
+            const struct sql_type *types;
+            uint32_t columns_count = relation_columns(object->relation, &types);
+            changes[changes_count++] = (struct txn_change){
+                object->relation, batch_create(&arena, types, columns_count, 1), &entries[i].range};
+            continue;
         } else if (entries[i].bytes == NULL) {
             decoded = NULL;
             ok = read_again(recovery, object, &entries[i].range, &arena, &rows, err);

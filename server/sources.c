@@ -214,6 +214,27 @@ static void note_times(struct runner *runner, const struct batch *rows)
     source_group_rows(runner->member, greatest_us);
 }
 
+/* No row comes any more: what waits for the watermark is final, and stays so over restarts. */
+static void end_watermark(struct runner *runner, uint64_t position)
+{
+    struct watermark_stats stats;
+    if (!relation_watermark(runner->relation, &stats) || stats.watermark == WATERMARK_END)
+        return;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    const struct sql_type *types;
+    uint32_t columns_count = relation_columns(runner->relation, &types);
+    struct source_range range = {position, 0, clock_now_us()};
+    struct txn_change change = {runner->relation, batch_create(&arena, types, columns_count, 1), &range};
+    struct engine_txn txn = {.changes_count = 1, .changes = &change};
+    uint64_t epoch;
+    struct error error;
+    if (!engine_commit(runner->server->engine, &txn, &epoch, &error))
+        log_write(LOG_ERROR, "the end of the source of \"%s\" could not be logged: %s",
+                  relation_name(runner->relation), error.message);
+    arena_release(&arena);
+}
+
 static void *runner_main(void *arg)
 {
     struct runner *runner = arg;
@@ -254,6 +275,8 @@ static void *runner_main(void *arg)
             break;
     }
     land_all(runner);
+    if (at_end)
+        end_watermark(runner, position);
     pthread_mutex_lock(&runner->lock);
     runner->ended = at_end;
     pthread_mutex_unlock(&runner->lock);

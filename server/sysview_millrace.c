@@ -5,6 +5,8 @@
 #include "server/settings.h"
 #include "server/sources.h"
 #include "server/sysview.h"
+#include "storage/data/datetime.h"
+#include "storage/data/datetime_internal.h"
 #include "storage/disk/tick_log.h"
 
 static bool is_maintained(const struct catalog_object *object)
@@ -49,8 +51,8 @@ static bool rows_relations(struct sys_rows *rows, struct error *err)
 
 static void add_time(struct sys_rows *rows, const char *column, int64_t us)
 {
-    if (us != WATERMARK_NONE)
-        sys_int(rows, column, us);
+    if (us != WATERMARK_NONE) /* behind the last timestamp: of a source that has ended */
+        sys_int(rows, column, us >= TIMESTAMP_END ? TIMESTAMP_PLUS_INFINITY : us);
 }
 
 static bool rows_watermarks(struct sys_rows *rows, struct error *err)
