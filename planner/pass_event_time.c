@@ -14,6 +14,7 @@
 #include "planner/pass.h"
 
 #include "executor/function.h"
+#include "executor/operators/op_over.h"
 #include "planner/late_places.h"
 #include "planner/node_build.h"
 
@@ -523,31 +524,6 @@ static struct fact *partitioned_facts(struct event_time *e, struct plan *plan, c
     return facts;
 }
 
-/* Do rows that come later in the order leave the results of earlier ones alone? */
-static bool looks_back_only(const struct plan *plan)
-{
-    for (uint32_t i = 0; i < plan->over.calls_count; i++) {
-        const struct plan_over_call *call = &plan->over.calls[i];
-        switch (call->kind) {
-        case OVER_ROW_NUMBER:
-        case OVER_RANK:
-        case OVER_DENSE_RANK:
-        case OVER_LAG:
-            continue;
-        case OVER_AGGREGATE:
-        case OVER_FIRST_VALUE:
-        case OVER_LAST_VALUE:
-        case OVER_NTH_VALUE:
-            if (call->frame_end == BOUND_CURRENT || call->frame_end == BOUND_PRECEDING)
-                continue;
-            return false;
-        default:
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Will pass_top make the first rows of each partition of it, which are not forgotten by the order? */
 static bool becomes_top(const struct plan *over, const struct plan *parent)
 {
@@ -565,11 +541,12 @@ static struct fact *over_facts(struct event_time *e, struct plan *plan, const st
     plan->over.order_expiry = (struct plan_expiry){.known = false};
     if (plan->over.expiry.known)
         return facts;
-    if (plan->over.keys_count > 0 && !plan->over.keys[0].descending && looks_back_only(plan) &&
+    if (plan->over.keys_count > 0 && !plan->over.keys[0].descending && op_over_looks_back(plan) &&
         !(e->decides && becomes_top(plan, parent))) {
         uint32_t column = plan->over.keys[0].column;
         if (ask(e, &plan->children[0], below, column) && below[column].after_us != NEVER) {
-            plan->over.order_expiry = (struct plan_expiry){true, column, below[column].after_us};
+            plan->over.order_expiry =
+                (struct plan_expiry){op_over_can_forget(plan), column, below[column].after_us};
             facts[column] = below[column];
         }
     }

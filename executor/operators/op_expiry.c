@@ -41,8 +41,7 @@ bool op_expiry_add(struct op_expiry *expiry, const struct column *times, uint32_
     return true;
 }
 
-/* The latest time that is over; INT64_MIN: none is. */
-static int64_t over_by(const struct op_expiry *expiry, int64_t watermark)
+int64_t op_expiry_over_by(const struct op_expiry *expiry, int64_t watermark)
 {
     int64_t time;
     if (watermark == WATERMARK_NONE)
@@ -54,13 +53,13 @@ static int64_t over_by(const struct op_expiry *expiry, int64_t watermark)
 
 bool op_expiry_is_over(const struct op_expiry *expiry, int64_t watermark, int64_t time)
 {
-    return expiry->is_on && time <= over_by(expiry, watermark);
+    return expiry->is_on && time <= op_expiry_over_by(expiry, watermark);
 }
 
 uint32_t op_expiry_take(struct op_expiry *expiry, const struct op_context *ctx, uint32_t *pieces,
                         uint32_t max)
 {
-    int64_t time = over_by(expiry, ctx->watermark);
+    int64_t time = op_expiry_over_by(expiry, ctx->watermark);
     if (!expiry->is_on || time == INT64_MIN)
         return 0;
     return expiry_queue_take(&expiry->queue, time, pieces, max);

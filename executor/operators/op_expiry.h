@@ -30,6 +30,8 @@ uint32_t op_expiry_take(struct op_expiry *expiry, const struct op_context *ctx, 
                         uint32_t max);
 /* Has the watermark passed this time? */
 bool op_expiry_is_over(const struct op_expiry *expiry, int64_t watermark, int64_t time);
+/* The latest time that is over; INT64_MIN: none is. */
+int64_t op_expiry_over_by(const struct op_expiry *expiry, int64_t watermark);
 /* For due_watermark. */
 int64_t op_expiry_due(const struct op_expiry *expiry);
 static inline int64_t op_expiry_bytes(const struct op_expiry *expiry)

@@ -1,7 +1,9 @@
 /* op_late.c: takes out the rows that lie behind the watermark: those with time + grace < the row's watermark. Rows
- * without a time pass. Linear and stateless; its input holds no retractions. */
+ * without a time pass; -infinity is behind every watermark. Linear and stateless; its input holds no retractions. */
 #include "executor/operators/op_common.h"
 #include "executor/operators/op_window.h"
+
+#include "storage/data/datetime.h"
 
 struct late {
     struct operator base;
@@ -21,13 +23,22 @@ static void late_close(struct operator* op)
     arena_release(&((struct late *)op)->scratch);
 }
 
+/* -infinity lies behind every watermark. */
+static bool is_first_of_all(const struct column *times, uint32_t row)
+{
+    if (column_is_null(times, row))
+        return false;
+    struct datum value = column_get(times, row);
+    return times->phys == PHYS_I32 ? value.i32 == DATE_MINUS_INFINITY : value.i64 == TIMESTAMP_MINUS_INFINITY;
+}
+
 static bool is_late(const struct operator* op, const struct batch *change, const struct column *times,
                     uint32_t row)
 {
     int64_t time, watermark = op_row_watermark(op, change, row), limit;
     struct error ignored;
     if (!window_row_time(times, row, &time, &ignored))
-        return false;
+        return watermark != WATERMARK_NONE && is_first_of_all(times, row);
     return !__builtin_add_overflow(time, op->plan->late.lateness->grace_us, &limit) && limit < watermark;
 }
 

@@ -45,8 +45,8 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
         return true;
     state->table = ordered_table_create(plan->children[0]->types, state->child_columns,
                                         sizeof(struct over_entry), op->ctx->account);
-    op_expiry_open(&state->expiry, op->ctx, &plan->over.expiry);
-    if (state->expiry.is_on) {
+    if (plan->over.expiry.known) {
+        op_expiry_open(&state->expiry, op->ctx, &plan->over.expiry);
         struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, state->partition_count);
         for (uint32_t p = 0; p < state->partition_count; p++)
             types[p] = plan->children[0]->types[plan->over.partition[p]];
@@ -55,6 +55,8 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
     over_reach_init(state);
     if (state->reach.head)
         over_summaries_init(state);
+    if (!plan->over.expiry.known)
+        over_forget_open(state, &plan->over.order_expiry);
     return true;
 }
 
@@ -63,6 +65,8 @@ static void over_close(struct operator* op)
     struct over_state *state = (struct over_state *)op;
     if (state->table != NULL)
         ordered_table_destroy(state->table);
+    if (state->bases != NULL)
+        ordered_table_destroy(state->bases);
     if (state->forgettable != NULL)
         hashed_table_destroy(state->forgettable);
     op_expiry_close(&state->expiry);
@@ -164,8 +168,10 @@ static bool over_push(struct operator* op, uint32_t port, const struct batch *ch
         state->changes = NULL;
         state->changes_count = state->changes_cap = 0;
     }
-    if (state->expiry.is_on)
+    if (state->forgettable != NULL)
         expire_partitions(state, change);
+    if (state->bases != NULL)
+        over_forget_observe(state, change);
     over_reach_observe(state, change);
     struct strbuf *key = &state->key;
     for (uint32_t i = 0; i < change->rows; i++) {
@@ -242,8 +248,13 @@ static bool over_finish(struct operator* op, struct error *err)
     if (op->ctx->mode == DATAFLOW_ONE_SHOT)
         return finish_once(state, err);
     bool done = !state->in_tick || over_finish_view(state, err);
+    if (!state->in_tick)
+        state->changes_count = 0;
     state->in_tick = false;
-    forget_partitions(state);
+    if (state->forgettable != NULL)
+        forget_partitions(state);
+    if (state->bases != NULL && done)
+        over_forget(state);
     return done;
 }
 
@@ -254,6 +265,8 @@ static int64_t over_bytes(const struct operator* op)
         return 0;
     int64_t bytes = ordered_table_bytes(state->table) + table_heap_bytes(state->over.heap) +
                     op_expiry_bytes(&state->expiry);
+    if (state->bases != NULL)
+        bytes += ordered_table_bytes(state->bases);
     return state->forgettable != NULL ? bytes + hashed_table_bytes(state->forgettable) : bytes;
 }
 

@@ -139,8 +139,10 @@ struct over_state {
     bool in_tick;
     struct over_change *changes; /* of this tick, each row once; tick arena */
     uint32_t changes_count, changes_cap;
-    struct op_expiry expiry;          /* of partitions */
-    struct hashed_table *forgettable; /* with expiry: those that have a time */
+    struct op_expiry expiry;          /* of partitions, or of rows in them */
+    struct hashed_table *forgettable; /* partitions that expire */
+    struct ordered_table *bases;      /* with rows that expire: what stands for those, by partition */
+    int64_t range_span;               /* with them: RANGE offsets reach no further back, us */
     struct strbuf key;
     struct arena scratch, fold_arena;
     uint64_t rows_computed; /* since creation: rows of pieces, and rows that were summed up */
@@ -153,11 +155,19 @@ struct over_summary {
     uint32_t first, last; /* slots; only with groups > 0 */
 };
 void over_summaries_init(struct over_state *state);
-/* Of rows of a partition before a key. In the arena; over_summary_release gives its heap back. */
+/* Of rows of a partition before a key, what was forgotten counted. In the arena; over_summary_release gives its heap
+ * back. */
 struct over_summary *over_fold(struct over_state *state, struct arena *arena, const void *prefix,
                                uint32_t prefix_bytes, const void *key, uint32_t key_bytes);
+/* The same of the rows that are stored. */
+struct over_summary *over_fold_rows(struct over_state *state, struct arena *arena, const void *prefix,
+                                    uint32_t prefix_bytes, const void *key, uint32_t key_bytes);
+/* Adds `part`, which stands behind `whole` and shares no peer group with it; whole's first and last stay. */
+void over_summary_append(struct over_state *state, struct over_summary *whole,
+                         const struct over_summary *part);
 void over_summary_release(struct over_state *state, struct over_summary *summary);
-/* The slot that holds a position of the partition, counted from its first row. */
+/* The slot that holds a position of the partition, counted from its first row, which may be forgotten; of a position
+ * that is, a later one. */
 uint32_t over_slot_at(struct over_state *state, const void *prefix, uint32_t prefix_bytes, int64_t position);
 
 /* Whether the call's aggregate has the same state over old[i] copies of the stored rows as over now[i] of them. */
@@ -167,6 +177,28 @@ bool over_same_state(struct over_state *state, uint32_t call, const uint8_t *con
 /* Ends a view's tick: computes what the changes reach, and emits what differs. */
 MUST_CHECK
 bool over_finish_view(struct over_state *state, struct error *err);
+
+/* Whether a piece may end between two rows that are next to each other. */
+bool over_may_cut(const struct over_state *state, const struct ordered_cursor *a,
+                  const struct ordered_cursor *b);
+
+/* ---- forgetting by order (op_over_forget.c) ---- */
+
+/* For planner/pass_event_time.c, of a plan whose first sort key is an ascending time. Do rows that come later in the
+ * order leave the results of earlier ones alone? */
+bool op_over_looks_back(const struct plan *plan);
+/* Can a view forget the rows behind the watermark? Implies that it looks back. */
+bool op_over_can_forget(const struct plan *plan);
+
+/* After over_summaries_init. */
+void over_forget_open(struct over_state *state, const struct plan_expiry *expiry);
+/* Before the rows of a change are taken. */
+void over_forget_observe(struct over_state *state, const struct batch *change);
+/* After the tick's results are out. */
+void over_forget(struct over_state *state);
+/* What was forgotten of a partition; NULL: nothing. Valid until over_forget; first and last are not set. */
+const struct over_summary *over_forgotten(struct over_state *state, const void *prefix,
+                                          uint32_t prefix_bytes);
 
 /* Columns for the results of all calls over `rows` rows. */
 struct column *over_result_columns(struct over_state *state, uint32_t rows, struct arena *arena);

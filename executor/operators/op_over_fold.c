@@ -117,6 +117,19 @@ bool over_same_state(struct over_state *state, uint32_t call, const uint8_t *con
     return same;
 }
 
+static void merge_states(struct over_state *state, struct over_summary *whole,
+                         const struct over_summary *part)
+{
+    for (uint32_t c = 0; c < state->over.plan->over.calls_count; c++) {
+        if (!state->reach.summarized[c])
+            continue;
+        struct error error;
+        struct agg_call *agg = over_agg_call(&state->over, c, &state->fold_arena, &error);
+        void *into = state_at(state, whole, c), *from = state_at(state, part, c);
+        agg->aggregate->merge(agg, &into, &from, 1);
+    }
+}
+
 static void summary_merge(void *ctx, void *whole_bytes, const void *part_bytes)
 {
     struct over_state *state = ctx;
@@ -131,14 +144,15 @@ static void summary_merge(void *ctx, void *whole_bytes, const void *part_bytes)
         whole->last = part->last;
     }
     whole->rows += part->rows;
-    for (uint32_t c = 0; c < state->over.plan->over.calls_count; c++) {
-        if (!state->reach.summarized[c])
-            continue;
-        struct error error;
-        struct agg_call *agg = over_agg_call(&state->over, c, &state->fold_arena, &error);
-        void *into = state_at(state, whole, c), *from = state_at(state, part, c);
-        agg->aggregate->merge(agg, &into, &from, 1);
-    }
+    merge_states(state, whole, part);
+}
+
+void over_summary_append(struct over_state *state, struct over_summary *whole,
+                         const struct over_summary *part)
+{
+    whole->rows += part->rows;
+    whole->groups += part->groups;
+    merge_states(state, whole, part);
 }
 
 static void summary_release(void *ctx, void *bytes)
@@ -172,18 +186,34 @@ void over_summaries_init(struct over_state *state)
     ordered_table_summarize(state->table, &summaries);
 }
 
-struct over_summary *over_fold(struct over_state *state, struct arena *arena, const void *prefix,
-                               uint32_t prefix_bytes, const void *key, uint32_t key_bytes)
+struct over_summary *over_fold_rows(struct over_state *state, struct arena *arena, const void *prefix,
+                                    uint32_t prefix_bytes, const void *key, uint32_t key_bytes)
 {
     struct over_summary *summary = arena_zalloc(arena, state->reach.summary_bytes);
     ordered_table_fold(state->table, prefix, prefix_bytes, key, key_bytes, summary);
     return summary;
 }
 
+struct over_summary *over_fold(struct over_state *state, struct arena *arena, const void *prefix,
+                               uint32_t prefix_bytes, const void *key, uint32_t key_bytes)
+{
+    const struct over_summary *forgotten = over_forgotten(state, prefix, prefix_bytes);
+    struct over_summary *rows = over_fold_rows(state, arena, prefix, prefix_bytes, key, key_bytes);
+    if (forgotten == NULL)
+        return rows;
+    struct over_summary *summary = arena_zalloc(arena, state->reach.summary_bytes);
+    over_summary_append(state, summary, forgotten);
+    over_summary_append(state, summary, rows);
+    over_summary_release(state, rows);
+    return summary;
+}
+
 uint32_t over_slot_at(struct over_state *state, const void *prefix, uint32_t prefix_bytes, int64_t position)
 {
+    const struct over_summary *forgotten = over_forgotten(state, prefix, prefix_bytes);
     struct ordered_cursor cursor;
     ordered_table_seek(state->table, prefix, prefix_bytes, &cursor);
+    position -= forgotten != NULL ? forgotten->rows : 0;
     for (; ordered_cursor_has_prefix(&cursor, prefix, prefix_bytes); ordered_cursor_next(&cursor)) {
         const struct over_entry *entry = ordered_table_payload(state->table, cursor.slot);
         position -= entry->count;

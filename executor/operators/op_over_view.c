@@ -66,9 +66,8 @@ static bool in_partition(const struct piece *piece, const struct ordered_cursor 
     return ordered_cursor_has_prefix(cursor, piece->prefix, piece->prefix_bytes);
 }
 
-/* Whether a place between rows may be an end of a piece. */
-static bool may_cut(const struct over_state *state, const struct ordered_cursor *a,
-                    const struct ordered_cursor *b)
+bool over_may_cut(const struct over_state *state, const struct ordered_cursor *a,
+                  const struct ordered_cursor *b)
 {
     if (!state->reach.peers)
         return true;
@@ -91,7 +90,7 @@ static void go_back(struct over_state *state, const struct piece *piece, struct 
         ordered_cursor_prev(&before);
         if (!in_partition(piece, &before))
             return;
-        if (may_cut(state, &before, at)) {
+        if (over_may_cut(state, &before, at)) {
             if (seen >= rows && seen_groups >= groups &&
                 !over_reaches(state, ranges, ranges_count, preceding ? of : before.slot,
                               preceding ? before.slot : of))
@@ -133,7 +132,7 @@ static void find_piece(struct over_state *state, uint32_t first, int64_t extensi
     piece->at_end = true;
     for (; in_partition(piece, &at); previous = at, ordered_cursor_next(&at)) {
         bool changed = next < state->changes_count && changes[next].slot == at.slot;
-        bool cut = piece->count > 0 && may_cut(state, &previous, &at);
+        bool cut = piece->count > 0 && over_may_cut(state, &previous, &at);
         if (at.slot == affected.slot)
             piece->first = piece->count;
         if (changed) {

@@ -556,6 +556,174 @@ TEST(partitions_are_forgotten)
     harness_close(&h);
 }
 
+/* ---- rows that the watermark has passed ---- */
+
+static const char *const offset_texts[] = {"0", "1", "2", "5"};
+static const char *const date_spans[] = {"P0D", "P1D", "P5D", "P1M"};
+static const char *const second_spans[] = {"PT0S", "PT1S", "PT4S", "PT20S"};
+
+/* Calls that look back; offsets are constants of the child. */
+static struct plan *looking_back_plan(struct harness *h, uint32_t seed, bool days, uint32_t offset,
+                                      bool forgets)
+{
+    char input[128], output[256];
+    snprintf(input, sizeof(input), "int4 %s int4 int8 int4 int4 interval", days ? "date" : "timestamp");
+    snprintf(output, sizeof(output), "%s int8 int8 int8", input);
+    for (;; seed += 1000) {
+        uint32_t dice = seed, calls = 1 + harness_random(&dice, 3);
+        struct plan *plan =
+            over_plan(h, output, input, harness_random(&dice, 4) > 0, 1 + (harness_random(&dice, 4) == 0));
+        for (uint32_t c = 0; c < calls; c++) {
+            add_any_call(h, plan, &dice, c);
+            struct plan_over_call *call = &plan->over.calls[c];
+            call->frame_start = (enum frame_bound)harness_random(&dice, 3);
+            call->frame_end = harness_random(&dice, 2) == 0 ? BOUND_CURRENT : call->frame_start;
+            if (call->frame_end == BOUND_UNBOUNDED_PRECEDING)
+                call->frame_end = BOUND_PRECEDING;
+        }
+        plan->columns_count = INPUTS + calls;
+        struct plan *child = plan->children[0];
+        child->kind = PLAN_CALC;
+        child->calc.outputs = ARENA_ARRAY(&h->arena, struct expr *, INPUTS);
+        for (uint32_t c = 0; c < INPUTS; c++) {
+            child->calc.outputs[c] = ARENA_ARRAY(&h->arena, struct expr, 1);
+            *child->calc.outputs[c] =
+                (struct expr){.kind = c == OFFSET || c >= DISTANCE ? EXPR_CONSTANT : EXPR_COLUMN,
+                              .type = child->types[c],
+                              .index = c};
+            if (c == DISTANCE)
+                child->calc.outputs[c]->value.i32 = (int32_t)offset;
+        }
+        if (!op_over_can_forget(plan))
+            continue;
+        plan->over.order_expiry = (struct plan_expiry){.known = forgets, .column = K, .after_us = 1000000};
+        return plan;
+    }
+}
+
+static void print_row(uint32_t *dice, bool days, uint32_t time, uint32_t offset, char *out, size_t bytes)
+{
+    char when[40], x[16] = "\\N";
+    if (harness_random(dice, 40) == 0)
+        snprintf(when, sizeof(when), "\\N");
+    else if (days)
+        snprintf(when, sizeof(when), "%u-%02u-%02u", 2001 + time / 336, 1 + time / 28 % 12, 1 + time % 28);
+    else
+        snprintf(when, sizeof(when), "2000-01-01T00:%02u:%02u", time / 60, time % 60);
+    if (harness_random(dice, 6) > 0)
+        snprintf(x, sizeof(x), "%d", (int)harness_random(dice, 20) - 5);
+    snprintf(out, bytes, "%u %s %s %s %u %u %s", harness_random(dice, 3), when, x, offset_texts[offset],
+             offset, 1 + offset, days ? date_spans[offset] : second_spans[offset]);
+}
+
+/* Rows come a little out of order, some that are not over yet are taken back. */
+static void forget(uint32_t seed, uint64_t *kept, uint64_t *forgotten)
+{
+    enum { TICKS = 150, DELAY = 4, RECENT = 64 };
+    static char recent[RECENT][128];
+    static uint32_t times[RECENT];
+    bool days = seed % 2 == 0;
+    uint32_t offset = seed / 2 % ARRAY_COUNT(offset_texts), recents = 0, dice = seed * 31;
+    struct harness all, some;
+    harness_init(&all, DATAFLOW_CONTINUOUS);
+    harness_open(&all, &op_over_class, looking_back_plan(&all, seed, days, offset, false));
+    harness_init(&some, DATAFLOW_CONTINUOUS);
+    some.ctx.watermark = some.ctx.watermark_before = WATERMARK_NONE;
+    harness_open(&some, &op_over_class, looking_back_plan(&some, seed, days, offset, true));
+    struct strbuf text = STRBUF_INIT;
+    for (uint32_t clock = DELAY, tick = 0; tick < TICKS; tick++) {
+        strbuf_reset(&text);
+        for (uint32_t i = harness_random(&dice, 7); i > 0; i--) {
+            uint32_t time = clock - DELAY + 1 + harness_random(&dice, DELAY + 2);
+            if (recents > 0 && harness_random(&dice, 8) == 0) {
+                if (times[--recents] > clock - DELAY)
+                    strbuf_addf(&text, "- %s\n", recent[recents]);
+                continue;
+            }
+            if (recents == RECENT)
+                recents = 0;
+            times[recents] = time;
+            print_row(&dice, days, time, offset, recent[recents], sizeof(recent[0]));
+            strbuf_addf(&text, "+ %s\n", recent[recents++]);
+        }
+        clock += harness_random(&dice, 3) == 0 ? harness_random(&dice, 5) : 0;
+        uint32_t closed = clock - DELAY;
+        /* months of the rows have 28 days */
+        struct error err;
+        struct datum value;
+        char date[32];
+        snprintf(date, sizeof(date), "%u-%02u-%02u", 2001 + closed / 336, 1 + closed / 28 % 12,
+                 1 + closed % 28);
+        EXPECT(type_input(OID_DATE, -1, date, strlen(date), &some.ctx.env->io, &some.arena, &value, &err));
+        some.ctx.watermark = (days ? value.i32 * INT64_C(86400000000) : closed * INT64_C(1000000)) + 1000000;
+        harness_now = &all;
+        char *expected = arena_strdup(&some.arena, harness_tick(&all, strbuf_text(&text)));
+        int before = test_failures;
+        EXPECT_TEXT(harness_tick(&some, strbuf_text(&text)), expected);
+        EXPECT_TEXT(harness_finish(&some), "");
+        if (test_failures > before) {
+            fprintf(stderr, "seed %u tick %u: %s\n", seed, tick, strbuf_text(&text));
+            break;
+        }
+    }
+    *kept += op_over_class.state_rows(some.op);
+    *forgotten += op_over_class.state_rows(all.op) - op_over_class.state_rows(some.op);
+    strbuf_release(&text);
+    harness_now = &all;
+    harness_close(&all);
+    harness_now = &some;
+    harness_close(&some);
+}
+
+TEST(forgetting_rows_changes_no_result)
+{
+    uint64_t kept = 0, forgotten = 0;
+    for (uint32_t seed = 1; seed <= 200; seed++)
+        forget(seed, &kept, &forgotten);
+    EXPECT(forgotten > 2 * kept);
+}
+
+TEST(state_is_flat_behind_the_watermark)
+{
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    struct plan *plan =
+        over_plan(&h, "int4 date int4 interval int8 int8 int8 int8 int4", "int4 date int4 interval", 1, 1);
+    add_call(&h, plan, OVER_ROW_NUMBER, -1);
+    add_call(&h, plan, OVER_DENSE_RANK, -1);
+    struct plan_over_call *call = add_call(&h, plan, OVER_AGGREGATE, 2);
+    call->aggregate = harness_aggregate("sum", "int4");
+    call = add_call(&h, plan, OVER_AGGREGATE, 2);
+    call->aggregate = harness_aggregate("sum", "int4");
+    call->frame_start = BOUND_PRECEDING;
+    call->frame_start_offset = 3;
+    add_call(&h, plan, OVER_LAG, 2);
+    plan->over.order_expiry = (struct plan_expiry){.known = true, .column = 1};
+    h.ctx.watermark = h.ctx.watermark_before = WATERMARK_NONE;
+    harness_open(&h, &op_over_class, plan);
+    struct strbuf text = STRBUF_INIT;
+    int64_t bytes = 0;
+    static const int64_t months[] = {0, 31, 59, 90, 120, 151};
+    for (uint32_t d = 0; d < 28 * 6; d++) {
+        strbuf_reset(&text);
+        for (uint32_t i = 0; i < 200; i++)
+            strbuf_addf(&text, "+ %u 2001-%02u-%02u %u P1D\n", i % 5, 1 + d / 28, 1 + d % 28, i);
+        harness_tick(&h, strbuf_text(&text));
+        h.ctx.watermark = (366 + months[d / 28] + d % 28) * INT64_C(86400000000);
+        EXPECT_TEXT(harness_finish(&h), "");
+        EXPECT(op_over_class.due_watermark(h.op) > h.ctx.watermark);
+        if (d == 20)
+            bytes = op_over_class.state_bytes(h.op);
+    }
+    EXPECT(op_over_class.state_rows(h.op) < 1000);
+    EXPECT(bytes > 0 && op_over_class.state_bytes(h.op) <= bytes);
+    /* a partition without rows that matter is gone but for its sums */
+    EXPECT_TEXT(harness_tick(&h, "+ 1 2002-01-01 7 P1D\n"),
+                "+ 1 2002-01-01 7 \"1 day\" 6721 169 661927 7 196\n");
+    strbuf_release(&text);
+    harness_close(&h);
+}
+
 int main(void)
 {
     RUN(ranks);
@@ -566,5 +734,7 @@ int main(void)
     RUN(any_calls_and_frames);
     RUN(work_does_not_grow_with_the_partition);
     RUN(partitions_are_forgotten);
+    RUN(forgetting_rows_changes_no_result);
+    RUN(state_is_flat_behind_the_watermark);
     return test_result();
 }
