@@ -314,6 +314,29 @@ static struct node *build_join(struct builder *b, const struct plan *plan, uint3
     return dataflow_open_node(node, flow->shards_count, b->err) ? node : NULL;
 }
 
+/* Its left rows pass through; only the right side is kept. */
+static struct node *build_lookup_join(struct builder *b, const struct plan *plan, uint32_t depth)
+{
+    struct dataflow *flow = b->flow;
+    uint32_t keys_count = plan->lookup_join.keys_count;
+    struct side right;
+    if (!build_side(b, plan->children[1], plan->lookup_join.right_keys, keys_count, &(struct plan_expiry){0},
+                    true, depth + 1, &right))
+        return NULL;
+    struct node *left = build(b, plan->children[0], depth + 1);
+    if (left == NULL)
+        return NULL;
+    left = exchange(b, left, plan->lookup_join.left_keys, keys_count);
+    struct node *node =
+        dataflow_add_node(flow, &op_lookup_join_class, plan, plan->columns_count, plan->types, depth);
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+        op_lookup_join_setup(node->ops[shard], right.states[shard], right.is_shared);
+    dataflow_connect(flow, left, node, 0);
+    dataflow_connect(flow, right.node, node, 1);
+    node->distribution = left->distribution;
+    return dataflow_open_node(node, flow->shards_count, b->err) ? node : NULL;
+}
+
 /* ---- all other nodes ---- */
 
 static const struct operator_class *class_of(const struct dataflow *flow, const struct plan *plan)
@@ -355,11 +378,10 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
         return &op_interval_join_class;
     case PLAN_ASOF_JOIN:
         break;
-    case PLAN_LOOKUP_JOIN:
-        break;
     case PLAN_SCAN:
     case PLAN_SYSTEM:
     case PLAN_JOIN:
+    case PLAN_LOOKUP_JOIN:
         break;
     }
     return NULL;
@@ -391,10 +413,6 @@ static bool needs_partition(struct builder *b, const struct plan *plan, uint32_t
     case PLAN_ASOF_JOIN:
         *columns = child == 0 ? plan->asof_join.left_keys : plan->asof_join.right_keys;
         *count = plan->asof_join.keys_count;
-        return true;
-    case PLAN_LOOKUP_JOIN:
-        *columns = child == 0 ? plan->lookup_join.left_keys : plan->lookup_join.right_keys;
-        *count = plan->lookup_join.keys_count;
         return true;
     case PLAN_AGGREGATE:
         *columns = meeting_columns(b, plan, plan->aggregate.groups, count);
@@ -502,6 +520,9 @@ static struct node *build(struct builder *b, const struct plan *plan, uint32_t d
         break;
     case PLAN_JOIN:
         node = build_join(b, plan, depth);
+        break;
+    case PLAN_LOOKUP_JOIN:
+        node = build_lookup_join(b, plan, depth);
         break;
     default:
         node = build_inner(b, plan, depth);

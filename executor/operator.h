@@ -135,6 +135,7 @@ extern const struct operator_class op_temporal_filter_class; /* PLAN_TEMPORAL_FI
 extern const struct operator_class op_final_class;           /* PLAN_FINAL */
 extern const struct operator_class op_every_class;           /* PLAN_EVERY */
 extern const struct operator_class op_interval_join_class;   /* PLAN_INTERVAL_JOIN */
+extern const struct operator_class op_lookup_join_class;     /* PLAN_LOOKUP_JOIN */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 
@@ -160,5 +161,7 @@ void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_s
 /* The arrange operators of the sides that forget rows (NULL: the side does not): at the end of the join's finish. Call
  * before open. */
 void op_join_forget_setup(struct operator* op, struct operator* left, struct operator* right);
+/* The right side of a lookup join, shared or not as above; its left side is never arranged. Call before open. */
+void op_lookup_join_setup(struct operator* op, struct arrangement *right, bool right_is_shared);
 
 #endif

@@ -127,6 +127,19 @@ static bool same_interval_join(const struct plan *a, const struct plan *b)
            a->interval_join.upper_is_open == b->interval_join.upper_is_open;
 }
 
+static struct join_keys keys_of_lookup_join(const struct plan *plan)
+{
+    return (struct join_keys){plan->lookup_join.keys_count, plan->lookup_join.left_keys,
+                              plan->lookup_join.right_keys, NULL};
+}
+
+static bool same_lookup_join(const struct plan *a, const struct plan *b)
+{
+    return a->lookup_join.is_left == b->lookup_join.is_left &&
+           same_expr(a->lookup_join.residual, b->lookup_join.residual) &&
+           same_join_keys(keys_of_lookup_join(a), keys_of_lookup_join(b));
+}
+
 static bool same_values(const struct plan *a, const struct plan *b)
 {
     if (a->values.rows_count != b->values.rows_count)
@@ -232,13 +245,14 @@ static bool same_node(const struct plan *a, const struct plan *b)
                same_calls(a, b);
     case PLAN_INTERVAL_JOIN:
         return same_interval_join(a, b);
+    case PLAN_LOOKUP_JOIN:
+        return same_lookup_join(a, b);
     case PLAN_TEMPORAL_FILTER:
         return same_bounds(a, b);
     case PLAN_LATE:
     case PLAN_FINAL:
     case PLAN_EVERY:
     case PLAN_ASOF_JOIN:
-    case PLAN_LOOKUP_JOIN:
         break;
     }
     return false;

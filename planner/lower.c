@@ -163,6 +163,30 @@ static void check_expr(void *check_, const struct expr *expr, uint32_t level)
     (void)level;
 }
 
+/* What stands in the way of a left side that is not append-only. */
+static void refuse_lookup(struct check *check, const struct plan *left)
+{
+    for (uint32_t i = 0; i < left->children_count; i++) {
+        if (!left->children[i]->append_only) {
+            refuse_lookup(check, left->children[i]);
+            return;
+        }
+    }
+    check->failed = true;
+    if (left->kind == PLAN_SCAN)
+        error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "FOR SYSTEM_TIME AS OF needs an append-only left side, but rows of \"%s\" can change",
+                  left->scan.name);
+    else
+        error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "FOR SYSTEM_TIME AS OF needs an append-only left side, but rows of this query's left side "
+                  "can be taken back");
+    error_hint(check->err,
+               "A row meets the right side once, when it comes, so it cannot be taken back later. Use a "
+               "stream, a view of streams that only filters, projects or unites them, or one with EMIT "
+               "FINAL; or leave the clause out for a join that follows both sides.");
+}
+
 static void check_node(void *check_, struct plan *plan)
 {
     struct check *check = check_;
@@ -179,6 +203,10 @@ static void check_node(void *check_, struct plan *plan)
         check->failed = true;
         error_set(check->err, ERRCODE_FEATURE_NOT_SUPPORTED, "%s in a materialized view must be constant",
                   i == 0 ? "LIMIT" : "OFFSET");
+        return;
+    }
+    if (plan->kind == PLAN_LOOKUP_JOIN && !plan->children[0]->append_only) {
+        refuse_lookup(check, plan->children[0]);
         return;
     }
     if (plan->kind == PLAN_SYSTEM) {

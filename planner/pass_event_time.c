@@ -603,6 +603,15 @@ static struct fact *passed_facts(struct event_time *e, struct plan *plan)
     return facts;
 }
 
+/* Left rows are handed on as they come; the right side stays. */
+static struct fact *lookup_facts(struct event_time *e, struct plan *plan)
+{
+    struct fact *facts = passed_facts(e, plan);
+    if (plan->children[1]->append_only)
+        note_endless(e, plan->children[1], "the rows of the right side of a join");
+    return facts;
+}
+
 static struct fact *late_facts(struct event_time *e, struct plan *plan)
 {
     struct fact *facts = passed_facts(e, plan);
@@ -653,8 +662,9 @@ static struct fact *node_facts(struct event_time *e, struct plan **slot, const s
     case PLAN_OVER:
         return over_facts(e, plan, parent);
     case PLAN_PROJECT_SET:
-    case PLAN_LOOKUP_JOIN:
         return passed_facts(e, plan);
+    case PLAN_LOOKUP_JOIN:
+        return lookup_facts(e, plan);
     case PLAN_LATE:
         return late_facts(e, plan);
     case PLAN_FINAL:

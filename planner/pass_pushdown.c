@@ -383,6 +383,25 @@ static struct plan *push_other_join(struct planner_context *ctx, struct plan *pl
     return filtered(ctx, plan, &above);
 }
 
+/* Conditions on the clock stay above: rows of the left side are never taken back. */
+static struct plan *push_lookup_join(struct planner_context *ctx, struct plan *plan,
+                                     struct conditions conditions)
+{
+    uint32_t l = plan->children[0]->columns_count;
+    bool *left = ARENA_ARRAY(ctx->arena, bool, plan->columns_count);
+    for (uint32_t c = 0; c < plan->columns_count; c++)
+        left[c] = c < l;
+    struct conditions to_left = {0}, above = {0};
+    for (uint32_t i = 0; i < conditions.count; i++) {
+        struct expr *expr = conditions.items[i];
+        bool moves = !pass_now_has_clock(expr) && reads_only(ctx, expr, left, plan->columns_count);
+        add(ctx, moves ? &to_left : &above, expr);
+    }
+    plan->children[0] = push(ctx, plan->children[0], to_left);
+    plan->children[1] = push(ctx, plan->children[1], none());
+    return filtered(ctx, plan, &above);
+}
+
 /* ---- other nodes ---- */
 
 static struct plan *push_aggregate(struct planner_context *ctx, struct plan *plan,
@@ -466,6 +485,8 @@ static struct plan *push_node(struct planner_context *ctx, struct plan *plan, st
     case PLAN_JOIN:
         return plan->join.kind == JOIN_INNER ? push_inner_join(ctx, plan, conditions)
                                              : push_other_join(ctx, plan, conditions);
+    case PLAN_LOOKUP_JOIN:
+        return push_lookup_join(ctx, plan, conditions);
     case PLAN_AGGREGATE:
         return push_aggregate(ctx, plan, conditions);
     case PLAN_SORT:

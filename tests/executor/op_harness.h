@@ -202,6 +202,16 @@ static inline void harness_open(struct harness *h, const struct operator_class *
         op_join_setup(h->op, states[0], h->join_shared[0], states[1], h->join_shared[1]);
         op_join_forget_setup(h->op, forgetting[0], forgetting[1]);
     }
+    if (class == &op_lookup_join_class) {
+        struct operator* arrange = harness_operator(h, &op_arrange_class, plan->children[1]);
+        op_arrange_setup(arrange, plan->lookup_join.right_keys, plan->lookup_join.keys_count,
+                         plan->children[1]->append_only);
+        arrange->edges = ARENA_NEW(&h->arena, struct operator_edge);
+        arrange->edges[0] = (struct operator_edge){h->op, 1};
+        arrange->edges_count = 1;
+        h->arranges[1] = arrange;
+        op_lookup_join_setup(h->op, op_arrange_state(arrange), h->join_shared[1]);
+    }
     if (class->open != NULL && !class->open(h->op, plan, &err)) {
         fprintf(stderr, "open: %s\n", err.message);
         abort();

@@ -1,0 +1,270 @@
+/* op_lookup_join.c: left rows meet the right side as it stands at the end of the tick that brings them, and never again.
+ *
+ * The right side is an arrangement that others keep; nothing of the left side stays. A shared arrangement has the
+ * tick's contents before the first left row comes, so rows are looked up as they are pushed. Otherwise the arrangement
+ * is complete only when both sides have finished: left rows wait in the tick arena until then. Changes of the right
+ * side by themselves do nothing.
+ *
+ * Rows without a partner (of keys and residual), or with a NULL key, match nothing: with is_left they get NULLs. What
+ * comes out has the watermarks of the left rows, so that whether it is late is judged as of the row itself.
+ *
+ * A residual sees only the columns that it needs; the others are gathered for the pairs that pass. */
+#include "executor/expr_program.h"
+#include "executor/operators/op_common.h"
+#include "storage/state/arrangement.h"
+
+struct lookup_join {
+    struct operator base;
+    struct arrangement *right;
+    bool is_shared;
+    uint32_t left_width, right_width;
+    struct expr_run *residual;
+    uint32_t residual_columns_count;
+    uint32_t *residual_columns; /* of the joined row */
+    struct batch **waiting;     /* left rows of this tick, in the tick arena */
+    uint32_t waiting_count, waiting_cap;
+    struct arena scratch; /* one batch of left rows */
+    struct arena piece;   /* one emitted piece */
+    uint64_t hashes[BATCH_ROWS_MAX];
+    uint8_t has_match[BATCH_ROWS_MAX];
+    uint32_t probe_rows[BATCH_ROWS_MAX]; /* pairs: left row, stored row, weight */
+    uint32_t stored_rows[BATCH_ROWS_MAX];
+    int64_t weights[BATCH_ROWS_MAX];
+    uint32_t selected[BATCH_ROWS_MAX];
+    struct arrangement_probe probe;
+};
+
+void op_lookup_join_setup(struct operator* op, struct arrangement *right, bool right_is_shared)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    join->right = right;
+    join->is_shared = right_is_shared;
+}
+
+struct residual_columns {
+    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
+    uint32_t *columns;
+    uint32_t count;
+};
+
+static bool note_column(void *ctx, const struct expr *node)
+{
+    struct residual_columns *needed = ctx;
+    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
+        needed->map[node->index] = needed->count;
+        needed->columns[needed->count++] = node->index;
+    }
+    return true;
+}
+
+static bool compile_residual(struct lookup_join *join, const struct expr *residual, struct error *err)
+{
+    struct op_context *ctx = join->base.ctx;
+    uint32_t width = join->left_width + join->right_width;
+    struct residual_columns needed = {.count = 0};
+    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
+    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    expr_walk(residual, note_column, &needed);
+    join->residual_columns = needed.columns;
+    join->residual_columns_count = needed.count;
+    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
+    struct expr_program *program;
+    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
+        return false;
+    join->residual = expr_run_create(program, ctx->account);
+    return true;
+}
+
+static bool lookup_join_open(struct operator* op, const struct plan *plan, struct error *err)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    join->left_width = plan->children[0]->columns_count;
+    join->right_width = plan->children[1]->columns_count;
+    arena_init(&join->scratch, op->ctx->account);
+    arena_init(&join->piece, op->ctx->account);
+    return plan->lookup_join.residual == NULL || compile_residual(join, plan->lookup_join.residual, err);
+}
+
+static void lookup_join_close(struct operator* op)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    if (join->residual != NULL)
+        expr_run_destroy(join->residual);
+    arena_release(&join->scratch);
+    arena_release(&join->piece);
+}
+
+/* Columns columns[0..count) (NULL: all) of the first `pairs` pairs, without weights. */
+static struct batch *gather_pairs(struct lookup_join *join, const struct batch *rows, uint32_t pairs,
+                                  const uint32_t *columns, uint32_t count)
+{
+    struct batch *out = batch_header(&join->piece, count);
+    out->rows = pairs;
+    bool every_row = pairs == rows->rows;
+    for (uint32_t i = 0; i < pairs && every_row; i++)
+        every_row = join->probe_rows[i] == i;
+    uint32_t stored_count = 0;
+    uint32_t *stored = arena_alloc(&join->piece, sizeof(uint32_t) * count);
+    uint32_t *places = arena_alloc(&join->piece, sizeof(uint32_t) * count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t column = columns != NULL ? columns[i] : i;
+        if (column >= join->left_width) {
+            stored[stored_count] = column - join->left_width;
+            places[stored_count++] = i;
+        } else if (every_row) {
+            out->columns[i] = rows->columns[column];
+        } else {
+            column_gather(&out->columns[i], &rows->columns[column], join->probe_rows, pairs, &join->piece);
+        }
+    }
+    if (stored_count > 0) {
+        struct column *gathered = arena_alloc(&join->piece, sizeof(struct column) * stored_count);
+        arrangement_gather_columns(join->right, join->stored_rows, pairs, stored, stored_count, gathered,
+                                   &join->piece);
+        for (uint32_t i = 0; i < stored_count; i++)
+            out->columns[places[i]] = gathered[i];
+    }
+    return out;
+}
+
+/* Leaves the pairs that fulfil the residual; *count of them. */
+static bool filter_pairs(struct lookup_join *join, const struct batch *rows, uint32_t *count,
+                         struct error *err)
+{
+    struct operator* op = & join->base;
+    struct batch *narrow =
+        gather_pairs(join, rows, *count, join->residual_columns, join->residual_columns_count);
+    struct row_errors errors = {.arena = &join->piece};
+    uint32_t passed = 0, kept = 0;
+    if (!expr_run_filter(join->residual, op->ctx->env, narrow, NULL, narrow->rows, join->selected, &passed,
+                         op->ctx->collect_errors ? &errors : NULL, err))
+        return false;
+    if (errors.count > 0) {
+        struct batch *whole = gather_pairs(join, rows, *count, NULL, op->columns_count);
+        whole->weights = join->weights;
+        if (!op_emit_row_errors(op, whole, NULL, &errors, err))
+            return false;
+    }
+    for (uint32_t i = 0; i < passed; i++) {
+        uint32_t at = join->selected[i];
+        if (errors.count > 0 && errors.failed[at])
+            continue;
+        join->probe_rows[kept] = join->probe_rows[at];
+        join->stored_rows[kept] = join->stored_rows[at];
+        join->weights[kept++] = join->weights[at];
+    }
+    *count = kept;
+    return true;
+}
+
+static bool emit_pairs(struct lookup_join *join, const struct batch *rows, uint32_t count, struct error *err)
+{
+    arena_reset(&join->piece);
+    for (uint32_t i = 0; i < count; i++)
+        join->weights[i] *= batch_weight(rows, join->probe_rows[i]);
+    if (join->residual != NULL && !filter_pairs(join, rows, &count, err))
+        return false;
+    bool all_one = true;
+    for (uint32_t i = 0; i < count; i++) {
+        all_one &= join->weights[i] == 1;
+        join->has_match[join->probe_rows[i]] = 1;
+    }
+    if (count == 0)
+        return true;
+    struct batch *out = gather_pairs(join, rows, count, NULL, join->base.columns_count);
+    out->weights = all_one ? NULL : join->weights;
+    op_pick_arrival(&join->piece, out, rows, join->probe_rows);
+    return operator_emit(&join->base, out, err);
+}
+
+/* Rows without a match, with NULLs for the right side. */
+static bool emit_single(struct lookup_join *join, const struct batch *rows, struct error *err)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows->rows; i++)
+        if (!join->has_match[i])
+            join->selected[count++] = i;
+    if (count == 0)
+        return true;
+    arena_reset(&join->piece);
+    const struct batch *single =
+        count == rows->rows ? rows : op_gather(&join->piece, rows, join->selected, count);
+    struct batch *out = batch_header(&join->piece, join->base.columns_count);
+    out->rows = count;
+    out->weights = single->weights;
+    op_pick_arrival(&join->piece, out, single, NULL);
+    for (uint32_t c = 0; c < join->left_width; c++)
+        out->columns[c] = single->columns[c];
+    for (uint32_t c = join->left_width; c < join->base.columns_count; c++)
+        op_null_column(&out->columns[c], join->base.types[c], count, &join->piece);
+    return operator_emit(&join->base, out, err);
+}
+
+static bool look_up(struct lookup_join *join, const struct batch *rows, struct error *err)
+{
+    const struct plan *plan = join->base.plan;
+    const uint32_t *keys = plan->lookup_join.left_keys;
+    uint32_t keys_count = plan->lookup_join.keys_count;
+    arena_reset(&join->scratch);
+    memset(join->has_match, 0, rows->rows);
+    batch_hash(rows, keys, keys_count, join->hashes);
+    arrangement_probe_start(&join->probe, join->right, rows, keys, join->hashes,
+                            op_null_keys(&join->scratch, rows, keys, keys_count, NULL));
+    for (;;) {
+        uint32_t count = arrangement_probe_next(&join->probe, BATCH_ROWS_MAX, join->probe_rows,
+                                                join->stored_rows, join->weights);
+        if (count == 0)
+            break;
+        if (!op_check(&join->base, err) || !emit_pairs(join, rows, count, err))
+            return false;
+    }
+    return !plan->lookup_join.is_left || emit_single(join, rows, err);
+}
+
+static void keep_waiting(struct lookup_join *join, const struct batch *rows)
+{
+    struct arena *arena = join->base.ctx->tick_arena;
+    struct batch *copy =
+        batch_create(arena, join->base.plan->children[0]->types, join->left_width, rows->rows);
+    batch_append_range(copy, rows, 0, rows->rows, 1);
+    if (rows->watermarks != NULL) {
+        copy->watermarks = arena_copy(arena, rows->watermarks, sizeof(*rows->watermarks) * rows->rows);
+        copy->positions = arena_copy(arena, rows->positions, sizeof(*rows->positions) * rows->rows);
+    }
+    ARENA_PUSH(arena, join->waiting, join->waiting_count, join->waiting_cap, copy);
+}
+
+static bool lookup_join_push(struct operator* op, uint32_t port, const struct batch *change,
+                             struct error *err)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    if (port != 0)
+        return true; /* it is in the arrangement */
+    if (join->is_shared)
+        return look_up(join, change, err);
+    keep_waiting(join, change);
+    return op_check(op, err);
+}
+
+static bool lookup_join_finish(struct operator* op, struct error *err)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    struct batch **waiting = join->waiting;
+    uint32_t count = join->waiting_count;
+    join->waiting = NULL;
+    join->waiting_count = join->waiting_cap = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (!look_up(join, waiting[i], err))
+            return false;
+    return true;
+}
+
+const struct operator_class op_lookup_join_class = {
+    .name = "lookup join",
+    .bytes = sizeof(struct lookup_join),
+    .open = lookup_join_open,
+    .push = lookup_join_push,
+    .finish = lookup_join_finish,
+    .close = lookup_join_close,
+};
