@@ -6,6 +6,7 @@
  * joined to the rest. Items that are not LATERAL cannot see those entries, but count the level. */
 #include "planner/bind_from.h"
 
+#include "planner/bind_time_join.h"
 #include "planner/statement.h"
 #include "storage/data/datetime.h"
 
@@ -156,7 +157,7 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
     ctx->sql = object->query_sql;
     ctx->position_base = 0;
     ctx->env = view_env(ctx, object);
-    bool ok = statement_parse_plain(ctx->arena, object->query_sql, &tree, err);
+    bool ok = statement_parse_query(ctx->arena, object->query_sql, &tree, err);
     if (ok && (tree->n_stmts != 1 || tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
         ok = error_set(err, ERRCODE_INTERNAL_ERROR, "definition of view \"%s\" is not a query", object->name);
     struct bound_query query;
@@ -661,9 +662,15 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
     if (!from_node(ctx, parent, node->larg, &left, err))
         return false;
     /* The right side may refer to the left one, which is one level above it. */
-    if (!from_node(ctx, left.scope, node->rarg, &right, err))
+    PgQuery__RangeVar system_time;
+    bool is_lookup = bind_system_time(node->rarg, &system_time);
+    if (is_lookup ? !from_relation(ctx, left.scope, &system_time, &right, err)
+                  : !from_node(ctx, left.scope, node->rarg, &right, err))
         return false;
     PgQuery__JoinType type = node->jointype;
+    if (is_lookup && type != PG_QUERY__JOIN_TYPE__JOIN_INNER && type != PG_QUERY__JOIN_TYPE__JOIN_LEFT)
+        return BIND_FAIL(ctx, err, system_time.location, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "only JOIN and LEFT JOIN take FOR SYSTEM_TIME AS OF");
     bool left_nullable = type == PG_QUERY__JOIN_TYPE__JOIN_RIGHT || type == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool right_nullable = type == PG_QUERY__JOIN_TYPE__JOIN_LEFT || type == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     struct merged_column *merged = NULL;
@@ -685,7 +692,10 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
         if (!ok)
             return false;
     }
-    if (!make_join(ctx, type, left.plan, right.plan, condition, &out->plan, err))
+    if (is_lookup)
+        plan_shift_levels(ctx->arena, right.plan, -1);
+    if (is_lookup ? !bind_lookup_join(ctx, right_nullable, left.plan, right.plan, condition, &out->plan, err)
+                  : !make_join(ctx, type, left.plan, right.plan, condition, &out->plan, err))
         return false;
     if (merged_count == 0 && node->alias == NULL) {
         out->scope = scope; /* columns are found through the sides, in the same order */
@@ -732,6 +742,7 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
 static bool from_case(struct planner_context *ctx, struct scope *parent, const PgQuery__Node *node,
                       struct from_item *out, struct error *err)
 {
+    PgQuery__RangeVar system_time;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:
         return from_relation(ctx, parent, node->range_var, out, err);
@@ -740,6 +751,9 @@ static bool from_case(struct planner_context *ctx, struct scope *parent, const P
     case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
         return from_subselect(ctx, parent, node->range_subselect, out, err);
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
+        if (bind_system_time(node, &system_time))
+            return BIND_FAIL(ctx, err, system_time.location, ERRCODE_FEATURE_NOT_SUPPORTED,
+                             "FOR SYSTEM_TIME AS OF is for the right side of a join");
         return from_function(ctx, parent, node->range_function, out, err);
     case PG_QUERY__NODE__NODE_RANGE_TABLE_SAMPLE:
         return BIND_FAIL(ctx, err, node->range_table_sample->location, ERRCODE_FEATURE_NOT_SUPPORTED,

@@ -2,23 +2,58 @@
 #include "planner/bind_time_join.h"
 
 #include "planner/join_keys.h"
+#include "planner/statement.h"
 
-/* IS NOT DISTINCT FROM is no key here: it goes back to the residual. */
-static struct expr *safe_equality(struct arena *arena, const struct plan *join, uint32_t key)
+bool bind_system_time(const PgQuery__Node *item, PgQuery__RangeVar *relation)
 {
-    uint32_t left = join->join.left_keys[key], right = join->join.right_keys[key];
-    struct expr *args[] = {
-        expr_column(arena, left, join->children[0]->types[left]),
-        expr_column(arena, join->children[0]->columns_count + right, join->children[1]->types[right])};
-    struct expr *same = expr_new(arena, EXPR_IS_DISTINCT, (struct sql_type){OID_BOOL, -1});
-    same->args = arena_copy(arena, args, sizeof(args));
-    same->args_count = 2;
-    same->flag = true;
-    return same;
+    if (item->node_case != PG_QUERY__NODE__NODE_RANGE_FUNCTION || item->range_function->n_functions != 1)
+        return false;
+    const PgQuery__Node *node = item->range_function->functions[0]->list->items[0];
+    if (node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+        return false;
+    const PgQuery__FuncCall *call = node->func_call;
+    if (call->n_funcname != 1 || strcmp(node_string(call->funcname[0]), STATEMENT_SYSTEM_TIME) != 0 ||
+        call->n_args != 1 || call->args[0]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+        return false;
+    const PgQuery__ColumnRef *name = call->args[0]->column_ref;
+    if (name->n_fields > 2)
+        return false;
+    for (size_t i = 0; i < name->n_fields; i++)
+        if (name->fields[i]->node_case != PG_QUERY__NODE__NODE_STRING)
+            return false;
+    pg_query__range_var__init(relation);
+    relation->location = call->location;
+    relation->relname = name->fields[name->n_fields - 1]->string->sval;
+    if (name->n_fields == 2)
+        relation->schemaname = name->fields[0]->string->sval;
+    relation->alias = item->range_function->alias;
+    return true;
 }
 
-static struct plan *as_lookup_join(struct arena *arena, const struct plan *join)
+/* IS NOT DISTINCT FROM is no key here: it goes back to the residual. */
+static bool add_safe_equality(struct planner_context *ctx, const struct plan *join, uint32_t key,
+                              struct expr **residual, struct error *err)
 {
+    uint32_t left = join->join.left_keys[key], right = join->join.right_keys[key];
+    struct expr *equal;
+    if (!bind_operator(ctx, "=", expr_column(ctx->arena, left, join->children[0]->types[left]),
+                       expr_column(ctx->arena, join->children[0]->columns_count + right,
+                                   join->children[1]->types[right]),
+                       -1, &equal, err))
+        return false;
+    struct expr *same = expr_new(ctx->arena, EXPR_IS_DISTINCT, (struct sql_type){OID_BOOL, -1});
+    same->args = equal->args;
+    same->args_count = 2;
+    same->function = equal->function;
+    same->flag = true;
+    *residual = bound_and(ctx->arena, *residual, same);
+    return true;
+}
+
+static bool as_lookup_join(struct planner_context *ctx, struct plan **slot, struct error *err)
+{
+    struct arena *arena = ctx->arena;
+    const struct plan *join = *slot;
     struct plan *plan = plan_new(arena, PLAN_LOOKUP_JOIN, join->columns_count, 2);
     memcpy(plan->types, join->types, sizeof(*plan->types) * join->columns_count);
     memcpy(plan->children, join->children, sizeof(struct plan *) * 2);
@@ -28,15 +63,20 @@ static struct plan *as_lookup_join(struct arena *arena, const struct plan *join)
     plan->lookup_join.right_keys = ARENA_ARRAY(arena, uint32_t, join->join.keys_count);
     for (uint32_t i = 0; i < join->join.keys_count; i++) {
         if (join->join.null_safe != NULL && join->join.null_safe[i]) {
-            plan->lookup_join.residual =
-                bound_and(arena, plan->lookup_join.residual, safe_equality(arena, join, i));
+            if (!add_safe_equality(ctx, join, i, &plan->lookup_join.residual, err))
+                return false;
             continue;
         }
         uint32_t key = plan->lookup_join.keys_count++;
         plan->lookup_join.left_keys[key] = join->join.left_keys[i];
         plan->lookup_join.right_keys[key] = join->join.right_keys[i];
     }
-    return plan;
+    *slot = plan;
+    if (plan->lookup_join.keys_count > 0)
+        return true;
+    error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+              "a join with FOR SYSTEM_TIME AS OF needs an equality between its sides");
+    return error_hint(err, "Rows of the right side are found by it: ON s.key = t.key.");
 }
 
 bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *left, struct plan *right,
@@ -55,12 +95,8 @@ bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *le
     struct plan **slot = &join;
     while ((*slot)->kind != PLAN_JOIN) /* projections above computed keys */
         slot = &(*slot)->children[0];
-    *slot = as_lookup_join(ctx->arena, *slot);
-    if ((*slot)->lookup_join.keys_count == 0) {
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
-                  "a join with FOR SYSTEM_TIME AS OF needs an equality between its sides");
-        return error_hint(err, "Rows of the right side are found by it: ON s.key = t.key.");
-    }
+    if (!as_lookup_join(ctx, slot, err))
+        return false;
     *out = join;
     return true;
 }

@@ -197,6 +197,16 @@ bool statement_parse_plain(struct arena *arena, const char *text, PgQuery__Parse
     return parse_text(arena, text, out, err);
 }
 
+bool statement_parse_query(struct arena *arena, const char *sql, PgQuery__ParseResult **out,
+                           struct error *err)
+{
+    struct statement statement;
+    if (!statement_parse(arena, sql, &statement, err))
+        return false;
+    *out = statement.parse;
+    return true;
+}
+
 bool statement_parse_expression(struct arena *arena, const char *sql, PgQuery__Node **out, struct error *err)
 {
     PgQuery__ParseResult *parse;
@@ -675,6 +685,32 @@ static bool rewrite_create(struct rewrite *r, struct error *err)
     return true;
 }
 
+/* t FOR SYSTEM_TIME AS OF now(), or PROCTIME(), becomes system_time(t), which the binder knows. */
+static bool rewrite_system_time(struct rewrite *r, struct error *err)
+{
+    for (uint32_t i = 1; i < r->count; i++) {
+        if (!is_word(r, i, "for") || !is_word(r, i + 1, "system_time"))
+            continue;
+        uint32_t first = i - 1;
+        if (!is_name(r, first) || !is_word(r, i + 2, "as") || !is_word(r, i + 3, "of"))
+            return error_at_token(r, i, err, ERRCODE_SYNTAX_ERROR, NULL);
+        while (first >= 2 && is_char(r, first - 1, '.') && is_name(r, first - 2))
+            first -= 2;
+        bool is_clock = (is_word(r, i + 4, "now") || is_word(r, i + 4, "proctime")) &&
+                        is_char(r, i + 5, '(') && is_char(r, i + 6, ')');
+        if (!is_clock) {
+            error_at_token(r, i + 4, err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                           "FOR SYSTEM_TIME AS OF takes now() or PROCTIME()");
+            return error_hint(err, "Rows of a table are not kept as they were at earlier times.");
+        }
+        uint32_t from = r->tokens[first].start, to = r->tokens[i - 1].start + r->tokens[i - 1].len;
+        overwrite(r, first, i + 6,
+                  arena_printf(r->arena, STATEMENT_SYSTEM_TIME "(%.*s)", (int)(to - from), r->sql + from));
+        i += 6;
+    }
+    return true;
+}
+
 /* ASOF JOIN and its like would pass as a table alias followed by an ordinary join. */
 static bool refuse_silent_aliases(struct rewrite *r, struct error *err)
 {
@@ -780,7 +816,7 @@ bool statement_parse(struct arena *arena, const char *sql, struct statement *out
             return true;
         r.text = arena_strndup(arena, sql, len);
         out->text = r.text;
-        if (!rewrite(&r, err) || !refuse_silent_aliases(&r, err))
+        if (!rewrite(&r, err) || !refuse_silent_aliases(&r, err) || !rewrite_system_time(&r, err))
             return false;
     }
     if (!parse_text(arena, out->text, &out->parse, err))

@@ -7,6 +7,7 @@
  *
  *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
  *   CREATE MATERIALIZED VIEW v AS SELECT 1 EMIT FINAL                   CREATE MATERIALIZED VIEW v AS SELECT 1
+ *   SELECT 1 FROM s JOIN t FOR SYSTEM_TIME AS OF now() ON s.k = t.k     SELECT 1 FROM s JOIN system_time(t) ON s.k = t.k
  *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
  *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *
@@ -38,6 +39,9 @@ enum statement_emit {
     STATEMENT_EMIT_FINAL, /* EMIT FINAL, EMIT ON WINDOW CLOSE */
     STATEMENT_EMIT_EVERY, /* EMIT EVERY [INTERVAL] '10 seconds' */
 };
+
+/* The function that stands for FOR SYSTEM_TIME AS OF now() in the tree. */
+#define STATEMENT_SYSTEM_TIME "system_time"
 
 struct watermark_clause {
     const char *column;
@@ -77,7 +81,11 @@ struct statement {
  */
 MUST_CHECK
 bool statement_parse(struct arena *arena, const char *sql, struct statement *out, struct error *err);
-/* A tree of any text in PostgreSQL's own grammar: stored expressions and queries. 54001 when nested too
+/* A tree of the stored query of a view, our spellings included. */
+MUST_CHECK
+bool statement_parse_query(struct arena *arena, const char *sql, PgQuery__ParseResult **out,
+                           struct error *err);
+/* A tree of any text in PostgreSQL's own grammar. 54001 when nested too
  * deeply. */
 MUST_CHECK
 bool statement_parse_plain(struct arena *arena, const char *text, PgQuery__ParseResult **out,

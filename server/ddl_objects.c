@@ -120,7 +120,7 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
     ctx.for_view = true;
     ctx.params_fixed = true;
     bool ok = ddl_view_time(object, &ctx.view_time, err) &&
-              statement_parse_plain(arena, object->query_sql, &parse, err) &&
+              statement_parse_query(arena, object->query_sql, &parse, err) &&
               (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
                    ? true
                    : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&

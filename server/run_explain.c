@@ -117,7 +117,7 @@ static bool explain_view(struct session *session, struct planner_context *planne
         planner->sql = view->query_sql;
         planner->for_view = true;
         ok = ddl_view_time(view, &planner->view_time, err) &&
-             statement_parse_plain(planner->arena, view->query_sql, &parse, err) &&
+             statement_parse_query(planner->arena, view->query_sql, &parse, err) &&
              planner_select(planner, parse->stmts[0]->stmt->select_stmt, &plan, err);
     }
     if (ok)
