@@ -22,7 +22,7 @@ VIEWS = {
     "session": "SELECT bidder, window_end, count(*) FROM session(bid, date_time, INTERVAL '1 second', bidder)"
                " GROUP BY bidder, window_end, window_start HAVING count(*) < 0",
     "dedup": "SELECT date_time, bidder, auction FROM bid GROUP BY date_time, bidder, auction HAVING count(*) < 0",
-    "over": "SELECT bidder, l FROM (SELECT bidder, price, lag(price) OVER (PARTITION BY bidder ORDER BY date_time) AS l"
+    "over": "SELECT bidder, l FROM (SELECT bidder, price, lag(price) OVER (PARTITION BY bidder % 1000 ORDER BY date_time) AS l"
             " FROM bid) t WHERE l < price - price",
     "interval": "SELECT a.id FROM auction a JOIN bid b ON a.id = b.auction AND b.date_time BETWEEN a.date_time"
                 " AND a.date_time + INTERVAL '2 seconds' WHERE a.id + b.price < 0",
