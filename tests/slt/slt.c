@@ -357,7 +357,7 @@ static void collect(const PGresult *result, const char *types, bool value_mode, 
         else
             list_add(&rows_text, row.data);
     }
-    if (sort != SORT_NONE)
+    if (sort != SORT_NONE && rows_text.count > 1)
         qsort(rows_text.items, rows_text.count, sizeof(char *), compare_texts);
     for (size_t i = 0; i < rows_text.count; i++) {
         if (!value_mode) {
@@ -400,7 +400,8 @@ static bool same(const struct list *got, const struct list *expected, bool sort_
     for (size_t i = 0; i < expected->count; i++)
         list_add(&folded, fold_blanks(expected->items[i]));
     if (sort_expected)
-        qsort(folded.items, folded.count, sizeof(char *), compare_texts);
+        if (folded.count > 1)
+            qsort(folded.items, folded.count, sizeof(char *), compare_texts);
     bool equal = true;
     for (size_t i = 0; i < got->count && equal; i++) {
         char *item = fold_blanks(got->items[i]);

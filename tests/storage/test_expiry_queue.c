@@ -23,11 +23,11 @@ static void compare(uint32_t seed, int64_t start, int64_t ahead, int64_t step)
     int64_t clock = start;
     while (out < ITEMS) {
         uint32_t more = random_of(&seed, 200);
-        int64_t common = clock + (int64_t)random_of(&seed, 1000) * ahead / 1000;
+        int64_t common = clock + (int64_t)((__int128)random_of(&seed, 1000) * ahead / 1000);
         for (uint32_t i = 0; i < more && added < ITEMS; i++, added++) {
             is_out[added] = false;
             times[added] = random_of(&seed, 3) == 0
-                               ? clock + (int64_t)random_of(&seed, 1000) * ahead / 1000 - 5
+                               ? clock + (int64_t)((__int128)random_of(&seed, 1000) * ahead / 1000) - 5
                                : common;
             expiry_queue_add(&queue, times[added], added);
         }
