@@ -136,6 +136,7 @@ extern const struct operator_class op_final_class;           /* PLAN_FINAL */
 extern const struct operator_class op_every_class;           /* PLAN_EVERY */
 extern const struct operator_class op_interval_join_class;   /* PLAN_INTERVAL_JOIN */
 extern const struct operator_class op_lookup_join_class;     /* PLAN_LOOKUP_JOIN */
+extern const struct operator_class op_asof_join_class;       /* PLAN_ASOF_JOIN */
 /* PLAN_VALUES emits its rows in finish of an initial tick (shard 0 only). */
 extern const struct operator_class op_values_class;
 

@@ -655,6 +655,12 @@ static bool make_join(struct planner_context *ctx, PgQuery__JoinType type, struc
     return true;
 }
 
+/* The right side of ASOF JOIN is marked by ONLY (statement.c). */
+static bool is_marked_asof(const PgQuery__Node *item)
+{
+    return item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR && !item->range_var->inh;
+}
+
 static bool from_join(struct planner_context *ctx, struct scope *parent, const PgQuery__JoinExpr *node,
                       struct from_item *out, struct error *err)
 {
@@ -663,12 +669,18 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
         return false;
     /* The right side may refer to the left one, which is one level above it. */
     PgQuery__RangeVar system_time;
-    bool is_lookup = bind_system_time(node->rarg, &system_time);
-    if (is_lookup ? !from_relation(ctx, left.scope, &system_time, &right, err)
-                  : !from_node(ctx, left.scope, node->rarg, &right, err))
+    const PgQuery__ColumnRef *version = NULL;
+    bool has_clause = bind_system_time(node->rarg, &system_time, &version);
+    bool is_lookup = has_clause && version == NULL;
+    bool is_asof = version != NULL || is_marked_asof(node->rarg);
+    if (is_marked_asof(node->larg))
+        return BIND_FAIL(ctx, err, node->larg->range_var->location, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "the right side of ASOF JOIN must be one relation");
+    if (has_clause ? !from_relation(ctx, left.scope, &system_time, &right, err)
+                   : !from_node(ctx, left.scope, node->rarg, &right, err))
         return false;
     PgQuery__JoinType type = node->jointype;
-    if (is_lookup && type != PG_QUERY__JOIN_TYPE__JOIN_INNER && type != PG_QUERY__JOIN_TYPE__JOIN_LEFT)
+    if (has_clause && type != PG_QUERY__JOIN_TYPE__JOIN_INNER && type != PG_QUERY__JOIN_TYPE__JOIN_LEFT)
         return BIND_FAIL(ctx, err, system_time.location, ERRCODE_FEATURE_NOT_SUPPORTED,
                          "only JOIN and LEFT JOIN take FOR SYSTEM_TIME AS OF");
     bool left_nullable = type == PG_QUERY__JOIN_TYPE__JOIN_RIGHT || type == PG_QUERY__JOIN_TYPE__JOIN_FULL;
@@ -692,10 +704,21 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
         if (!ok)
             return false;
     }
-    if (is_lookup)
+    if (version != NULL) {
+        struct expr *comparison;
+        if (!bind_version_time(ctx, left.scope, l, right.scope->entries[0], version, system_time.location,
+                               &comparison, err))
+            return false;
+        condition = bound_and(ctx->arena, condition, comparison);
+    }
+    if (is_lookup || is_asof)
         plan_shift_levels(ctx->arena, right.plan, -1);
-    if (is_lookup ? !bind_lookup_join(ctx, right_nullable, left.plan, right.plan, condition, &out->plan, err)
-                  : !make_join(ctx, type, left.plan, right.plan, condition, &out->plan, err))
+    if (is_asof) {
+        if (!bind_asof_join(ctx, right_nullable, left.plan, right.plan, condition, &out->plan, err))
+            return false;
+    } else if (is_lookup
+                   ? !bind_lookup_join(ctx, right_nullable, left.plan, right.plan, condition, &out->plan, err)
+                   : !make_join(ctx, type, left.plan, right.plan, condition, &out->plan, err))
         return false;
     if (merged_count == 0 && node->alias == NULL) {
         out->scope = scope; /* columns are found through the sides, in the same order */
@@ -743,6 +766,7 @@ static bool from_case(struct planner_context *ctx, struct scope *parent, const P
                       struct from_item *out, struct error *err)
 {
     PgQuery__RangeVar system_time;
+    const PgQuery__ColumnRef *version;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_RANGE_VAR:
         return from_relation(ctx, parent, node->range_var, out, err);
@@ -751,7 +775,7 @@ static bool from_case(struct planner_context *ctx, struct scope *parent, const P
     case PG_QUERY__NODE__NODE_RANGE_SUBSELECT:
         return from_subselect(ctx, parent, node->range_subselect, out, err);
     case PG_QUERY__NODE__NODE_RANGE_FUNCTION:
-        if (bind_system_time(node, &system_time))
+        if (bind_system_time(node, &system_time, &version))
             return BIND_FAIL(ctx, err, system_time.location, ERRCODE_FEATURE_NOT_SUPPORTED,
                              "FOR SYSTEM_TIME AS OF is for the right side of a join");
         return from_function(ctx, parent, node->range_function, out, err);

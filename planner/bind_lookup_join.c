@@ -4,7 +4,8 @@
 #include "planner/join_keys.h"
 #include "planner/statement.h"
 
-bool bind_system_time(const PgQuery__Node *item, PgQuery__RangeVar *relation)
+bool bind_system_time(const PgQuery__Node *item, PgQuery__RangeVar *relation,
+                      const PgQuery__ColumnRef **column)
 {
     if (item->node_case != PG_QUERY__NODE__NODE_RANGE_FUNCTION || item->range_function->n_functions != 1)
         return false;
@@ -13,8 +14,11 @@ bool bind_system_time(const PgQuery__Node *item, PgQuery__RangeVar *relation)
         return false;
     const PgQuery__FuncCall *call = node->func_call;
     if (call->n_funcname != 1 || strcmp(node_string(call->funcname[0]), STATEMENT_SYSTEM_TIME) != 0 ||
-        call->n_args != 1 || call->args[0]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+        call->n_args < 1 || call->n_args > 2 || call->args[0]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
         return false;
+    if (call->n_args == 2 && call->args[1]->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+        return false;
+    *column = call->n_args == 2 ? call->args[1]->column_ref : NULL;
     const PgQuery__ColumnRef *name = call->args[0]->column_ref;
     if (name->n_fields > 2)
         return false;

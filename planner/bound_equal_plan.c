@@ -140,6 +140,18 @@ static bool same_lookup_join(const struct plan *a, const struct plan *b)
            same_join_keys(keys_of_lookup_join(a), keys_of_lookup_join(b));
 }
 
+static bool same_asof_join(const struct plan *a, const struct plan *b)
+{
+    struct join_keys keys_a = {a->asof_join.keys_count, a->asof_join.left_keys, a->asof_join.right_keys,
+                               NULL};
+    struct join_keys keys_b = {b->asof_join.keys_count, b->asof_join.left_keys, b->asof_join.right_keys,
+                               NULL};
+    return a->asof_join.is_left == b->asof_join.is_left && same_join_keys(keys_a, keys_b) &&
+           a->asof_join.left_time == b->asof_join.left_time &&
+           a->asof_join.right_time == b->asof_join.right_time &&
+           a->asof_join.comparison == b->asof_join.comparison;
+}
+
 static bool same_values(const struct plan *a, const struct plan *b)
 {
     if (a->values.rows_count != b->values.rows_count)
@@ -247,12 +259,13 @@ static bool same_node(const struct plan *a, const struct plan *b)
         return same_interval_join(a, b);
     case PLAN_LOOKUP_JOIN:
         return same_lookup_join(a, b);
+    case PLAN_ASOF_JOIN:
+        return same_asof_join(a, b);
     case PLAN_TEMPORAL_FILTER:
         return same_bounds(a, b);
     case PLAN_LATE:
     case PLAN_FINAL:
     case PLAN_EVERY:
-    case PLAN_ASOF_JOIN:
         break;
     }
     return false;

@@ -685,7 +685,49 @@ static bool rewrite_create(struct rewrite *r, struct error *err)
     return true;
 }
 
-/* t FOR SYSTEM_TIME AS OF now(), or PROCTIME(), becomes system_time(t), which the binder knows. */
+/* a ASOF LEFT JOIN b becomes a LEFT JOIN ONLY b, which the binder knows: there are no tables that inherit. ONLY as the
+ * user writes it in FROM therefore goes. */
+static bool rewrite_asof(struct rewrite *r, struct error *err)
+{
+    for (uint32_t i = 1; i < r->count; i++) {
+        bool in_from = is_word(r, i - 1, "from") || is_word(r, i - 1, "join") || is_char(r, i - 1, ',') ||
+                       is_char(r, i - 1, '(');
+        if (is_word(r, i, "only") && in_from) {
+            overwrite(r, i, i, "");
+            if (is_char(r, i + 1, '(') && behind_bracket(r, i + 1) < r->count) {
+                uint32_t close = behind_bracket(r, i + 1) - 1;
+                overwrite(r, i + 1, i + 1, "");
+                overwrite(r, close, close, "");
+            }
+        }
+        if (!is_word(r, i, "asof") || is_word(r, i - 1, "as") || is_char(r, i - 1, '.'))
+            continue;
+        bool is_left = is_word(r, i + 1, "left");
+        uint32_t join = i + 1 + (is_left || is_word(r, i + 1, "inner"));
+        join += is_left && is_word(r, join, "outer");
+        if (!is_word(r, join, "join")) {
+            join += is_word(r, join, "outer");
+            bool is_other =
+                is_word(r, i + 1, "right") || is_word(r, i + 1, "full") || is_word(r, i + 1, "cross");
+            if (!is_other || !(is_word(r, i + 2, "join") || is_word(r, i + 2, "outer")))
+                continue;
+            return error_at_token(r, i, err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                                  "an as-of join is inner or left: ASOF JOIN, ASOF LEFT JOIN");
+        }
+        bool is_call = is_name(r, join + 1) && is_char(r, join + 2, '(');
+        if (!is_name(r, join + 1) || is_call || is_word(r, join + 1, "lateral")) {
+            error_at_token(r, join + 1, err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                           "the right side of ASOF JOIN must be a relation by name");
+            return error_hint(err, "Give the subquery a name in WITH.");
+        }
+        overwrite(r, i, join, is_left ? "LEFT JOIN ONLY" : "JOIN ONLY");
+        i = join;
+    }
+    return true;
+}
+
+/* t FOR SYSTEM_TIME AS OF now(), or PROCTIME(), becomes system_time(t), and t FOR SYSTEM_TIME AS OF s.ts becomes
+ * system_time(t, s.ts); the binder knows them. */
 static bool rewrite_system_time(struct rewrite *r, struct error *err)
 {
     for (uint32_t i = 1; i < r->count; i++) {
@@ -698,23 +740,30 @@ static bool rewrite_system_time(struct rewrite *r, struct error *err)
             first -= 2;
         bool is_clock = (is_word(r, i + 4, "now") || is_word(r, i + 4, "proctime")) &&
                         is_char(r, i + 5, '(') && is_char(r, i + 6, ')');
-        if (!is_clock) {
+        uint32_t end = is_clock ? i + 6 : i + 4;
+        while (!is_clock && is_name(r, end) && is_char(r, end + 1, '.') && is_name(r, end + 2))
+            end += 2;
+        if (!is_clock && (!is_name(r, i + 4) || is_char(r, end + 1, '('))) {
             error_at_token(r, i + 4, err, ERRCODE_FEATURE_NOT_SUPPORTED,
-                           "FOR SYSTEM_TIME AS OF takes now() or PROCTIME()");
+                           "FOR SYSTEM_TIME AS OF takes now(), PROCTIME() or a column of the left side");
             return error_hint(err, "Rows of a table are not kept as they were at earlier times.");
         }
         uint32_t from = r->tokens[first].start, to = r->tokens[i - 1].start + r->tokens[i - 1].len;
-        overwrite(r, first, i + 6,
-                  arena_printf(r->arena, STATEMENT_SYSTEM_TIME "(%.*s)", (int)(to - from), r->sql + from));
-        i += 6;
+        const char *name = arena_strndup(r->arena, r->sql + from, to - from), *column = "";
+        if (!is_clock)
+            column = arena_printf(r->arena, ",%.*s",
+                                  (int)(r->tokens[end].start + r->tokens[end].len - r->tokens[i + 4].start),
+                                  r->sql + r->tokens[i + 4].start);
+        overwrite(r, first, end, arena_printf(r->arena, STATEMENT_SYSTEM_TIME "(%s%s)", name, column));
+        i = end;
     }
     return true;
 }
 
-/* ASOF JOIN and its like would pass as a table alias followed by an ordinary join. */
+/* SEMI JOIN and its like would pass as a table alias followed by an ordinary join. */
 static bool refuse_silent_aliases(struct rewrite *r, struct error *err)
 {
-    static const char *const joins[] = {"asof", "semi", "anti"};
+    static const char *const joins[] = {"semi", "anti"};
     static const char *const tails[] = {"emit", "final", "changes"};
     bool seen_from = false;
     for (uint32_t i = 1; i < r->count; i++) {
@@ -727,11 +776,8 @@ static bool refuse_silent_aliases(struct rewrite *r, struct error *err)
                 next++;
             if (is_word(r, next, "join")) {
                 error_at_token(r, i, err, ERRCODE_FEATURE_NOT_SUPPORTED,
-                               j == 0 ? "ASOF JOIN is not supported"
-                                      : "SEMI JOIN and ANTI JOIN are not supported");
-                return error_hint(err, j == 0
-                                           ? "Use LEFT JOIN LATERAL (SELECT ... ORDER BY time DESC LIMIT 1)."
-                                           : "Use EXISTS or NOT EXISTS.");
+                               "SEMI JOIN and ANTI JOIN are not supported");
+                return error_hint(err, "Use EXISTS or NOT EXISTS.");
             }
         }
     }
@@ -816,7 +862,8 @@ bool statement_parse(struct arena *arena, const char *sql, struct statement *out
             return true;
         r.text = arena_strndup(arena, sql, len);
         out->text = r.text;
-        if (!rewrite(&r, err) || !refuse_silent_aliases(&r, err) || !rewrite_system_time(&r, err))
+        if (!rewrite(&r, err) || !refuse_silent_aliases(&r, err) || !rewrite_asof(&r, err) ||
+            !rewrite_system_time(&r, err))
             return false;
     }
     if (!parse_text(arena, out->text, &out->parse, err))

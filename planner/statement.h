@@ -8,6 +8,7 @@
  *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
  *   CREATE MATERIALIZED VIEW v AS SELECT 1 EMIT FINAL                   CREATE MATERIALIZED VIEW v AS SELECT 1
  *   SELECT 1 FROM s JOIN t FOR SYSTEM_TIME AS OF now() ON s.k = t.k     SELECT 1 FROM s JOIN system_time(t) ON s.k = t.k
+ *   SELECT 1 FROM s ASOF LEFT JOIN t ON s.k = t.k AND s.ts >= t.ts      SELECT 1 FROM s LEFT JOIN ONLY t ON ...
  *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
  *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *

@@ -154,9 +154,10 @@ TEST(errors)
 {
     struct statement s;
     EXPECT_TEXT(rewritten("select 'äöü', 'ä' frm frm frm", &s), "42601 syntax error at or near \"frm\" @23");
-    EXPECT_TEXT(rewritten("select * from a asof join b on true", &s), "0A000 ASOF JOIN is not supported @17");
-    EXPECT_TEXT(rewritten("select * from a asof left join b on true", &s),
-                "0A000 ASOF JOIN is not supported @17");
+    EXPECT_TEXT(rewritten("select * from a asof full join b on true", &s),
+                "0A000 an as-of join is inner or left: ASOF JOIN, ASOF LEFT JOIN @17");
+    EXPECT_TEXT(rewritten("select * from a asof join (select 1) b on true", &s),
+                "0A000 the right side of ASOF JOIN must be a relation by name @27");
     EXPECT_TEXT(rewritten("select * from s final", &s), "42601 syntax error at or near \"final\" @17");
     EXPECT_TEXT(rewritten("select 1; select 2", &s),
                 "42601 cannot insert multiple commands into a prepared statement @0");
