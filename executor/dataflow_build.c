@@ -378,8 +378,6 @@ static const struct operator_class *class_of(const struct dataflow *flow, const 
         return &op_interval_join_class;
     case PLAN_ASOF_JOIN:
         return &op_asof_join_class;
-    case PLAN_LOOKUP_JOIN:
-        break;
     case PLAN_SCAN:
     case PLAN_SYSTEM:
     case PLAN_JOIN:

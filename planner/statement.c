@@ -4,6 +4,7 @@
  * blanks, a clause by blanks. libpg_query recurses on the C stack and knows no limit for left-deep chains
  * (1+1+1+...), so the depth is bounded on the tokens first, and anything but a flat statement is parsed on a
  * thread with a stack that is large enough for NESTING_MAX. */
+#define _GNU_SOURCE /* strcasestr */
 #include "planner/statement.h"
 
 #include "planner/scan.h"
@@ -839,6 +840,13 @@ static bool rewrite(struct rewrite *r, struct error *err)
     return true;
 }
 
+/* INSERT, which can be long, is looked at token by token only if it may hold a join that is ours. */
+static bool has_time_join(const char *sql)
+{
+    return strcasestr(sql, "asof") != NULL || strcasestr(sql, "system_time") != NULL ||
+           strcasestr(sql, "only") != NULL;
+}
+
 bool statement_parse(struct arena *arena, const char *sql, struct statement *out, struct error *err)
 {
     size_t len = strlen(sql);
@@ -851,7 +859,7 @@ bool statement_parse(struct arena *arena, const char *sql, struct statement *out
     struct scan_token token = scan_next(&scanner);
     if (token.kind == SCAN_END)
         return true;
-    if (!scan_is_word(sql, &token, "insert")) {
+    if (!scan_is_word(sql, &token, "insert") || has_time_join(sql)) {
         struct rewrite r = {.arena = arena, .sql = sql, .statement = out};
         uint32_t cap = 0;
         while (token.kind != SCAN_END && !scan_is(sql, &token, ';')) {
