@@ -83,6 +83,22 @@ static bool as_lookup_join(struct planner_context *ctx, struct plan **slot, stru
     return error_hint(err, "Rows of the right side are found by it: ON s.key = t.key.");
 }
 
+/* Conditions on the clock that read the left side: they hold for the joined row and not for the moment of the lookup,
+ * and below the join they would take left rows back. */
+static struct expr *take_clock_conditions(struct planner_context *ctx, uint32_t left_count, uint32_t total,
+                                          struct expr **condition)
+{
+    uint32_t count;
+    struct expr **parts = bound_conjuncts(ctx->arena, *condition, &count), *above = NULL, *rest = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        bool moves = pass_now_has_clock(parts[i]) && (join_sides(ctx, parts[i], left_count, total) & 1);
+        struct expr **list = moves ? &above : &rest;
+        *list = bound_and(ctx->arena, *list, parts[i]);
+    }
+    *condition = rest;
+    return above;
+}
+
 bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *left, struct plan *right,
                       struct expr *condition, struct plan **out, struct error *err)
 {
@@ -94,6 +110,9 @@ bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *le
             err, ERRCODE_FEATURE_NOT_SUPPORTED,
             "subqueries in the condition of a join with FOR SYSTEM_TIME AS OF are not supported");
     struct plan *join = plan_join(ctx->arena, kind, left, right);
+    struct expr *above = NULL;
+    if (!is_left)
+        above = take_clock_conditions(ctx, left->columns_count, join->columns_count, &condition);
     join->join.residual = condition;
     join = join_take_keys(ctx, join);
     struct plan **slot = &join;
@@ -101,6 +120,6 @@ bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *le
         slot = &(*slot)->children[0];
     if (!as_lookup_join(ctx, slot, err))
         return false;
-    *out = join;
+    *out = above != NULL ? plan_filter(ctx->arena, join, above) : join;
     return true;
 }
