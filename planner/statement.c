@@ -739,12 +739,13 @@ static bool rewrite_system_time(struct rewrite *r, struct error *err)
             return error_at_token(r, i, err, ERRCODE_SYNTAX_ERROR, NULL);
         while (first >= 2 && is_char(r, first - 1, '.') && is_name(r, first - 2))
             first -= 2;
-        bool is_clock = (is_word(r, i + 4, "now") || is_word(r, i + 4, "proctime")) &&
-                        is_char(r, i + 5, '(') && is_char(r, i + 6, ')');
-        uint32_t end = is_clock ? i + 6 : i + 4;
+        bool is_value = is_word(r, i + 4, "current_timestamp");
+        bool is_clock = is_value || ((is_word(r, i + 4, "now") || is_word(r, i + 4, "proctime")) &&
+                                     is_char(r, i + 5, '(') && is_char(r, i + 6, ')'));
+        uint32_t end = is_clock && !is_value ? i + 6 : i + 4;
         while (!is_clock && is_name(r, end) && is_char(r, end + 1, '.') && is_name(r, end + 2))
             end += 2;
-        if (!is_clock && (!is_name(r, i + 4) || is_char(r, end + 1, '('))) {
+        if (!is_clock && (!is_name(r, i + 4) || !is_name(r, end + 1))) { /* a name: AS, ON, USING, an alias */
             error_at_token(r, i + 4, err, ERRCODE_FEATURE_NOT_SUPPORTED,
                            "FOR SYSTEM_TIME AS OF takes now(), PROCTIME() or a column of the left side");
             return error_hint(err, "Rows of a table are not kept as they were at earlier times.");
