@@ -833,7 +833,27 @@ class Generator(Expressions):
         on = "q.%s = p.%s" % (c, c) if t != "jsonb" else "true"
         return "WITH q AS (%s), p AS (SELECT * FROM q%s) SELECT %s FROM q LEFT JOIN p ON %s" % (inner, where, names, on), outs
 
-    WINDOWS = [window, window, session, session, calendar, count_window, gap_fill]
+    def as_of(self, depth):
+        """ASOF JOIN, which is a LATERAL query for PostgreSQL: the pair. Of the right side only what is equal among rows of one time is shown."""
+        timed = [x for x in self.tables if any(ty == "timestamp" for _, ty in x.columns)]
+        if not timed:
+            return None
+        a, b = self.rng.choice(timed), self.rng.choice(timed)
+        time_a, time_b = (self.rng.choice([c for c, ty in x.columns if ty == "timestamp"]) for x in (a, b))
+        pairs = [(c, d) for c, t in a.columns for d, u in b.columns if t == u and t in ("int4", "text", "bool", "date", "numeric")]
+        keys = self.rng.sample(pairs, min(len(pairs), self.rng.choice([0, 1, 1, 1, 2])))
+        op = self.rng.choice([">=", ">=", ">", "<", "<="])
+        left = self.rng.choice(["", "LEFT "])
+        condition = " AND ".join(["l.%s = r.%s" % pair for pair in keys] + ["l.%s %s r.%s" % (time_a, op, time_b)])
+        columns = [("l.%s" % c, ty) for c, ty in a.columns] + [("r.%s" % time_b, "timestamp")]
+        columns += [("r.%s" % d, ty) for d, ty in b.columns if d in [pair[1] for pair in keys] and ty != "numeric"]
+        shown, out = named(columns)
+        ours = "SELECT %s FROM %s l ASOF %sJOIN %s r ON %s" % (shown, a.name, left, b.name, condition)
+        theirs = "SELECT %s FROM %s l %sJOIN LATERAL (SELECT * FROM %s r WHERE %s ORDER BY r.%s %s LIMIT 1) r ON true" % (
+            shown, a.name, left, b.name, condition, time_b, "DESC" if op[0] == ">" else "ASC")
+        return ours, theirs, out
+
+    WINDOWS = [window, window, session, session, calendar, count_window, gap_fill, as_of]
 
     def view(self, name):
         """(query for Millrace, query for PostgreSQL, Relation)."""
