@@ -241,3 +241,37 @@ void op_finish_states(struct agg_call *call, void **states, uint32_t count, stru
         }
     }
 }
+
+struct residual_columns {
+    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
+    uint32_t *columns;
+    uint32_t count;
+};
+
+static bool note_column(void *ctx, const struct expr *node)
+{
+    struct residual_columns *needed = ctx;
+    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
+        needed->map[node->index] = needed->count;
+        needed->columns[needed->count++] = node->index;
+    }
+    return true;
+}
+
+bool op_residual_compile(const struct op_context *ctx, const struct expr *residual, uint32_t width,
+                         uint32_t **columns, uint32_t *count, struct expr_run **run, struct error *err)
+{
+    struct residual_columns needed = {.count = 0};
+    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
+    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
+    expr_walk(residual, note_column, &needed);
+    *columns = needed.columns;
+    *count = needed.count;
+    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
+    struct expr_program *program;
+    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
+        return false;
+    *run = expr_run_create(program, ctx->account);
+    return true;
+}

@@ -66,4 +66,11 @@ struct byte_set {
 uint32_t byte_set_add(struct byte_set *set, struct arena *arena, const void *bytes, uint32_t len,
                       bool *added);
 
+/* Compiles the condition of a join over the columns it reads alone: *columns lists which of the joined row's `width`
+ * columns those are, in the order of the batch to give it. In the plan's arena; the caller destroys *run. */
+struct expr_run;
+MUST_CHECK
+bool op_residual_compile(const struct op_context *ctx, const struct expr *residual, uint32_t width,
+                         uint32_t **columns, uint32_t *count, struct expr_run **run, struct error *err);
+
 #endif

@@ -56,41 +56,6 @@ static enum join_kind kind_of(const struct interval_join *join)
     return join->base.plan->interval_join.kind;
 }
 
-struct residual_columns {
-    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
-    uint32_t *columns;
-    uint32_t count;
-};
-
-static bool note_column(void *ctx, const struct expr *node)
-{
-    struct residual_columns *needed = ctx;
-    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
-        needed->map[node->index] = needed->count;
-        needed->columns[needed->count++] = node->index;
-    }
-    return true;
-}
-
-static bool compile_residual(struct interval_join *join, const struct expr *residual, struct error *err)
-{
-    struct op_context *ctx = join->base.ctx;
-    uint32_t width = join->sides[0].rows.columns_count + join->sides[1].rows.columns_count;
-    struct residual_columns needed = {.count = 0};
-    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
-    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    expr_walk(residual, note_column, &needed);
-    join->residual_columns = needed.columns;
-    join->residual_columns_count = needed.count;
-    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
-    struct expr_program *program;
-    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
-        return false;
-    join->residual = expr_run_create(program, ctx->account);
-    return true;
-}
-
 static int64_t negated(int64_t bound)
 {
     return bound == INT64_MIN ? INT64_MAX : bound == INT64_MAX ? INT64_MIN : -bound;
@@ -137,7 +102,10 @@ static bool interval_join_open(struct operator* op, const struct plan *plan, str
                         side == 0 ? plan->interval_join.left_time : plan->interval_join.right_time,
                         join->sides[side].shows_single ? sizeof(struct match_state) : 0, span);
     }
-    return plan->interval_join.residual == NULL || compile_residual(join, plan->interval_join.residual, err);
+    return plan->interval_join.residual == NULL ||
+           op_residual_compile(op->ctx, plan->interval_join.residual,
+                               join->sides[0].rows.columns_count + join->sides[1].rows.columns_count,
+                               &join->residual_columns, &join->residual_columns_count, &join->residual, err);
 }
 
 static void interval_join_close(struct operator* op)

@@ -104,41 +104,6 @@ static void join_choose(struct join *join)
     join->streams = join->in_step || append_only[0] || append_only[1];
 }
 
-struct residual_columns {
-    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
-    uint32_t *columns;
-    uint32_t count;
-};
-
-static bool note_column(void *ctx, const struct expr *node)
-{
-    struct residual_columns *needed = ctx;
-    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
-        needed->map[node->index] = needed->count;
-        needed->columns[needed->count++] = node->index;
-    }
-    return true;
-}
-
-static bool join_compile_residual(struct join *join, const struct expr *residual, struct error *err)
-{
-    struct op_context *ctx = join->base.ctx;
-    uint32_t width = join->widths[0] + join->widths[1];
-    struct residual_columns needed = {.count = 0};
-    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
-    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    expr_walk(residual, note_column, &needed);
-    join->residual_columns = needed.columns;
-    join->residual_columns_count = needed.count;
-    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
-    struct expr_program *program;
-    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
-        return false;
-    join->residual_run = expr_run_create(program, ctx->account);
-    return true;
-}
-
 static bool join_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct join *join = (struct join *)op;
@@ -158,7 +123,9 @@ static bool join_open(struct operator* op, const struct plan *plan, struct error
     if (plan->join.kind != JOIN_INNER)
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
                          "a join condition of this kind is not supported");
-    return join_compile_residual(join, plan->join.residual, err);
+    return op_residual_compile(op->ctx, plan->join.residual, join->widths[0] + join->widths[1],
+                               &join->residual_columns, &join->residual_columns_count, &join->residual_run,
+                               err);
 }
 
 static void join_close(struct operator* op)

@@ -41,41 +41,6 @@ void op_lookup_join_setup(struct operator* op, struct arrangement *right, bool r
     join->is_shared = right_is_shared;
 }
 
-struct residual_columns {
-    uint32_t *map; /* joined column -> place among those needed, UINT32_MAX */
-    uint32_t *columns;
-    uint32_t count;
-};
-
-static bool note_column(void *ctx, const struct expr *node)
-{
-    struct residual_columns *needed = ctx;
-    if (node->kind == EXPR_COLUMN && needed->map[node->index] == UINT32_MAX) {
-        needed->map[node->index] = needed->count;
-        needed->columns[needed->count++] = node->index;
-    }
-    return true;
-}
-
-static bool compile_residual(struct lookup_join *join, const struct expr *residual, struct error *err)
-{
-    struct op_context *ctx = join->base.ctx;
-    uint32_t width = join->left_width + join->right_width;
-    struct residual_columns needed = {.count = 0};
-    needed.map = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    memset(needed.map, 0xFF, sizeof(uint32_t) * width);
-    needed.columns = arena_alloc(ctx->plan_arena, sizeof(uint32_t) * width);
-    expr_walk(residual, note_column, &needed);
-    join->residual_columns = needed.columns;
-    join->residual_columns_count = needed.count;
-    const struct expr *narrow = expr_remap(ctx->plan_arena, residual, needed.map);
-    struct expr_program *program;
-    if (!expr_compile(ctx->plan_arena, &narrow, 1, &program, err))
-        return false;
-    join->residual = expr_run_create(program, ctx->account);
-    return true;
-}
-
 static bool lookup_join_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct lookup_join *join = (struct lookup_join *)op;
@@ -83,7 +48,9 @@ static bool lookup_join_open(struct operator* op, const struct plan *plan, struc
     join->right_width = plan->children[1]->columns_count;
     arena_init(&join->scratch, op->ctx->account);
     arena_init(&join->piece, op->ctx->account);
-    return plan->lookup_join.residual == NULL || compile_residual(join, plan->lookup_join.residual, err);
+    return plan->lookup_join.residual == NULL ||
+           op_residual_compile(op->ctx, plan->lookup_join.residual, join->left_width + join->right_width,
+                               &join->residual_columns, &join->residual_columns_count, &join->residual, err);
 }
 
 static void lookup_join_close(struct operator* op)
