@@ -4,8 +4,8 @@
 
 #include "planner/bind.h"
 
-/* Is this item of FROM `t FOR SYSTEM_TIME AS OF now()`, or of a column? Then *relation is t, with its alias, and *column
- * the column's ColumnRef, NULL for now(). */
+/* Is this item of FROM `t FOR SYSTEM_TIME AS OF now()`, or of a column? Then *relation is t, with its alias, and *column is
+ * that column; with now() *column is NULL. */
 bool bind_system_time(const PgQuery__Node *item, PgQuery__RangeVar *relation,
                       const PgQuery__ColumnRef **column);
 

@@ -95,7 +95,8 @@ static char *sorted(const char *text)
     struct strbuf out = STRBUF_INIT;
     char **lines = NULL, *copy = arena_copy(&arena, text, strlen(text) + 1);
     uint32_t count = 0, cap = 0;
-    for (char *line = strtok(copy, "\n"); line != NULL; line = strtok(NULL, "\n"))
+    char *rest = NULL;
+    for (char *line = strtok_r(copy, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         ARENA_PUSH(&arena, lines, count, cap, line);
     if (count > 0)
         qsort(lines, count, sizeof(*lines), harness_compare_lines);
