@@ -266,12 +266,27 @@ static bool find_bounds(struct planner_context *ctx, uint32_t left_count, uint32
     return found;
 }
 
-/* Is it worth it? A bound from one side alone still leaves many rows to look at, which an inner join with keys finds
- * as fast without an order. */
+/* Does something below say how far time has come? */
+static bool has_watermark(const struct plan *plan)
+{
+    uint32_t column;
+    bool is_bounded;
+    if (plan->kind == PLAN_SCAN)
+        return plan->scan.relation != NULL && relation_event_time(plan->scan.relation, &column, &is_bounded);
+    for (uint32_t i = 0; i < plan->children_count; i++) {
+        if (has_watermark(plan->children[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Is it worth it? An inner join with keys finds its rows as fast without an order, unless they can be forgotten. */
 static bool pays(const struct plan *join, const struct bounds *bounds)
 {
     bool is_whole = bounds->lower != INT64_MIN && bounds->upper != INT64_MAX;
-    return is_whole || join->join.kind != JOIN_INNER || join->join.keys_count == 0;
+    if (join->join.kind != JOIN_INNER || join->join.keys_count == 0)
+        return true;
+    return is_whole && has_watermark(join->children[0]) && has_watermark(join->children[1]);
 }
 
 /* The column of a side's plan that holds the time; one is added when it is computed. */
