@@ -32,7 +32,9 @@ static void compare(uint32_t seed, int64_t start, int64_t ahead, int64_t step)
             expiry_queue_add(&queue, times[added], added);
         }
         uint32_t kind = random_of(&seed, 10);
-        clock += kind == 0 ? ahead / 2 : kind < 5 ? step : (int64_t)random_of(&seed, 1000) * step / 1000;
+        clock += kind == 0  ? ahead / 2
+                 : kind < 5 ? step
+                            : (int64_t)((__int128)random_of(&seed, 1000) * step / 1000);
         uint32_t items[50], count;
         while ((count = expiry_queue_take(&queue, clock, items, ARRAY_COUNT(items))) > 0) {
             for (uint32_t i = 0; i < count; i++) {
