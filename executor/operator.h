@@ -18,6 +18,7 @@
 
 #include "executor/eval_env.h"
 #include "executor/plan.h"
+#include "storage/state/saved_table.h"
 
 struct operator;
 struct error_sink;
@@ -63,6 +64,13 @@ struct operator_class {
     int64_t (*due_watermark)(const struct operator* op);
     int64_t (*state_bytes)(const struct operator* op);
     uint64_t (*state_rows)(const struct operator* op);
+    /* What a checkpoint saves of the operator between two ticks (storage/state/saved_table.h); NULL: it remembers nothing.
+     * saved_tables lists its tables. save_rest appends what else there is, a few bytes whatever the state's size;
+     * restore_rest gets them back when all tables are, in a freshly opened operator, and makes what is computed from
+     * the rows (rest_bytes 0: nothing was saved). XX001 when they cannot be. */
+    void (*saved_tables)(struct operator* op, struct saved_tables *out);
+    void (*save_rest)(struct operator* op, struct strbuf *out);
+    bool (*restore_rest)(struct operator* op, const void *rest, size_t rest_bytes, struct error *err);
 };
 
 struct operator_edge {

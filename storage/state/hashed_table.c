@@ -139,8 +139,10 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
         for (uint32_t i = first; i < first + count; i++) {
             uint32_t header = hash_31(hashes[i]) | SLOT_LIVE;
             inserted[i] = 0;
-            if (slots[i] != SLOT_NONE && LIKELY(is_at(table, slots[i], header, rows, i, key_columns)))
+            if (slots[i] != SLOT_NONE && LIKELY(is_at(table, slots[i], header, rows, i, key_columns))) {
+                slot_pages_touch(&table->slots, slots[i]);
                 continue;
+            }
             uint32_t slot = find_one(table, hashes[i], rows, i, key_columns);
             inserted[i] = slot == SLOT_NONE;
             if (slot == SLOT_NONE) {
@@ -151,9 +153,31 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
                 memset(row + table->layout.row_bytes, 0, table->payload_bytes);
                 hash_index_insert(&table->index, hashes[i], slot);
             }
+            slot_pages_touch(&table->slots, slot);
             slots[i] = slot;
         }
     }
+}
+
+void hashed_table_touch(struct hashed_table *table, uint32_t slot)
+{
+    slot_pages_touch(&table->slots, slot);
+}
+
+struct slot_pages *hashed_table_slots(struct hashed_table *table)
+{
+    return &table->slots;
+}
+
+void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
+                          const uint32_t *key_columns, uint64_t hash)
+{
+    slot_pages_take(&table->slots, slot);
+    uint8_t *bytes = slot_row(table, slot);
+    slot_set_header(bytes, hash_31(hash) | SLOT_LIVE);
+    row_layout_store(&table->layout, bytes, rows, row, key_columns, table->heap);
+    memset(bytes + table->layout.row_bytes, 0, table->payload_bytes);
+    hash_index_insert(&table->index, hash, slot);
 }
 
 void hashed_table_remove(struct hashed_table *table, uint32_t slot)
@@ -183,6 +207,7 @@ void hashed_table_set_key(struct hashed_table *table, uint32_t slot, const struc
                           const uint32_t *key_columns)
 {
     uint8_t *bytes = slot_row(table, slot);
+    slot_pages_touch(&table->slots, slot);
     row_layout_free_text(&table->layout, bytes, table->heap);
     row_layout_store(&table->layout, bytes, rows, row, key_columns, table->heap);
 }

@@ -28,6 +28,8 @@ void hashed_table_find(struct hashed_table *table, const struct batch *rows, con
 /* Finds or inserts. inserted[i] = 1 for the row that created its slot; its payload is zero bytes. */
 void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, const uint32_t *key_columns,
                          const uint64_t *hashes, uint32_t *slots, uint8_t *inserted);
+/* The payload changes; upsert and what inserts says so itself for the slots it tells. */
+void hashed_table_touch(struct hashed_table *table, uint32_t slot);
 /* Frees the slot and its key's text. The payload's own heap blocks are the caller's to release before. */
 void hashed_table_remove(struct hashed_table *table, uint32_t slot);
 /* Stable until the slot is removed; 8-byte aligned. */
@@ -45,5 +47,11 @@ uint32_t hashed_table_next(struct hashed_table *table, uint32_t *cursor);
 uint64_t hashed_table_rows(const struct hashed_table *table);
 int64_t hashed_table_bytes(const struct hashed_table *table);
 struct table_heap *hashed_table_heap(struct hashed_table *table);
+
+/* For saved_table.h: the slots; and one saved key put back into its slot of an empty table, with a payload of zero
+ * bytes. hash = batch_hash over key_columns. */
+struct slot_pages *hashed_table_slots(struct hashed_table *table);
+void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
+                          const uint32_t *key_columns, uint64_t hash);
 
 #endif

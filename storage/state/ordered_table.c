@@ -53,6 +53,7 @@ uint32_t ordered_table_upsert(struct ordered_table *table, const void *key, uint
     *inserted = btree_insert(&table->tree, key, key_bytes, &found);
     if (!*inserted) {
         slot_pages_free(&table->slots, slot);
+        slot_pages_touch(&table->slots, found);
         return found;
     }
     uint8_t *bytes = slot_row(table, slot);
@@ -60,6 +61,29 @@ uint32_t ordered_table_upsert(struct ordered_table *table, const void *key, uint
         row_layout_store(&table->layout, bytes, rows, row, columns_map, table->heap);
     memset(bytes + table->layout.row_bytes, 0, table->payload_bytes);
     return slot;
+}
+
+void ordered_table_touch(struct ordered_table *table, uint32_t slot)
+{
+    slot_pages_touch(&table->slots, slot);
+}
+
+struct slot_pages *ordered_table_slots(struct ordered_table *table)
+{
+    return &table->slots;
+}
+
+bool ordered_table_restore(struct ordered_table *table, uint32_t slot, const void *key, uint32_t key_bytes,
+                           const struct batch *rows, uint32_t row, const uint32_t *columns_map)
+{
+    uint32_t found = slot;
+    slot_pages_take(&table->slots, slot);
+    uint8_t *bytes = slot_row(table, slot);
+    slot_set_header(bytes, SLOT_LIVE);
+    if (table->layout.columns_count > 0)
+        row_layout_store(&table->layout, bytes, rows, row, columns_map, table->heap);
+    memset(bytes + table->layout.row_bytes, 0, table->payload_bytes);
+    return btree_insert(&table->tree, key, key_bytes, &found);
 }
 
 uint32_t ordered_table_find(struct ordered_table *table, const void *key, uint32_t key_bytes)

@@ -19,6 +19,8 @@ void ordered_table_destroy(struct ordered_table *table);
 uint32_t ordered_table_upsert(struct ordered_table *table, const void *key, uint32_t key_bytes,
                               const struct batch *rows, uint32_t row, const uint32_t *columns_map,
                               bool *inserted);
+/* The payload changes; upsert says so itself, whether it found or inserted. */
+void ordered_table_touch(struct ordered_table *table, uint32_t slot);
 /* SLOT_NONE when absent. */
 uint32_t ordered_table_find(struct ordered_table *table, const void *key, uint32_t key_bytes);
 /* false when the key is not there. */
@@ -57,5 +59,13 @@ void ordered_table_fold(struct ordered_table *table, const void *low, uint32_t l
 uint64_t ordered_table_rows(const struct ordered_table *table);
 int64_t ordered_table_bytes(const struct ordered_table *table);
 struct table_heap *ordered_table_heap(struct ordered_table *table);
+
+/* For saved_table.h: the slots; and one saved row put back into its slot of an empty table under its key (which is not
+ * saved: its owner computes it from the row again), with a payload of zero bytes. false: the key is there
+ * already. */
+struct slot_pages *ordered_table_slots(struct ordered_table *table);
+MUST_CHECK
+bool ordered_table_restore(struct ordered_table *table, uint32_t slot, const void *key, uint32_t key_bytes,
+                           const struct batch *rows, uint32_t row, const uint32_t *columns_map);
 
 #endif

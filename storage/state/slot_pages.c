@@ -64,22 +64,62 @@ void slot_pages_clear(struct slot_pages *pages)
         pages->biased[bit] = 0;
         pages->capacity -= slots;
     }
+    bool is_tracked = pages->dirty != NULL;
+    mem_free(pages->dirty);
+    pages->dirty = NULL;
     account_charge(pages->account, -pages->charged);
     pages->charged = 0;
     pages->used = 0;
     pages->live = 0;
     pages->free_head = SLOT_NONE;
+    pages->dirty_words = 0;
+    if (is_tracked)
+        slot_pages_track(pages);
 }
 
 void slot_pages_release(struct slot_pages *pages)
 {
     slot_pages_clear(pages);
+    account_charge(pages->account, -pages->charged);
+    pages->charged = 0;
+    mem_free(pages->dirty);
+    pages->dirty = NULL;
 }
 
 static void charge(struct slot_pages *pages, int64_t bytes)
 {
     pages->charged += bytes;
     account_charge(pages->account, bytes);
+}
+
+/* ---- tracking ---- */
+
+static void grow_dirty(struct slot_pages *pages)
+{
+    uint32_t words = pages->capacity / 64 + 1;
+    if (words <= pages->dirty_words)
+        return;
+    pages->dirty = mem_realloc(pages->dirty, sizeof(uint64_t) * words);
+    memset(pages->dirty + pages->dirty_words, 0, sizeof(uint64_t) * (words - pages->dirty_words));
+    charge(pages, (int64_t)sizeof(uint64_t) * (words - pages->dirty_words));
+    pages->dirty_words = words;
+}
+
+void slot_pages_mark_whole(struct slot_pages *pages)
+{
+    pages->is_whole = true;
+    for (uint32_t word = 0; word < pages->used / 64; word++)
+        pages->dirty[word] = UINT64_MAX;
+    if (pages->used % 64 != 0)
+        pages->dirty[pages->used / 64] |= (UINT64_C(1) << (pages->used % 64)) - 1;
+}
+
+void slot_pages_track(struct slot_pages *pages)
+{
+    if (pages->dirty != NULL)
+        return;
+    grow_dirty(pages);
+    slot_pages_mark_whole(pages);
 }
 
 static void add_chunk(struct slot_pages *pages)
@@ -92,6 +132,8 @@ static void add_chunk(struct slot_pages *pages)
     pages->capacity += slots;
     if (!memory_is_lazy(bytes))
         charge(pages, (int64_t)bytes);
+    if (pages->dirty != NULL)
+        grow_dirty(pages);
 }
 
 /* A chunk that the kernel backs lazily is paid for step by step: what this slot adds. */
@@ -112,11 +154,13 @@ uint32_t slot_pages_alloc(struct slot_pages *pages)
     uint32_t slot = pages->free_head;
     if (slot != SLOT_NONE) {
         memcpy(&pages->free_head, (uint8_t *)slot_pages_at(pages, slot) + 4, sizeof(uint32_t));
+        slot_pages_touch(pages, slot);
         return slot;
     }
     if (UNLIKELY(pages->used == pages->capacity))
         add_chunk(pages);
     slot = pages->used++;
+    slot_pages_touch(pages, slot);
     int64_t cost = slot_cost(pages, slot);
     if (UNLIKELY(cost > 0))
         charge(pages, cost);
@@ -145,6 +189,10 @@ uint32_t slot_pages_extend(struct slot_pages *pages, uint32_t count)
         pages->used += piece;
         count -= piece;
     }
+    if (pages->dirty != NULL) {
+        for (uint32_t slot = first_slot; slot < pages->used; slot++)
+            slot_pages_touch(pages, slot);
+    }
     return first_slot;
 }
 
@@ -155,14 +203,51 @@ void slot_pages_free(struct slot_pages *pages, uint32_t slot)
     memcpy(bytes + 4, &pages->free_head, sizeof(uint32_t));
     pages->free_head = slot;
     pages->live--;
+    slot_pages_touch(pages, slot);
 }
 
 void slot_pages_pop(struct slot_pages *pages)
 {
     CHECK(pages->used > 0 && pages->free_head == SLOT_NONE);
+    CHECK(pages->dirty == NULL); /* a number that is no more could not be told */
     pages->used--;
     pages->live--;
     int64_t cost = slot_cost(pages, pages->used);
     if (UNLIKELY(cost > 0))
         charge(pages, -cost);
+}
+
+/* ---- restoring ---- */
+
+void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
+{
+    CHECK(pages->used == 0);
+    while (pages->used < used) {
+        if (pages->used == pages->capacity)
+            add_chunk(pages);
+        uint32_t biased = pages->used + pages->first;
+        uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
+        uint32_t piece = chunk_slots < used - pages->used ? chunk_slots : used - pages->used;
+        if (memory_is_lazy((size_t)chunk_slots * pages->stride))
+            charge(pages, (int64_t)(((size_t)piece * pages->stride + CHARGE_BYTES - 1) / CHARGE_BYTES *
+                                    CHARGE_BYTES));
+        pages->used += piece;
+    }
+}
+
+void slot_pages_take(struct slot_pages *pages, uint32_t slot)
+{
+    CHECK(slot < pages->used);
+    pages->live++;
+}
+
+void slot_pages_restore_end(struct slot_pages *pages)
+{
+    for (uint32_t slot = pages->used; slot-- > 0;) {
+        uint8_t *bytes = slot_pages_at(pages, slot);
+        if (slot_header(bytes) != 0)
+            continue;
+        memcpy(bytes + 4, &pages->free_head, sizeof(uint32_t));
+        pages->free_head = slot;
+    }
 }

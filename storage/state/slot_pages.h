@@ -7,12 +7,16 @@
  *
  * The first four bytes of a slot belong to its header: 0 while the slot is free, not 0 while it is in use
  * (the user sees to that; see SLOT_LIVE). A freed slot goes on a list and is handed out again first. One
- * owner; readers of other threads need a latch. */
+ * owner; readers of other threads need a latch.
+ *
+ * Slots that a checkpoint saves (saved_table.h) are tracked: a bit per slot tells that it was handed out, freed or, by
+ * slot_pages_touch, changed. */
 #ifndef MILLRACE_STATE_SLOT_PAGES_H
 #define MILLRACE_STATE_SLOT_PAGES_H
 
 #include "storage/base/arena.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #ifndef SLOT_NONE
@@ -36,6 +40,12 @@ struct slot_pages {
     uint32_t live;
     int64_t charged;
     struct account *account;
+    /* tracked: */
+    uint64_t *dirty; /* a bit per slot up to capacity; NULL: not tracked */
+    uint32_t dirty_words;
+    bool is_whole;        /* everything saved before is void: all slots are new */
+    uint64_t saved_live;  /* rows in the last whole save, and */
+    uint64_t saved_since; /* rows and removals saved since it */
 };
 
 /* stride: bytes per slot, a multiple of 8, at least 8. Nothing is allocated before the first slot. */
@@ -56,6 +66,24 @@ static inline void *slot_pages_at(const struct slot_pages *pages, uint32_t slot)
     uint32_t biased = slot + pages->first;
     return (void *)(pages->biased[31 - __builtin_clz(biased)] + (uintptr_t)biased * pages->stride);
 }
+
+/* The slot's contents change. */
+static inline void slot_pages_touch(struct slot_pages *pages, uint32_t slot)
+{
+    if (pages->dirty != NULL)
+        pages->dirty[slot >> 6] |= UINT64_C(1) << (slot & 63);
+}
+/* From now on changes are tracked; all slots count as changed. Again: nothing happens. */
+void slot_pages_track(struct slot_pages *pages);
+/* All slots count as changed, and what was saved of them as void. */
+void slot_pages_mark_whole(struct slot_pages *pages);
+
+/* Putting saved slots back into empty pages: begin with how many numbers there were; slot_pages_take makes one of them
+ * a slot in use (bytes as after slot_pages_alloc); end makes the rest free ones. The headers of taken slots are set
+ * by then. */
+void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used);
+void slot_pages_take(struct slot_pages *pages, uint32_t slot);
+void slot_pages_restore_end(struct slot_pages *pages);
 
 static inline uint32_t slot_header(const void *slot)
 {
