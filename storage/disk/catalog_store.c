@@ -2,14 +2,10 @@
 #include "storage/disk/catalog_store.h"
 
 #include "storage/base/arena.h"
+#include "storage/disk/disk.h"
 #include "storage/disk/sqlite_door.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FIRST_USER_OID 16384
 
@@ -20,31 +16,27 @@ static const char schema[] =
 
 struct catalog_store {
     sqlite3 *db;
-    int lock_fd;
+    struct disk_file *lock;
     bool is_new;
 };
 
-static bool os_error(const char *doing, const char *path, struct error *err)
-{
-    int code = errno;
-    return error_set(err, code == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR, "could not %s \"%s\": %s",
-                     doing, path, strerror(code));
-}
-
-/* One process per directory: flock dies with its holder, however it dies. */
-static bool take_lock(const char *dir, int *fd, struct error *err)
+/* One process per directory: the lock dies with its holder, however it dies. */
+static bool take_lock(const char *dir, struct disk_file **out, struct error *err)
 {
     struct arena arena;
     arena_init(&arena, NULL);
     const char *path = arena_printf(&arena, "%s/lock", dir);
-    bool ok = true;
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0)
-        ok = os_error("open", path, err);
-    else if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
+    struct disk_file *file = NULL;
+    bool ok = disk_open(path, DISK_WRITE | DISK_CREATE, &file, err);
+    int code = ok ? file->disk->lock(file) : 0;
+    if (code == EAGAIN)
         ok = error_set(err, ERRCODE_OBJECT_IN_USE, "data directory \"%s\" is in use by another server", dir);
-    if (!ok && *fd >= 0)
-        close(*fd);
+    else if (code != 0)
+        ok = disk_error(code, "lock", path, err);
+    if (!ok)
+        disk_close(file);
+    else
+        *out = file;
     arena_release(&arena);
     return ok;
 }
@@ -53,25 +45,24 @@ static bool file_exists(const char *dir, const char *name)
 {
     struct arena arena;
     arena_init(&arena, NULL);
-    struct stat info;
-    bool exists = stat(arena_printf(&arena, "%s/%s", dir, name), &info) == 0;
+    bool exists = disk_exists(arena_printf(&arena, "%s/%s", dir, name));
     arena_release(&arena);
     return exists;
 }
 
 bool catalog_store_open(const char *dir, struct catalog_store **out, struct error *err)
 {
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return os_error("create directory", dir, err);
+    if (!disk_make_dir(dir, NULL, err))
+        return false;
     struct catalog_store *store = mem_zalloc(sizeof(*store));
-    if (!take_lock(dir, &store->lock_fd, err)) {
+    if (!take_lock(dir, &store->lock, err)) {
         mem_free(store);
         return false;
     }
     /* log.db without state.db is half a directory, never a new one */
     store->is_new = !file_exists(dir, "state.db") && !file_exists(dir, "log.db");
     if (!sqlite_door_open(dir, "state.db", schema, store->is_new, &store->db, err)) {
-        close(store->lock_fd);
+        disk_close(store->lock);
         mem_free(store);
         return false;
     }
@@ -87,7 +78,7 @@ bool catalog_store_is_new(const struct catalog_store *store)
 void catalog_store_close(struct catalog_store *store)
 {
     sqlite3_close(store->db);
-    close(store->lock_fd);
+    disk_close(store->lock);
     mem_free(store);
 }
 

@@ -3,9 +3,9 @@
 #include "storage/disk/sqlite_door.h"
 
 #include "storage/base/arena.h"
+#include "storage/disk/disk.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct error *err)
 {
@@ -22,6 +22,10 @@ bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct 
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         error_set(err, ERRCODE_OBJECT_IN_USE, "file \"%s\" is in use by another process", name);
+        break;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        disk_error(sqlite3_system_errno(db), doing, name, err);
         break;
     default:
         error_set(err, ERRCODE_IO_ERROR, "could not %s \"%s\": %s", doing, name, text);
@@ -53,7 +57,8 @@ static bool prepare_file(sqlite3 *db, const char *path, const char *schema, bool
 {
     int version;
     if (!sqlite_door_exec(db, path,
-                          "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                          "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;"
+                          "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
                           err) ||
         !read_version(db, path, &version, err))
         return false;
@@ -84,15 +89,14 @@ bool sqlite_door_open(const char *dir, const char *name, const char *schema, boo
     struct arena arena;
     arena_init(&arena, NULL);
     const char *path = arena_printf(&arena, "%s/%s", dir, name);
-    struct stat info;
-    bool is_new = stat(path, &info) != 0;
+    bool is_new = !disk_exists(path);
     *out = NULL;
     bool ok = true;
     if (is_new && !may_create)
         ok = error_set(err, ERRCODE_DATA_CORRUPTED,
                        "data directory \"%s\" is incomplete: file \"%s\" is missing", dir, name);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (is_new ? SQLITE_OPEN_CREATE : 0);
-    if (ok && sqlite3_open_v2(path, out, flags, NULL) != SQLITE_OK)
+    if (ok && sqlite3_open_v2(path, out, flags, disk_vfs()) != SQLITE_OK)
         ok = sqlite_door_error(*out, path, "open", err);
     if (ok)
         ok = prepare_file(*out, path, schema, is_new, err);

@@ -1,0 +1,290 @@
+/* disk_vfs.c: SQLite's files on the disk in use (disk.h).
+ *
+ * There is no shared memory: a database is open once, in exclusive locking mode, which keeps the WAL's index on the heap.
+ * A lock is taken with the first read and held until the file is closed. */
+#include "storage/disk/disk.h"
+
+#include "storage/base/arena.h"
+#include "storage/base/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#define SECTOR_BYTES   4096
+#define PATH_BYTES_MAX 4096
+
+struct vfs_file {
+    sqlite3_file base;
+    struct disk_file *file;
+    char *dir; /* to be synced with the file, since its name is new; NULL: not */
+    int lock;
+};
+
+static _Thread_local int last_errno; /* for sqlite3_system_errno */
+
+static int failed(int code, int result)
+{
+    last_errno = code;
+    return code == ENOSPC || code == EDQUOT ? SQLITE_FULL : result;
+}
+
+/* ---- files ---- */
+
+static int vfs_close(sqlite3_file *base)
+{
+    struct vfs_file *file = (struct vfs_file *)base;
+    disk_close(file->file);
+    mem_free(file->dir);
+    file->file = NULL;
+    file->dir = NULL;
+    return SQLITE_OK;
+}
+
+static int vfs_read(sqlite3_file *base, void *data, int bytes, sqlite3_int64 offset)
+{
+    struct disk_file *file = ((struct vfs_file *)base)->file;
+    size_t got;
+    int code = file->disk->read(file, data, (size_t)bytes, (uint64_t)offset, &got);
+    if (code != 0)
+        return failed(code, SQLITE_IOERR_READ);
+    if (got == (size_t)bytes)
+        return SQLITE_OK;
+    memset((char *)data + got, 0, (size_t)bytes - got);
+    return SQLITE_IOERR_SHORT_READ;
+}
+
+static int vfs_write(sqlite3_file *base, const void *data, int bytes, sqlite3_int64 offset)
+{
+    struct disk_file *file = ((struct vfs_file *)base)->file;
+    int code = file->disk->write(file, data, (size_t)bytes, (uint64_t)offset);
+    return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_WRITE);
+}
+
+static int vfs_truncate(sqlite3_file *base, sqlite3_int64 bytes)
+{
+    struct disk_file *file = ((struct vfs_file *)base)->file;
+    int code = file->disk->truncate(file, (uint64_t)bytes);
+    return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_TRUNCATE);
+}
+
+static int vfs_sync(sqlite3_file *base, int flags)
+{
+    struct vfs_file *file = (struct vfs_file *)base;
+    struct disk *disk = file->file->disk;
+    int code = disk->sync(file->file);
+    if (code == 0 && file->dir != NULL) {
+        code = disk->sync_dir(disk, file->dir);
+        if (code != 0)
+            return failed(code, SQLITE_IOERR_DIR_FSYNC);
+        mem_free(file->dir);
+        file->dir = NULL;
+    }
+    return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_FSYNC);
+}
+
+static int vfs_size(sqlite3_file *base, sqlite3_int64 *bytes)
+{
+    struct disk_file *file = ((struct vfs_file *)base)->file;
+    uint64_t size;
+    int code = file->disk->size(file, &size);
+    if (code != 0)
+        return failed(code, SQLITE_IOERR_FSTAT);
+    *bytes = (sqlite3_int64)size;
+    return SQLITE_OK;
+}
+
+static int vfs_lock(sqlite3_file *base, int level)
+{
+    struct vfs_file *file = (struct vfs_file *)base;
+    if (file->lock == SQLITE_LOCK_NONE) {
+        int code = file->file->disk->lock(file->file);
+        if (code != 0)
+            return code == EAGAIN ? SQLITE_BUSY : failed(code, SQLITE_IOERR_LOCK);
+    }
+    if (level > file->lock)
+        file->lock = level;
+    return SQLITE_OK;
+}
+
+/* What was locked once stays so. */
+static int vfs_unlock(sqlite3_file *base, int level)
+{
+    struct vfs_file *file = (struct vfs_file *)base;
+    if (file->lock > SQLITE_LOCK_SHARED)
+        file->lock = SQLITE_LOCK_SHARED;
+    return SQLITE_OK;
+}
+
+static int vfs_check_reserved(sqlite3_file *base, int *is_reserved)
+{
+    *is_reserved = ((struct vfs_file *)base)->lock >= SQLITE_LOCK_RESERVED;
+    return SQLITE_OK;
+}
+
+static int vfs_control(sqlite3_file *base, int op, void *arg)
+{
+    return SQLITE_NOTFOUND;
+}
+
+static int vfs_sector_bytes(sqlite3_file *base)
+{
+    return SECTOR_BYTES;
+}
+
+static int vfs_characteristics(sqlite3_file *base)
+{
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+}
+
+static const sqlite3_io_methods methods = {.iVersion = 1,
+                                           .xClose = vfs_close,
+                                           .xRead = vfs_read,
+                                           .xWrite = vfs_write,
+                                           .xTruncate = vfs_truncate,
+                                           .xSync = vfs_sync,
+                                           .xFileSize = vfs_size,
+                                           .xLock = vfs_lock,
+                                           .xUnlock = vfs_unlock,
+                                           .xCheckReservedLock = vfs_check_reserved,
+                                           .xFileControl = vfs_control,
+                                           .xSectorSize = vfs_sector_bytes,
+                                           .xDeviceCharacteristics = vfs_characteristics};
+
+/* ---- names ---- */
+
+static char *dir_of(const char *path)
+{
+    char *dir = mem_strdup(path);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL)
+        strcpy(dir, "."); /* a path is never empty */
+    else
+        slash[slash == dir] = '\0';
+    return dir;
+}
+
+static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *out_flags)
+{
+    struct vfs_file *file = (struct vfs_file *)base;
+    *file = (struct vfs_file){.lock = SQLITE_LOCK_NONE};
+    struct disk *disk = disk_current();
+    if (path == NULL) /* of temporary files, which we have none of: temp_store=MEMORY */
+        return failed(EINVAL, SQLITE_CANTOPEN);
+    unsigned how = flags & SQLITE_OPEN_READWRITE ? DISK_WRITE : DISK_READ;
+    struct disk_info info;
+    bool is_new = (flags & SQLITE_OPEN_CREATE) && disk->info(disk, path, &info) == ENOENT;
+    if (flags & SQLITE_OPEN_CREATE)
+        how |= DISK_CREATE | (flags & SQLITE_OPEN_EXCLUSIVE ? DISK_EXCLUSIVE : 0);
+    if (flags & SQLITE_OPEN_DELETEONCLOSE)
+        how |= DISK_DELETE_ON_CLOSE;
+    int code = disk->open(disk, path, how, &file->file);
+    if (code != 0)
+        return failed(code, SQLITE_CANTOPEN);
+    if (is_new)
+        file->dir = dir_of(path);
+    if (out_flags != NULL)
+        *out_flags = flags;
+    file->base.pMethods = &methods;
+    return SQLITE_OK;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
+{
+    struct disk *disk = disk_current();
+    int code = disk->remove(disk, path);
+    if (code != 0)
+        return code == ENOENT ? SQLITE_IOERR_DELETE_NOENT : failed(code, SQLITE_IOERR_DELETE);
+    if (!sync_dir)
+        return SQLITE_OK;
+    char *dir = dir_of(path);
+    code = disk->sync_dir(disk, dir);
+    mem_free(dir);
+    return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_DIR_FSYNC);
+}
+
+/* An empty file is as good as none: that is what SQLite asks for. */
+static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *result)
+{
+    struct disk *disk = disk_current();
+    struct disk_info info;
+    int code = disk->info(disk, path, &info);
+    if (code != 0 && code != ENOENT && code != ENOTDIR)
+        return failed(code, SQLITE_IOERR_ACCESS);
+    *result = code == 0 && (flags != SQLITE_ACCESS_EXISTS || info.bytes > 0);
+    return SQLITE_OK;
+}
+
+/* Paths are used as they are given: nobody opens a database by two names. */
+static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int out_bytes, char *out)
+{
+    size_t len = strlen(path);
+    if (len >= (size_t)out_bytes)
+        return failed(ENAMETOOLONG, SQLITE_CANTOPEN);
+    memcpy(out, path, len + 1);
+    return SQLITE_OK;
+}
+
+/* ---- the rest ---- */
+
+static int vfs_random(sqlite3_vfs *vfs, int bytes, char *out)
+{
+    for (int at = 0; at < bytes; at += (int)sizeof(uint64_t)) {
+        uint64_t value = random_u64();
+        size_t left = (size_t)(bytes - at);
+        memcpy(out + at, &value, left < sizeof(value) ? left : sizeof(value));
+    }
+    return bytes;
+}
+
+/* Nothing is waited for: a lock that is held stays so. */
+static int vfs_sleep(sqlite3_vfs *vfs, int microseconds)
+{
+    return microseconds;
+}
+
+static int vfs_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *out)
+{
+    *out = INT64_C(210866760000000) + clock_now_us() / 1000; /* from noon of day 0 of the Julian calendar */
+    return SQLITE_OK;
+}
+
+static int vfs_time(sqlite3_vfs *vfs, double *out)
+{
+    sqlite3_int64 ms;
+    int result = vfs_time_ms(vfs, &ms);
+    *out = (double)ms / 86400000.0;
+    return result;
+}
+
+static int vfs_last_error(sqlite3_vfs *vfs, int bytes, char *out)
+{
+    return last_errno;
+}
+
+static sqlite3_vfs vfs_millrace = {.iVersion = 2,
+                                   .szOsFile = sizeof(struct vfs_file),
+                                   .mxPathname = PATH_BYTES_MAX,
+                                   .zName = "millrace",
+                                   .xOpen = vfs_open,
+                                   .xDelete = vfs_delete,
+                                   .xAccess = vfs_access,
+                                   .xFullPathname = vfs_full_path,
+                                   .xRandomness = vfs_random,
+                                   .xSleep = vfs_sleep,
+                                   .xCurrentTime = vfs_time,
+                                   .xGetLastError = vfs_last_error,
+                                   .xCurrentTimeInt64 = vfs_time_ms};
+
+static void register_vfs(void)
+{
+    CHECK(sqlite3_vfs_register(&vfs_millrace, false) == SQLITE_OK);
+}
+
+const char *disk_vfs(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CHECK(pthread_once(&once, register_vfs) == 0);
+    return vfs_millrace.zName;
+}
