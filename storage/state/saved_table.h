@@ -44,10 +44,12 @@ struct saved_table {
     bool (*append)(void *of, uint64_t first, const struct batch *rows, uint32_t version, struct error *err);
 };
 
-/* How far the rows of a table that only grows are saved; lies in the table, zero at first. */
+/* How far the rows of a table that only grows are saved; lies in the table, zero at first. Whoever puts rows back sets
+ * `saved` and `taken` to their end, and front_taken to the number of the first. */
 struct saved_rows {
-    uint64_t saved;        /* rows below it are in the last valid checkpoint */
-    bool is_in_checkpoint; /* some rows are */
+    uint64_t saved;       /* rows below it are in the last valid checkpoint */
+    uint64_t taken;       /* those below it were copied for the running one */
+    uint64_t front_taken; /* the first row, as it was told last */
 };
 
 struct saved_tables {

@@ -66,7 +66,8 @@ void slot_pages_clear(struct slot_pages *pages)
     }
     bool is_tracked = pages->dirty != NULL;
     mem_free(pages->dirty);
-    pages->dirty = NULL;
+    mem_free(pages->taken);
+    pages->dirty = pages->taken = NULL;
     account_charge(pages->account, -pages->charged);
     pages->charged = 0;
     pages->used = 0;
@@ -79,11 +80,9 @@ void slot_pages_clear(struct slot_pages *pages)
 
 void slot_pages_release(struct slot_pages *pages)
 {
-    slot_pages_clear(pages);
-    account_charge(pages->account, -pages->charged);
-    pages->charged = 0;
     mem_free(pages->dirty);
-    pages->dirty = NULL;
+    pages->dirty = NULL; /* or it would go on being tracked */
+    slot_pages_clear(pages);
 }
 
 static void charge(struct slot_pages *pages, int64_t bytes)
@@ -101,6 +100,10 @@ static void grow_dirty(struct slot_pages *pages)
         return;
     pages->dirty = mem_realloc(pages->dirty, sizeof(uint64_t) * words);
     memset(pages->dirty + pages->dirty_words, 0, sizeof(uint64_t) * (words - pages->dirty_words));
+    if (pages->taken != NULL) {
+        pages->taken = mem_realloc(pages->taken, sizeof(uint64_t) * words);
+        memset(pages->taken + pages->dirty_words, 0, sizeof(uint64_t) * (words - pages->dirty_words));
+    }
     charge(pages, (int64_t)sizeof(uint64_t) * (words - pages->dirty_words));
     pages->dirty_words = words;
 }
@@ -112,6 +115,37 @@ void slot_pages_mark_whole(struct slot_pages *pages)
         pages->dirty[word] = UINT64_MAX;
     if (pages->used % 64 != 0)
         pages->dirty[pages->used / 64] |= (UINT64_C(1) << (pages->used % 64)) - 1;
+}
+
+void slot_pages_take_dirty(struct slot_pages *pages, uint32_t word)
+{
+    if (pages->taken == NULL)
+        pages->taken = mem_zalloc(sizeof(uint64_t) * pages->dirty_words);
+    pages->taken[word] |= pages->dirty[word];
+    pages->dirty[word] = 0;
+}
+
+void slot_pages_take_whole(struct slot_pages *pages)
+{
+    pages->is_whole = false;
+    pages->taken_whole = true;
+    pages->saved_taken = 0;
+}
+
+void slot_pages_settle(struct slot_pages *pages, bool valid)
+{
+    if (valid) {
+        pages->saved_since = pages->taken_whole ? 0 : pages->saved_since + pages->saved_taken;
+        pages->saved_live = pages->taken_whole ? pages->saved_taken : pages->saved_live;
+    } else {
+        for (uint32_t word = 0; pages->taken != NULL && word < pages->dirty_words; word++)
+            pages->dirty[word] |= pages->taken[word];
+        pages->is_whole |= pages->taken_whole;
+    }
+    mem_free(pages->taken);
+    pages->taken = NULL;
+    pages->taken_whole = false;
+    pages->saved_taken = 0;
 }
 
 void slot_pages_track(struct slot_pages *pages)
@@ -250,4 +284,8 @@ void slot_pages_restore_end(struct slot_pages *pages)
         memcpy(bytes + 4, &pages->free_head, sizeof(uint32_t));
         pages->free_head = slot;
     }
+    grow_dirty(pages);
+    memset(pages->dirty, 0, sizeof(uint64_t) * pages->dirty_words);
+    pages->is_whole = false;
+    pages->saved_live = pages->live;
 }

@@ -42,10 +42,13 @@ struct slot_pages {
     struct account *account;
     /* tracked: */
     uint64_t *dirty; /* a bit per slot up to capacity; NULL: not tracked */
+    uint64_t *taken; /* bits that the running checkpoint has taken from it; NULL: none */
     uint32_t dirty_words;
     bool is_whole;        /* everything saved before is void: all slots are new */
-    uint64_t saved_live;  /* rows in the last whole save, and */
-    uint64_t saved_since; /* rows and removals saved since it */
+    bool taken_whole;     /* the running checkpoint has seen that */
+    uint64_t saved_live;  /* rows of the last whole save, and */
+    uint64_t saved_since; /* rows and removals saved since */
+    uint64_t saved_taken; /* of the running checkpoint */
 };
 
 /* stride: bytes per slot, a multiple of 8, at least 8. Nothing is allocated before the first slot. */
@@ -78,9 +81,15 @@ void slot_pages_track(struct slot_pages *pages);
 /* All slots count as changed, and what was saved of them as void. */
 void slot_pages_mark_whole(struct slot_pages *pages);
 
+/* A checkpoint takes the bits of 64 slots, or learns that everything saved before is void; once it is valid or given up,
+ * slot_pages_settle forgets what was taken, or gives it back. */
+void slot_pages_take_dirty(struct slot_pages *pages, uint32_t word);
+void slot_pages_take_whole(struct slot_pages *pages);
+void slot_pages_settle(struct slot_pages *pages, bool valid);
+
 /* Putting saved slots back into empty pages: begin with how many numbers there were; slot_pages_take makes one of them
  * a slot in use (bytes as after slot_pages_alloc); end makes the rest free ones. The headers of taken slots are set
- * by then. */
+ * by then. The pages are tracked then, and no slot counts as changed. */
 void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used);
 void slot_pages_take(struct slot_pages *pages, uint32_t slot);
 void slot_pages_restore_end(struct slot_pages *pages);
