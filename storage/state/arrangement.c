@@ -11,17 +11,6 @@
      << 10) /* an emptied arrangement larger than this gives its memory back                    \
                           */
 
-struct row_meta {
-    int64_t weight;
-    uint32_t link;     /* head: its list or LIST_NONE; others: position in the list */
-    uint32_t row_hash; /* upper half of the row's hash; set while the row is in a list */
-};
-
-static inline struct row_meta *meta_at(const struct arrangement *a, uint32_t row)
-{
-    return (struct row_meta *)(void *)(arrangement_row(a, row) + a->layout.row_bytes);
-}
-
 static uint32_t key_hash_of(void *ctx, uint32_t row)
 {
     return slot_header(arrangement_row(ctx, row)) & ~SLOT_LIVE;
@@ -34,12 +23,12 @@ static void prefetch_row(void *ctx, uint32_t row)
 
 static uint32_t row_hash_of(void *ctx, uint32_t row)
 {
-    return meta_at(ctx, row)->row_hash;
+    return arrangement_meta(ctx, row)->row_hash;
 }
 
 static void prefetch_meta(void *ctx, uint32_t row)
 {
-    __builtin_prefetch(meta_at(ctx, row));
+    __builtin_prefetch(arrangement_meta(ctx, row));
 }
 
 static struct arrangement *create(const struct sql_type *types, uint32_t columns_count,
@@ -134,11 +123,11 @@ PREFETCHING void prefetch_group(const struct arrangement *a, const uint64_t *has
             continue;
         }
         __builtin_prefetch(arrangement_row(a, heads[i]), 1);
-        __builtin_prefetch(meta_at(a, heads[i]), 1);
+        __builtin_prefetch(arrangement_meta(a, heads[i]), 1);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (heads[i] != SLOT_NONE && meta_at(a, heads[i])->link != LIST_NONE)
-            __builtin_prefetch(row_list_at(&a->lists, meta_at(a, heads[i])->link), 1);
+        if (heads[i] != SLOT_NONE && arrangement_meta(a, heads[i])->link != LIST_NONE)
+            __builtin_prefetch(row_list_at(&a->lists, arrangement_meta(a, heads[i])->link), 1);
     }
 }
 
@@ -151,7 +140,7 @@ static uint32_t add_row(struct arrangement *a, const struct batch *change, uint3
     uint8_t *bytes = arrangement_row(a, row);
     slot_set_header(bytes, hash_31(key_hash) | SLOT_LIVE);
     row_layout_store(&a->layout, bytes, change, at, NULL, a->heap);
-    *meta_at(a, row) = (struct row_meta){.weight = weight, .link = LIST_NONE};
+    *arrangement_meta(a, row) = (struct row_meta){.weight = weight, .link = LIST_NONE};
     return row;
 }
 
@@ -164,8 +153,8 @@ static void free_row(struct arrangement *a, uint32_t row)
 /* A row of a list goes: the last entry takes its place, which may make it the head. */
 static void remove_from_list(struct arrangement *a, uint32_t head, uint32_t row)
 {
-    uint32_t ref = meta_at(a, head)->link;
-    uint32_t position = row == head ? 0 : meta_at(a, row)->link;
+    uint32_t ref = arrangement_meta(a, head)->link;
+    uint32_t position = row == head ? 0 : arrangement_meta(a, row)->link;
     struct row_list *list = row_list_at(&a->lists, ref);
     uint32_t moved = row_list_entry_at(list, list->count - 1)->row;
     uint32_t hash31 = slot_header(arrangement_row(a, head)) & ~SLOT_LIVE;
@@ -175,14 +164,44 @@ static void remove_from_list(struct arrangement *a, uint32_t head, uint32_t row)
         head = moved;
         hash_index_replace(&a->index, hash31, row, head);
     } else if (moved != row) {
-        meta_at(a, moved)->link = position;
+        arrangement_meta(a, moved)->link = position;
     }
     if (list->count == 1) {
         row_list_destroy(&a->lists, ref);
         ref = LIST_NONE;
     }
-    meta_at(a, head)->link = ref;
+    arrangement_meta(a, head)->link = ref;
     free_row(a, row);
+}
+
+/* The only row of a key is about to get company. */
+static void make_list(struct arrangement *a, uint32_t head)
+{
+    struct row_meta *meta = arrangement_meta(a, head);
+    uint64_t hash = row_layout_hash(&a->layout, arrangement_row(a, head));
+    meta->row_hash = (uint32_t)(hash >> 32);
+    meta->link = row_list_create(&a->lists, head, hash, meta->weight);
+}
+
+static void add_to_list(struct arrangement *a, uint32_t head, uint32_t row, uint64_t hash)
+{
+    struct row_meta *head_meta = arrangement_meta(a, head), *meta = arrangement_meta(a, row);
+    meta->link = row_list_at(&a->lists, head_meta->link)->count;
+    meta->row_hash = (uint32_t)(hash >> 32);
+    head_meta->link = row_list_add(&a->lists, head_meta->link, row, hash, meta->weight);
+}
+
+void arrangement_link(struct arrangement *a, const struct batch *rows, uint32_t at, uint64_t key_hash,
+                      uint32_t row)
+{
+    uint32_t head = find_head(a, key_hash, rows, at, a->key_columns);
+    if (head == SLOT_NONE) {
+        hash_index_insert(&a->index, key_hash, row);
+        return;
+    }
+    if (arrangement_meta(a, head)->link == LIST_NONE)
+        make_list(a, head);
+    add_to_list(a, head, row, row_layout_hash_of(&a->layout, rows, at, NULL));
 }
 
 /* Returns the row if it was added, else SLOT_NONE. */
@@ -190,7 +209,7 @@ static uint32_t apply_to_list(struct arrangement *a, uint32_t head, const struct
                               uint64_t key_hash, int64_t weight)
 {
     uint64_t hash = row_layout_hash_of(&a->layout, change, at, NULL);
-    struct row_list *list = row_list_at(&a->lists, meta_at(a, head)->link);
+    struct row_list *list = row_list_at(&a->lists, arrangement_meta(a, head)->link);
     struct row_list_search search = row_list_search_start(list, hash);
     uint32_t row;
     while ((row = row_list_search_next(&search)) != SLOT_NONE) {
@@ -198,26 +217,25 @@ static uint32_t apply_to_list(struct arrangement *a, uint32_t head, const struct
             break;
     }
     if (row != SLOT_NONE) {
+        slot_pages_touch(&a->slots, row);
         list->weight += weight;
-        meta_at(a, row)->weight += weight;
-        if (meta_at(a, row)->weight == 0)
+        arrangement_meta(a, row)->weight += weight;
+        if (arrangement_meta(a, row)->weight == 0)
             remove_from_list(a, head, row);
         return SLOT_NONE;
     }
     row = add_row(a, change, at, key_hash, weight);
-    struct row_meta *meta = meta_at(a, row);
-    meta->link = list->count;
-    meta->row_hash = (uint32_t)(hash >> 32);
-    meta_at(a, head)->link = row_list_add(&a->lists, meta_at(a, head)->link, row, hash, weight);
+    add_to_list(a, head, row, hash);
     return row;
 }
 
 static uint32_t apply_to_single(struct arrangement *a, uint32_t head, const struct batch *change, uint32_t at,
                                 uint64_t key_hash, int64_t weight)
 {
-    struct row_meta *meta = meta_at(a, head);
+    struct row_meta *meta = arrangement_meta(a, head);
     const uint8_t *bytes = arrangement_row(a, head);
     if (row_layout_identical(&a->layout, bytes, change, at, NULL)) {
+        slot_pages_touch(&a->slots, head);
         meta->weight += weight;
         if (meta->weight == 0) {
             hash_index_remove(&a->index, hash_31(key_hash), head);
@@ -225,13 +243,11 @@ static uint32_t apply_to_single(struct arrangement *a, uint32_t head, const stru
         }
         return SLOT_NONE;
     }
-    uint64_t head_hash = row_layout_hash(&a->layout, bytes);
-    meta->row_hash = (uint32_t)(head_hash >> 32);
-    meta->link = row_list_create(&a->lists, head, head_hash, meta->weight);
+    make_list(a, head);
     return apply_to_list(a, head, change, at, key_hash, weight);
 }
 
-static void note_nulls(struct arrangement *a, const struct batch *change)
+void arrangement_note_nulls(struct arrangement *a, const struct batch *change)
 {
     for (uint32_t c = 0; c < a->layout.columns_count; c++)
         a->may_be_null[c] |= change->columns[c].nulls != NULL;
@@ -243,7 +259,7 @@ void arrangement_apply(struct arrangement *a, const struct batch *change, const 
         arrangement_apply_noting(a, change, key_hashes, NULL);
         return;
     }
-    note_nulls(a, change);
+    arrangement_note_nulls(a, change);
     append_only_apply(a, change, key_hashes);
 }
 
@@ -251,7 +267,7 @@ void arrangement_apply_noting(struct arrangement *a, const struct batch *change,
                               uint32_t *added)
 {
     CHECK(!a->append_only);
-    note_nulls(a, change);
+    arrangement_note_nulls(a, change);
     uint32_t heads[PREFETCH_GROUP]; /* only to be prefetched: rows change what heads there are */
     for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
         uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
@@ -264,7 +280,7 @@ void arrangement_apply_noting(struct arrangement *a, const struct batch *change,
                 if (head == SLOT_NONE) {
                     row = add_row(a, change, i, key_hashes[i], weight);
                     hash_index_insert(&a->index, key_hashes[i], row);
-                } else if (meta_at(a, head)->link == LIST_NONE) {
+                } else if (arrangement_meta(a, head)->link == LIST_NONE) {
                     row = apply_to_single(a, head, change, i, key_hashes[i], weight);
                 } else {
                     row = apply_to_list(a, head, change, i, key_hashes[i], weight);
@@ -297,7 +313,7 @@ void arrangement_remove(struct arrangement *a, const uint32_t *stored_rows, uint
     change->rows = count;
     change->weights = arena_alloc(scratch, sizeof(*change->weights) * count);
     for (uint32_t i = 0; i < count; i++)
-        change->weights[i] = -meta_at(a, stored_rows[i])->weight;
+        change->weights[i] = -arrangement_meta(a, stored_rows[i])->weight;
     arrangement_gather_columns(a, stored_rows, count, NULL, a->layout.columns_count, change->columns,
                                scratch);
     batch_hash(change, a->key_columns, a->key_count, hashes);
@@ -368,7 +384,7 @@ uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, u
             probe->row++;
             continue;
         }
-        uint32_t ref = meta_at(a, head)->link;
+        uint32_t ref = arrangement_meta(a, head)->link;
         if (ref == LIST_NONE) {
             probe_rows[n] = probe->row++;
             stored_rows[n++] = head;
@@ -379,7 +395,7 @@ uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, u
         for (; n < max && position < list->count; position++, n++) {
             probe_rows[n] = probe->row;
             stored_rows[n] = row_list_entry_at(list, position)->row;
-            __builtin_prefetch(meta_at(a, stored_rows[n]));
+            __builtin_prefetch(arrangement_meta(a, stored_rows[n]));
         }
         probe->position = position;
         if (position == list->count) {
@@ -388,7 +404,7 @@ uint32_t arrangement_probe_next(struct arrangement_probe *probe, uint32_t max, u
         }
     }
     for (uint32_t i = 0; i < n; i++)
-        weights[i] = meta_at(a, stored_rows[i])->weight;
+        weights[i] = arrangement_meta(a, stored_rows[i])->weight;
     return n;
 }
 
@@ -420,7 +436,7 @@ void arrangement_weights(struct arrangement *a, const struct batch *rows, const 
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         find_group(a, rows, first, count, key_columns, hashes, skip, heads);
         for (uint32_t i = 0; i < count; i++) {
-            const struct row_meta *meta = heads[i] != SLOT_NONE ? meta_at(a, heads[i]) : NULL;
+            const struct row_meta *meta = heads[i] != SLOT_NONE ? arrangement_meta(a, heads[i]) : NULL;
             if (meta == NULL)
                 weights[first + i] = 0;
             else
@@ -439,7 +455,7 @@ uint32_t arrangement_scan(struct arrangement *a, uint64_t *cursor, uint32_t max,
         if (!(slot_header(arrangement_row(a, row)) & SLOT_LIVE))
             continue;
         stored_rows[n] = row;
-        weights[n++] = a->append_only ? 1 : meta_at(a, row)->weight;
+        weights[n++] = a->append_only ? 1 : arrangement_meta(a, row)->weight;
     }
     return n;
 }

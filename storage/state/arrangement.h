@@ -12,7 +12,7 @@
 #ifndef MILLRACE_STATE_ARRANGEMENT_H
 #define MILLRACE_STATE_ARRANGEMENT_H
 
-#include "storage/data/batch.h"
+#include "storage/state/saved_table.h"
 
 struct arrangement;
 
@@ -73,6 +73,10 @@ void arrangement_weights(struct arrangement *arrangement, const struct batch *ro
 /* Walks all stored rows: fills up to max numbers and weights; 0 at the end. *cursor starts at 0. */
 uint32_t arrangement_scan(struct arrangement *arrangement, uint64_t *cursor, uint32_t max,
                           uint32_t *stored_rows, int64_t *weights);
+/* Adds the table to what a checkpoint saves (saved_table.h): the columns of a row, then its weight; append-only: the
+ * columns alone, rows that are only added. Lists and indexes are made again as rows come back, which keep their
+ * numbers. The name is borrowed. */
+void arrangement_saved(struct arrangement *arrangement, const char *name, struct saved_tables *out);
 uint64_t arrangement_rows(const struct arrangement *arrangement);
 /* Append-only: the number of the next row. */
 uint32_t arrangement_mark(const struct arrangement *arrangement);

@@ -20,6 +20,14 @@ struct arrangement {
     struct list_blocks append_lists; /* append-only */
     struct table_heap *heap;
     struct account *account;
+    struct saved_rows saved; /* append-only */
+};
+
+/* Not append-only: behind the row in its slot. */
+struct row_meta {
+    int64_t weight;
+    uint32_t link;     /* head: its list or LIST_NONE; others: position in the list */
+    uint32_t row_hash; /* upper half of the row's hash; set while the row is in a list */
 };
 
 static inline uint8_t *arrangement_row(const struct arrangement *a, uint32_t row)
@@ -42,6 +50,19 @@ static inline bool arrangement_key_matches(const struct arrangement *a, const ui
     }
     return row_layout_fields_equal(&a->layout, row, a->key_columns, rows, at, key_columns, a->key_count);
 }
+
+static inline struct row_meta *arrangement_meta(const struct arrangement *a, uint32_t row)
+{
+    return (struct row_meta *)(void *)(arrangement_row(a, row) + a->layout.row_bytes);
+}
+
+/* ---- arrangement.c ---- */
+
+/* Not append-only: a stored row that nothing leads to yet (weight set, no link), different from all others, becomes one
+ * of its key; it is row `at` of the batch, which holds all columns. */
+void arrangement_link(struct arrangement *arrangement, const struct batch *rows, uint32_t at,
+                      uint64_t key_hash, uint32_t row);
+void arrangement_note_nulls(struct arrangement *arrangement, const struct batch *rows);
 
 /* The append-only variant of what arrangement.h offers. */
 void append_only_init(struct arrangement *arrangement);

@@ -105,6 +105,23 @@ int64_t hash_index_bytes(const struct hash_index *index)
     return index->charged + slot_pages_bytes(&index->blocks);
 }
 
+void hash_index_reserve(struct hash_index *index, uint64_t entries)
+{
+    const uint64_t segment_entries = SEGMENT_BUCKETS * BUCKET_SLOTS * 3 / 4; /* hashes fall unevenly */
+    if (index->entries > 0 || index->depth > 0 || entries <= segment_entries)
+        return;
+    hash_index_release(index);
+    while (index->depth < DEPTH_MAX && segment_entries << index->depth < entries)
+        index->depth++;
+    size_t segments = (size_t)1 << index->depth;
+    index->bucket_mask = SEGMENT_BUCKETS - 1;
+    index->segments_count = 0;
+    index->directory = mem_alloc(sizeof(*index->directory) * segments);
+    charge(index, (int64_t)(sizeof(*index->directory) * segments));
+    for (size_t i = 0; i < segments; i++)
+        index->directory[i] = (uintptr_t)segment_alloc(index, index->bucket_mask) | index->depth;
+}
+
 /* ---- searching ---- */
 
 bool hash_probe_advance(struct hash_probe *probe)

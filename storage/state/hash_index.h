@@ -45,6 +45,8 @@ void hash_index_init(struct hash_index *index, uint32_t (*hash_of)(void *, uint3
 void hash_index_release(struct hash_index *index);
 /* Back to empty; memory is given back. */
 void hash_index_clear(struct hash_index *index);
+/* Room at once for about so many entries, if it is empty: what comes splits no segment. */
+void hash_index_reserve(struct hash_index *index, uint64_t entries);
 /* The caller has looked: no equal key is there. */
 void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot);
 /* By the 31 bits. CHECKs that the entry is there. */

@@ -162,6 +162,7 @@ static void replace_row(struct row_store *store, uint32_t slot, const struct bat
 {
     uint8_t *row = store_row(store, slot);
     struct slot_meta *meta = store_meta(store, row);
+    slot_pages_touch(&store->slots, slot);
     if (undo_state(meta->undo) == SLOT_ABSENT)
         count_rows(store, 1);
     uint32_t covered = undo_covers(store, meta);
@@ -185,6 +186,7 @@ static void revive_row(struct row_store *store, uint32_t slot)
     struct slot_meta *meta = store_meta(store, store_row(store, slot));
     if (undo_covers(store, meta) == 0)
         undo_push(store, slot, UNDO_STATE);
+    slot_pages_touch(&store->slots, slot);
     set_state(meta, SLOT_PRESENT);
     count_rows(store, 1);
 }
@@ -198,6 +200,7 @@ static void remove_row(struct row_store *store, uint32_t slot)
         store_free_slot(store, slot);
         return;
     }
+    slot_pages_touch(&store->slots, slot);
     set_state(meta, SLOT_PRESENT); /* what the record is to say, were it pending */
     if (covered == 0)
         undo_push(store, slot, UNDO_STATE);
@@ -215,6 +218,7 @@ static void add_copies(struct row_store *store, uint32_t slot, int64_t weight)
     }
     if (covered == 0)
         undo_push(store, slot, UNDO_STATE);
+    slot_pages_touch(&store->slots, slot);
     meta->count += weight;
     set_state(meta, meta->count == 0 ? SLOT_ABSENT : SLOT_PRESENT);
 }

@@ -12,6 +12,7 @@
 #define MILLRACE_STATE_ROW_STORE_H
 
 #include "storage/data/batch.h"
+#include "storage/state/saved_table.h"
 #include "storage/state/snapshot.h"
 
 struct row_store;
@@ -65,6 +66,14 @@ void row_store_index_lookup(struct row_store *store, uint32_t index, uint64_t sn
 bool row_store_index_range(struct row_store *store, uint32_t index, uint64_t snapshot,
                            const struct strbuf *low, const struct strbuf *high, struct strbuf *cursor,
                            uint32_t max, struct batch *out);
+
+/* ---- checkpoints (saved_table.h), engine's thread ---- */
+
+/* Adds the table: the columns of a row, then (multisets) how many copies there are. Its name is borrowed. Restored rows
+ * are visible at every snapshot; readers of other threads may be there meanwhile. */
+void row_store_saved(struct row_store *store, const char *name, struct saved_tables *out);
+/* All rows are back: secondary indexes that were there before get them. Any one thread. */
+void row_store_restore_end(struct row_store *store);
 
 uint64_t row_store_rows(const struct row_store *store); /* newest */
 int64_t row_store_bytes(const struct row_store *store);

@@ -8,6 +8,8 @@
 
 #include "storage/data/hash.h"
 
+#include <stdlib.h>
+
 /* ---- keys ---- */
 
 static void add_slot(struct strbuf *key, uint32_t slot)
@@ -112,25 +114,94 @@ void indexes_forget(struct row_store *store, uint32_t slot, const uint8_t *row, 
 
 /* ---- creating and dropping ---- */
 
+/* Keys of many rows, to be added in order: neighbours then share the nodes that they touch. */
+struct key_run {
+    struct strbuf bytes;
+    struct run_key *keys;
+    uint32_t count, cap;
+};
+
+struct run_key {
+    uint64_t prefix; /* the first eight bytes, big-endian */
+    union {
+        size_t start;         /* while the bytes may move */
+        const uint8_t *bytes; /* afterwards */
+    };
+    uint32_t len;
+    uint32_t slot;
+};
+
+#define RUN_KEYS (UINT32_C(1) << 19)
+
+static int compare_keys(const void *a_, const void *b_)
+{
+    const struct run_key *a = a_, *b = b_;
+    if (a->prefix != b->prefix)
+        return a->prefix < b->prefix ? -1 : 1;
+    int order = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
+    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static void run_flush(struct store_index *index, struct key_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        struct run_key *key = &run->keys[i];
+        uint8_t first[8] = {0};
+        key->bytes = (const uint8_t *)run->bytes.data + key->start;
+        memcpy(first, key->bytes, key->len < 8 ? key->len : 8);
+        for (uint32_t b = 0; b < 8; b++)
+            key->prefix = key->prefix << 8 | first[b];
+    }
+    qsort(run->keys, run->count, sizeof(*run->keys), compare_keys);
+    for (uint32_t i = 0; i < run->count; i++) {
+        uint32_t value = run->keys[i].slot;
+        (void)btree_insert(&index->tree, run->keys[i].bytes, run->keys[i].len, &value);
+    }
+    run->count = 0;
+    strbuf_reset(&run->bytes);
+}
+
+static void run_add(struct row_store *store, struct store_index *index, struct key_run *run,
+                    const uint8_t *row, uint32_t slot)
+{
+    size_t start = run->bytes.len;
+    key_of_row(store, index, row, &run->bytes);
+    add_slot(&run->bytes, slot);
+    run->keys[run->count++] =
+        (struct run_key){.start = start, .len = (uint32_t)(run->bytes.len - start), .slot = slot};
+    if (run->count == run->cap)
+        run_flush(index, run);
+}
+
 /* All versions of all slots. Readers do not know the index yet, and nobody else changes the store: no latch.
  */
-static void fill(struct row_store *store, struct store_index *index)
+void index_fill(struct row_store *store, struct store_index *index)
 {
+    struct key_run run = {.bytes = STRBUF_INIT};
+    uint32_t cap = 64;
+    while (cap < store->slots.used && cap < RUN_KEYS)
+        cap *= 2;
+    run.cap = cap;
+    run.keys = mem_alloc(sizeof(*run.keys) * cap);
     for (uint32_t slot = 0; slot < store->slots.used; slot++) {
         const uint8_t *row = store_row(store, slot);
         if (!(slot_header(row) & SLOT_LIVE))
             continue;
-        add_key(store, index, row, slot);
+        run_add(store, index, &run, row, slot);
         uint64_t position = undo_position(store_meta(store, row)->undo);
         while (position >= store->undo.first && position < store->undo.head) {
             const struct undo_record *record = undo_at(&store->undo, position);
             if (record->kind == UNDO_INSERT)
                 break;
             if (record->kind == UNDO_IMAGE)
-                add_key(store, index, record->data, slot);
+                run_add(store, index, &run, record->data, slot);
             position = undo_position(record->undo);
         }
     }
+    if (run.count > 0)
+        run_flush(index, &run);
+    mem_free(run.keys);
+    strbuf_release(&run.bytes);
 }
 
 uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
@@ -143,7 +214,7 @@ uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, u
     memcpy(index->columns, columns, sizeof(*columns) * columns_count);
     index->heap = table_heap_create(store->account);
     btree_init(&index->tree, index->heap, store->account);
-    fill(store, index);
+    index_fill(store, index);
     latch_write(&store->latch);
     uint32_t number = store->indexes_count++;
     store->indexes = mem_realloc(store->indexes, sizeof(*store->indexes) * store->indexes_count);

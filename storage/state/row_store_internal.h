@@ -67,6 +67,7 @@ struct undo_log {
 
 struct store_index {
     bool ordered;
+    bool is_behind; /* rows were restored that are not in it */
     uint32_t *columns;
     uint32_t columns_count;
     struct table_heap *heap; /* of its long keys */
@@ -153,6 +154,8 @@ void indexes_add(struct row_store *store, uint32_t slot);
  * that neither the present row (when it is another) nor an image logged behind position `above` has. */
 void indexes_forget(struct row_store *store, uint32_t slot, const uint8_t *row, uint64_t above);
 void indexes_release(struct row_store *store);
+/* The index of an otherwise filled store, from empty. */
+void index_fill(struct row_store *store, struct store_index *index);
 
 /* ---- row_store.c ---- */
 

@@ -133,6 +133,7 @@ static void take_back(struct row_store *store, const struct undo_record *record,
     uint8_t *row = store_row(store, record->slot);
     struct slot_meta *meta = store_meta(store, row);
     CHECK(undo_position(meta->undo) == position);
+    slot_pages_touch(&store->slots, record->slot);
     int64_t before = slot_count(store, meta);
     if (record->kind == UNDO_IMAGE) {
         /* the newest version goes: keys that the image or an older one does not have go with it */

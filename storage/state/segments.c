@@ -1,9 +1,12 @@
 /* segments.c: see segments.h.
  *
- * Segment k holds 64 << k rows, each column in one piece; large pieces are address space backed on first
- * touch, so that nothing is copied as the stream grows. What a reader may see is decided by the stamps: for
- * each epoch, where its rows end. They stand under a mutex that a reader takes once per piece; the rows below
- * that end never change. */
+ * Segment k holds 64 << k rows, up to a million, each column in one piece; large pieces are address space backed on first
+ * touch, so that nothing is copied as the stream grows. The directory is cut like that too, without an end. What a reader
+ * may see is decided by the stamps: for each epoch, where its rows begin and end. They stand under a mutex that a reader
+ * takes once per piece; the rows between those ends never change.
+ *
+ * Dropped rows cost a stamp. When the last snapshot that sees them has gone, whole segments go, of the large ones also
+ * pieces from the front, and the chunks of text that only they point into. */
 #include "storage/state/segments.h"
 
 #include "storage/state/slot_pages.h"
@@ -11,9 +14,12 @@
 #include <pthread.h>
 
 #define FIRST_ROWS_LOG2 6u
-#define SEGMENTS_MAX    40u
-#define TEXT_CHUNK_MIN  ((size_t)1 << 10)
-#define TEXT_CHUNK_MAX  ((size_t)8 << 20)
+#define LARGE_ROWS_LOG2 20u /* segments do not grow beyond */
+#define DIRECTORY_MAX   40u
+#define DISCARD_ROWS                                                                                         \
+    (UINT64_C(1) << 16) /* what goes at once of a large segment's front: whole pages of any column */
+#define TEXT_CHUNK_MIN ((size_t)1 << 10)
+#define TEXT_CHUNK_MAX ((size_t)8 << 20)
 
 struct segment_column {
     void *data;
@@ -22,11 +28,13 @@ struct segment_column {
 
 struct stamp {
     uint64_t epoch;
-    uint64_t end; /* rows there are at the end of the epoch */
+    uint64_t end;   /* rows there have been up to the end of the epoch */
+    uint64_t first; /* those below are dropped */
 };
 
 struct text_chunk {
-    struct text_chunk *older;
+    struct text_chunk *older, *newer;
+    uint64_t end; /* of all but the newest: no row from this number on points into it */
     size_t bytes;
     uint8_t data[];
 };
@@ -44,8 +52,10 @@ struct segments {
     struct sql_type *types;
     uint8_t *phys;
     uint32_t row_bytes;
-    struct segment_column *segments[SEGMENTS_MAX];
-    _Atomic uint64_t rows;
+    struct segment_column **directory[DIRECTORY_MAX]; /* piece j: 1 << j segments */
+    _Atomic uint64_t rows, first;                     /* newest */
+    uint64_t kept;                                    /* rows below have no memory any more */
+    struct saved_rows saved;
     _Atomic int64_t bytes;
     struct account *account;
 
@@ -53,7 +63,8 @@ struct segments {
     struct stamp *stamps;
     uint32_t stamps_count, stamps_capacity;
 
-    struct text_chunk *chunk; /* newest first */
+    struct text_chunk *chunk, *oldest_chunk; /* newest first */
+    uint64_t append_end;                     /* rows there are when the running append is over */
     uint8_t *text_next, *text_end;
     size_t chunk_bytes;
     struct text_mark *marks;
@@ -70,17 +81,38 @@ static void charge(struct segments *s, int64_t bytes)
 
 static inline uint32_t segment_of(uint64_t row)
 {
-    return 63 - (uint32_t)__builtin_clzll(row + (1u << FIRST_ROWS_LOG2)) - FIRST_ROWS_LOG2;
+    uint64_t at = row + (1u << FIRST_ROWS_LOG2);
+    if (at >> LARGE_ROWS_LOG2 != 0)
+        return LARGE_ROWS_LOG2 - FIRST_ROWS_LOG2 - 1 + (uint32_t)(at >> LARGE_ROWS_LOG2);
+    return 63 - (uint32_t)__builtin_clzll(at) - FIRST_ROWS_LOG2;
 }
 
 static inline uint64_t segment_rows(uint32_t segment)
 {
-    return UINT64_C(1) << (FIRST_ROWS_LOG2 + segment);
+    return UINT64_C(1) << (segment + FIRST_ROWS_LOG2 < LARGE_ROWS_LOG2 ? segment + FIRST_ROWS_LOG2
+                                                                       : LARGE_ROWS_LOG2);
 }
 
 static inline uint64_t segment_start(uint32_t segment)
 {
-    return segment_rows(segment) - (1u << FIRST_ROWS_LOG2);
+    uint32_t first_large = LARGE_ROWS_LOG2 - FIRST_ROWS_LOG2;
+    uint64_t start = segment < first_large ? segment_rows(segment)
+                                           : (uint64_t)(segment - first_large + 1) << LARGE_ROWS_LOG2;
+    return start - (1u << FIRST_ROWS_LOG2);
+}
+
+/* Its place in the directory. */
+static inline uint32_t piece_of(uint32_t segment, uint32_t *at)
+{
+    uint32_t piece = 31 - (uint32_t)__builtin_clz(segment + 1);
+    *at = segment + 1 - (1u << piece);
+    return piece;
+}
+
+static inline struct segment_column *segment_at(const struct segments *s, uint32_t segment)
+{
+    uint32_t at, piece = piece_of(segment, &at);
+    return s->directory[piece][at];
 }
 
 /* Columns backed on first touch are paid for by the row. */
@@ -113,13 +145,46 @@ struct segments *segments_create(const struct sql_type *types, uint32_t columns_
     return s;
 }
 
+static void free_chunk(struct segments *s, struct text_chunk *chunk)
+{
+    charge(s, -(int64_t)(sizeof(*chunk) + chunk->bytes));
+    memory_unmap(chunk, sizeof(*chunk) + chunk->bytes);
+}
+
 static void free_text(struct segments *s, struct text_chunk *down_to)
 {
     while (s->chunk != down_to) {
         struct text_chunk *older = s->chunk->older;
-        charge(s, -(int64_t)(sizeof(*s->chunk) + s->chunk->bytes));
-        memory_unmap(s->chunk, sizeof(*s->chunk) + s->chunk->bytes);
+        free_chunk(s, s->chunk);
         s->chunk = older;
+    }
+    if (s->chunk != NULL)
+        s->chunk->newer = NULL;
+    else
+        s->oldest_chunk = NULL;
+}
+
+static void free_segment(struct segments *s, uint32_t k)
+{
+    struct segment_column *columns = segment_at(s, k);
+    for (uint32_t c = 0; c < s->columns_count; c++) {
+        size_t bytes = segment_rows(k) * phys_bytes(s->phys[c]);
+        memory_unmap(columns[c].data, bytes);
+        if (!memory_is_lazy(bytes))
+            charge(s, -(int64_t)bytes);
+        uint8_t *nulls = atomic_load_explicit(&columns[c].nulls, memory_order_relaxed);
+        if (nulls != NULL)
+            charge(s, -(int64_t)segment_rows(k));
+        memory_unmap(nulls, segment_rows(k));
+    }
+    mem_free(columns);
+    charge(s, -(int64_t)(sizeof(*columns) * (s->columns_count + 1)));
+    uint32_t at, piece = piece_of(k, &at);
+    s->directory[piece][at] = NULL;
+    if (at + 1 == 1u << piece) { /* it was the last one that could be there */
+        mem_free(s->directory[piece]);
+        s->directory[piece] = NULL;
+        charge(s, -(int64_t)(sizeof(columns) << piece));
     }
 }
 
@@ -127,12 +192,12 @@ void segments_destroy(struct segments *s)
 {
     if (s == NULL)
         return;
-    for (uint32_t k = 0; k < SEGMENTS_MAX && s->segments[k] != NULL; k++) {
-        for (uint32_t c = 0; c < s->columns_count; c++) {
-            memory_unmap(s->segments[k][c].data, segment_rows(k) * phys_bytes(s->phys[c]));
-            memory_unmap(atomic_load(&s->segments[k][c].nulls), segment_rows(k));
+    for (uint32_t piece = 0; piece < DIRECTORY_MAX; piece++) {
+        for (uint32_t at = 0; s->directory[piece] != NULL && at < 1u << piece; at++) {
+            if (s->directory[piece][at] != NULL)
+                free_segment(s, at + (1u << piece) - 1);
         }
-        mem_free(s->segments[k]);
+        mem_free(s->directory[piece]);
     }
     free_text(s, NULL);
     account_charge(s->account, -atomic_load(&s->bytes));
@@ -154,7 +219,14 @@ static struct varlen store_text(struct segments *s, const struct varlen *value)
         size_t bytes = s->chunk_bytes > value->len ? s->chunk_bytes : value->len;
         struct text_chunk *chunk = memory_map(sizeof(*chunk) + bytes, true);
         chunk->older = s->chunk;
+        chunk->newer = NULL;
         chunk->bytes = bytes;
+        if (s->chunk != NULL) {
+            s->chunk->newer = chunk;
+            s->chunk->end = s->append_end;
+        } else {
+            s->oldest_chunk = chunk;
+        }
         s->chunk = chunk;
         s->text_next = chunk->data;
         s->text_end = chunk->data + bytes;
@@ -170,8 +242,13 @@ static struct varlen store_text(struct segments *s, const struct varlen *value)
 
 static void need_segment(struct segments *s, uint32_t k)
 {
-    CHECK(k < SEGMENTS_MAX);
-    if (s->segments[k] != NULL)
+    uint32_t at, piece = piece_of(k, &at);
+    CHECK(piece < 31);
+    if (s->directory[piece] == NULL) {
+        s->directory[piece] = mem_zalloc(sizeof(*s->directory[piece]) << piece);
+        charge(s, (int64_t)(sizeof(*s->directory[piece]) << piece));
+    }
+    if (s->directory[piece][at] != NULL)
         return;
     struct segment_column *columns = mem_zalloc(sizeof(*columns) * (s->columns_count + 1));
     charge(s, (int64_t)(sizeof(*columns) * (s->columns_count + 1)));
@@ -181,13 +258,13 @@ static void need_segment(struct segments *s, uint32_t k)
         if (!memory_is_lazy(bytes))
             charge(s, (int64_t)bytes);
     }
-    s->segments[k] = columns;
+    s->directory[piece][at] = columns;
 }
 
 static void append_column(struct segments *s, uint32_t k, uint32_t c, uint64_t at, const struct column *from,
                           uint32_t first, uint32_t count)
 {
-    struct segment_column *to = &s->segments[k][c];
+    struct segment_column *to = &segment_at(s, k)[c];
     uint32_t bytes = phys_bytes(s->phys[c]);
     uint8_t *data = (uint8_t *)to->data + at * bytes;
     const uint8_t *values = (const uint8_t *)from->data + (from->is_constant ? 0 : (size_t)first * bytes);
@@ -228,13 +305,15 @@ static void remember_text(struct segments *s, uint64_t rows)
     s->marks[s->marks_count++] = (struct text_mark){.rows = rows, .chunk = s->chunk, .next = s->text_next};
 }
 
-static void set_stamp(struct segments *s, uint64_t epoch, uint64_t end)
+/* How things stand at the end of the epoch. */
+static void set_stamp(struct segments *s, uint64_t epoch, uint64_t first, uint64_t end)
 {
     pthread_mutex_lock(&s->mutex);
     struct stamp *last = s->stamps_count > 0 ? &s->stamps[s->stamps_count - 1] : NULL;
     CHECK(last == NULL || last->epoch <= epoch);
     if (last != NULL && last->epoch == epoch) {
         last->end = end;
+        last->first = first;
     } else {
         if (s->stamps_count == s->stamps_capacity) {
             uint32_t capacity = s->stamps_capacity ? s->stamps_capacity * 2 : 8;
@@ -242,7 +321,7 @@ static void set_stamp(struct segments *s, uint64_t epoch, uint64_t end)
             s->stamps = mem_realloc(s->stamps, sizeof(*s->stamps) * capacity);
             s->stamps_capacity = capacity;
         }
-        s->stamps[s->stamps_count++] = (struct stamp){.epoch = epoch, .end = end};
+        s->stamps[s->stamps_count++] = (struct stamp){.epoch = epoch, .end = end, .first = first};
     }
     pthread_mutex_unlock(&s->mutex);
 }
@@ -259,6 +338,7 @@ void segments_append(struct segments *s, const struct batch *rows, uint64_t epoc
     if (s->stamps_count == 0 || s->stamps[s->stamps_count - 1].epoch != epoch)
         s->marks_count = 0;
     remember_text(s, at);
+    s->append_end = at + rows->rows;
     for (uint32_t first = 0; first < rows->rows;) {
         uint32_t k = segment_of(at);
         need_segment(s, k);
@@ -273,7 +353,7 @@ void segments_append(struct segments *s, const struct batch *rows, uint64_t epoc
         first += count;
     }
     atomic_store_explicit(&s->rows, at, memory_order_release);
-    set_stamp(s, epoch, at);
+    set_stamp(s, epoch, segments_first(s), at);
 }
 
 void segments_truncate(struct segments *s, uint64_t mark)
@@ -289,11 +369,14 @@ void segments_truncate(struct segments *s, uint64_t mark)
         end = start;
     }
     pthread_mutex_lock(&s->mutex);
-    while (s->stamps_count > 0 &&
-           (s->stamps_count > 1 ? s->stamps[s->stamps_count - 2].end >= mark : mark == 0))
+    while (s->stamps_count > 0 && s->stamps[s->stamps_count - 1].end > mark) {
+        struct stamp *last = &s->stamps[s->stamps_count - 1], *before = s->stamps_count > 1 ? last - 1 : NULL;
+        if (before != NULL ? before->end < mark || before->first != last->first : mark > 0) {
+            last->end = mark;
+            break;
+        }
         s->stamps_count--;
-    if (s->stamps_count > 0 && s->stamps[s->stamps_count - 1].end > mark)
-        s->stamps[s->stamps_count - 1].end = mark;
+    }
     pthread_mutex_unlock(&s->mutex);
     atomic_store_explicit(&s->rows, mark, memory_order_release);
     for (uint32_t i = s->marks_count; i-- > 0 && s->marks[i].rows >= mark;) {
@@ -306,24 +389,82 @@ void segments_truncate(struct segments *s, uint64_t mark)
     }
 }
 
+/* ---- dropping ---- */
+
+void segments_begin(struct segments *s, uint64_t first)
+{
+    CHECK(segments_rows(s) == 0 && s->stamps_count == 0);
+    if (first == 0)
+        return;
+    s->kept = first;
+    atomic_store_explicit(&s->first, first, memory_order_release);
+    atomic_store_explicit(&s->rows, first, memory_order_release);
+    set_stamp(s, 0, first, first);
+}
+
+void segments_drop(struct segments *s, uint64_t first, uint64_t epoch)
+{
+    uint64_t rows = segments_rows(s);
+    CHECK(first <= rows);
+    if (first <= segments_first(s))
+        return;
+    s->marks_count = 0; /* what is dropped is not taken back */
+    atomic_store_explicit(&s->first, first, memory_order_release);
+    set_stamp(s, epoch, first, rows);
+}
+
+/* Memory of rows below `first`, which nobody sees any more. */
+static void give_back(struct segments *s, uint64_t first)
+{
+    while (s->kept < first) {
+        uint32_t k = segment_of(s->kept);
+        uint64_t start = segment_start(k), end = start + segment_rows(k), to = end;
+        if (first < end) {
+            to = start + ((first - start) & ~(DISCARD_ROWS - 1));
+            if (to <= s->kept)
+                break;
+        }
+        charge(s, -lazy_row_cost(s, k) * (int64_t)(to - s->kept));
+        if (to == end)
+            free_segment(s, k);
+        for (uint32_t c = 0; to < end && c < s->columns_count; c++) {
+            uint32_t bytes = phys_bytes(s->phys[c]);
+            uint64_t from = (s->kept - start) & ~(DISCARD_ROWS - 1);
+            if (memory_is_lazy(segment_rows(k) * bytes))
+                memory_discard((uint8_t *)segment_at(s, k)[c].data + from * bytes,
+                               (to - start - from) * bytes);
+        }
+        s->kept = to;
+    }
+    while (s->oldest_chunk != s->chunk && s->oldest_chunk->end <= first) {
+        struct text_chunk *newer = s->oldest_chunk->newer;
+        free_chunk(s, s->oldest_chunk);
+        s->oldest_chunk = newer;
+        newer->older = NULL;
+    }
+}
+
 void segments_trim(struct segments *s, uint64_t oldest)
 {
     pthread_mutex_lock(&s->mutex);
     uint32_t drop = 0;
     while (drop + 1 < s->stamps_count && s->stamps[drop + 1].epoch <= oldest)
         drop++;
+    uint64_t first = s->stamps_count > 0 ? s->stamps[drop].first : 0;
     /* moving the rest costs less than what was appended since: only when half may go */
     if (drop > s->stamps_count / 2) {
         s->stamps_count -= drop;
         memmove(s->stamps, s->stamps + drop, sizeof(*s->stamps) * s->stamps_count);
     }
     pthread_mutex_unlock(&s->mutex);
+    if (first > s->kept)
+        give_back(s, first);
 }
 
 /* ---- reading ---- */
 
-/* How many rows a snapshot sees. */
-static uint64_t rows_at(struct segments *s, uint64_t snapshot)
+/* Up to which row a snapshot sees them, and from which on. */
+static uint64_t rows_at(struct segments *s, uint64_t snapshot, uint64_t *first)
 {
     pthread_mutex_lock(&s->mutex);
     uint32_t low = 0, high = s->stamps_count;
@@ -335,6 +476,7 @@ static uint64_t rows_at(struct segments *s, uint64_t snapshot)
             high = middle;
     }
     uint64_t end = low > 0 ? s->stamps[low - 1].end : 0;
+    *first = low > 0 ? s->stamps[low - 1].first : 0;
     pthread_mutex_unlock(&s->mutex);
     return end;
 }
@@ -342,7 +484,9 @@ static uint64_t rows_at(struct segments *s, uint64_t snapshot)
 bool segments_scan(struct segments *s, uint64_t snapshot, uint64_t *cursor, struct column *columns,
                    struct batch *out)
 {
-    uint64_t end = rows_at(s, snapshot);
+    uint64_t first, end = rows_at(s, snapshot, &first);
+    if (*cursor < first)
+        *cursor = first;
     if (*cursor >= end)
         return false;
     uint32_t k = segment_of(*cursor);
@@ -352,7 +496,7 @@ bool segments_scan(struct segments *s, uint64_t snapshot, uint64_t *cursor, stru
     if (count > BATCH_ROWS_MAX)
         count = BATCH_ROWS_MAX;
     for (uint32_t c = 0; c < s->columns_count; c++) {
-        struct segment_column *from = &s->segments[k][c];
+        struct segment_column *from = &segment_at(s, k)[c];
         uint8_t *nulls = atomic_load_explicit(&from->nulls, memory_order_acquire);
         columns[c] = (struct column){.type = s->types[c],
                                      .phys = s->phys[c],
@@ -369,7 +513,75 @@ uint64_t segments_rows(const struct segments *s)
     return atomic_load_explicit(&s->rows, memory_order_acquire);
 }
 
+uint64_t segments_first(const struct segments *s)
+{
+    return atomic_load_explicit(&s->first, memory_order_acquire);
+}
+
 int64_t segments_bytes(const struct segments *s)
 {
     return atomic_load_explicit(&s->bytes, memory_order_relaxed);
+}
+
+/* ---- checkpoints ---- */
+
+#define SAVED_VERSION 1u
+
+static void bounds(const void *of, uint64_t *first, uint64_t *end)
+{
+    *first = segments_first(of);
+    *end = segments_rows(of);
+}
+
+static void gather_range(void *of, uint64_t first, uint32_t *count, struct column *out, struct arena *arena)
+{
+    struct segments *s = of;
+    uint32_t k = segment_of(first);
+    uint64_t offset = first - segment_start(k), room = segment_rows(k) - offset;
+    if (*count > room)
+        *count = (uint32_t)room;
+    for (uint32_t c = 0; c < s->columns_count; c++) {
+        const struct segment_column *from = &segment_at(s, k)[c];
+        uint32_t bytes = phys_bytes(s->phys[c]);
+        const uint8_t *nulls = atomic_load_explicit(&from->nulls, memory_order_relaxed);
+        out[c] = (struct column){
+            .type = s->types[c],
+            .phys = s->phys[c],
+            .data = arena_copy(arena, (const uint8_t *)from->data + offset * bytes, (size_t)bytes * *count),
+            .nulls = nulls != NULL ? arena_copy(arena, nulls + offset, *count) : NULL};
+        struct varlen *texts = s->phys[c] == PHYS_VAR ? out[c].data : NULL;
+        for (uint32_t i = 0; texts != NULL && i < *count; i++) {
+            if (texts[i].len > VARLEN_INLINE_MAX)
+                texts[i] =
+                    varlen_view(arena_copy(arena, varlen_bytes(&texts[i]), texts[i].len), texts[i].len);
+        }
+    }
+}
+
+static bool append_saved(void *of, uint64_t first, const struct batch *rows, uint32_t version,
+                         struct error *err)
+{
+    struct segments *s = of;
+    if (version != SAVED_VERSION || rows->columns_count != s->columns_count)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "saved rows are not of this form");
+    if (s->stamps_count == 0)
+        segments_begin(s, first);
+    if (first != segments_rows(s))
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "saved rows from number %llu on are missing",
+                         (unsigned long long)segments_rows(s));
+    segments_append(s, rows, 0);
+    return true;
+}
+
+void segments_saved(struct segments *s, const char *name, struct saved_tables *out)
+{
+    saved_tables_add(out, (struct saved_table){.name = name,
+                                               .version = SAVED_VERSION,
+                                               .columns_count = s->columns_count,
+                                               .types = s->types,
+                                               .of = s,
+                                               .rows = &s->saved,
+                                               .bounds = bounds,
+                                               .gather_range = gather_range,
+                                               .append = append_saved});
 }

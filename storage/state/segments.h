@@ -3,11 +3,12 @@
  *
  * Rows are never changed, so readers on other threads borrow the columns without a latch: a segment's arrays
  * are published by an atomic row count, and the directory of segments never moves under a reader. Each append
- * is stamped with its epoch; a reader at an older snapshot sees the rows up to it. */
+ * is stamped with its epoch; a reader at an older snapshot sees the rows up to it. Rows have numbers, which stay when
+ * those before them are dropped. */
 #ifndef MILLRACE_STATE_SEGMENTS_H
 #define MILLRACE_STATE_SEGMENTS_H
 
-#include "storage/data/batch.h"
+#include "storage/state/saved_table.h"
 
 struct segments;
 
@@ -22,10 +23,21 @@ void segments_truncate(struct segments *segments, uint64_t mark);
  * `columns` is the caller's array of columns_count). *cursor starts at 0. false at the end. */
 bool segments_scan(struct segments *segments, uint64_t snapshot, uint64_t *cursor, struct column *columns,
                    struct batch *out);
-/* Writer: forgets where epochs ended that no snapshot >= oldest needs to tell apart. Without it 16 bytes stay
- * per tick. */
+/* Writer: forgets where epochs ended that no snapshot >= oldest needs to tell apart (without it 24 bytes stay per tick),
+ * and gives the memory of dropped rows back that none of them sees. */
 void segments_trim(struct segments *segments, uint64_t oldest);
+/* Writer: rows below the number `first` are gone for snapshots >= epoch (which is not below that of the last append). Their
+ * memory goes in pieces, by segments_trim, when no older snapshot is left. Nothing happens when they are gone
+ * already. */
+void segments_drop(struct segments *segments, uint64_t first, uint64_t epoch);
+/* Nothing has ever been appended: the first row gets this number. */
+void segments_begin(struct segments *segments, uint64_t first);
+/* Adds the table to what a checkpoint saves (saved_table.h); the name is borrowed. Restored rows are visible at every
+ * snapshot; readers of other threads may be there meanwhile. Engine's thread. */
+void segments_saved(struct segments *segments, const char *name, struct saved_tables *out);
+/* The number of the next row, and of the first that is not dropped. Any thread. */
 uint64_t segments_rows(const struct segments *segments);
+uint64_t segments_first(const struct segments *segments);
 int64_t segments_bytes(const struct segments *segments);
 
 #endif

@@ -43,6 +43,11 @@ void memory_unmap(void *data, size_t bytes)
         free(data);
 }
 
+void memory_discard(void *data, size_t bytes)
+{
+    (void)madvise(data, bytes, MADV_DONTNEED);
+}
+
 static uint32_t high_bit(uint32_t value)
 {
     return 31 - (uint32_t)__builtin_clz(value);

@@ -115,6 +115,8 @@ static inline int64_t slot_pages_bytes(const struct slot_pages *pages)
  * for them. */
 void *memory_map(size_t bytes, bool huge_pages);
 void memory_unmap(void *data, size_t bytes);
+/* Whole pages of a piece that is backed on first touch: they are zero again and cost nothing. */
+void memory_discard(void *data, size_t bytes);
 /* Whether memory_map hands out this size as address space backed on first touch. */
 bool memory_is_lazy(size_t bytes);
 

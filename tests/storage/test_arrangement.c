@@ -1,6 +1,6 @@
 /* test_arrangement.c: arrangements against a naive Z-set after every change. */
 #include "storage/state/arrangement.h"
-#include "tests/storage/state_rows.h"
+#include "tests/storage/saved_image.h"
 
 static const struct sql_type types[] = {{OID_INT4, -1}, {OID_TEXT, -1}, {OID_NUMERIC, -1}};
 
@@ -44,6 +44,7 @@ static void check_against_model(struct arrangement *a, struct arena *arena)
             struct datum key = column_get(&columns[0], i), text = column_get(&columns[1], i),
                          number = column_get(&columns[2], i);
             EXPECT_INT(key.is_null ? 0 : key.i32, numbers[i]);
+            EXPECT_INT(key.is_null, numbers[i] == 0);
             struct datum one = number_of(arena, 0);
             long t = strtol((const char *)varlen_bytes(&text.var) + 1, NULL, 10);
             seen[numbers[i]][t][!varlen_identical(&one.var, &number.var)] += got[i];
@@ -68,15 +69,42 @@ static void check_against_model(struct arrangement *a, struct arena *arena)
     EXPECT_INT(scanned, rows);
 }
 
-TEST(agrees_with_a_model)
+static void save_arrangement(struct arrangement *a, struct saved_image *image)
 {
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_tables tables = {.arena = &arena};
+    arrangement_saved(a, "rows", &tables);
+    image_save(image, &tables.items[0]);
+    arena_release(&arena);
+}
+
+/* The same arrangement from what was saved of it. */
+static struct arrangement *restored(struct arrangement *a, struct arrangement *empty,
+                                    struct saved_image *image, uint64_t seed)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_tables tables = {.arena = &arena};
+    arrangement_saved(empty, "rows", &tables);
+    image_restore(image, &tables.items[0], seed);
+    arena_release(&arena);
+    EXPECT_INT(arrangement_rows(empty), arrangement_rows(a));
+    arrangement_destroy(a);
+    return empty;
+}
+
+static void run_model(uint64_t seed, bool restores)
+{
+    memset(model, 0, sizeof(model));
+    struct saved_image image;
+    image_init(&image);
     struct account account;
     account_init(&account, NULL, "test", 0);
     struct arena arena;
     arena_init(&arena, NULL);
     uint32_t key_column = 0;
     struct arrangement *a = arrangement_create(types, 3, &key_column, 1, &account);
-    uint64_t seed = 3;
     for (int round = 0; round < 120; round++) {
         struct batch *change = batch_create(&arena, types, 3, 500);
         for (int i = 0; i < 500; i++) {
@@ -94,6 +122,16 @@ TEST(agrees_with_a_model)
         }
         arrangement_apply(a, change, hashes_of(&arena, change, &key_column, 1));
         EXPECT_INT(arrangement_bytes(a), account.used_bytes);
+        if (restores && round % 3 != 0)
+            save_arrangement(a, &image);
+        if (restores && round % 7 == 6) {
+            save_arrangement(a, &image);
+            a = restored(a, arrangement_create(types, 3, &key_column, 1, &account), &image, seed);
+            EXPECT_INT(arrangement_bytes(a), account.used_bytes);
+            check_against_model(a, &arena);
+            if (round % 2)
+                save_arrangement(a, &image);
+        }
         if (round % 10 == 9)
             check_against_model(a, &arena);
         arena_reset(&arena);
@@ -114,9 +152,25 @@ TEST(agrees_with_a_model)
     check_against_model(a, &arena);
     EXPECT_INT(arrangement_rows(a), 0);
     EXPECT(arrangement_bytes(a) < 140000);
+    if (restores) { /* what was given back is gone from what is saved */
+        save_arrangement(a, &image);
+        a = restored(a, arrangement_create(types, 3, &key_column, 1, &account), &image, seed);
+    }
     arrangement_destroy(a);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
+    image_release(&image);
+}
+
+TEST(agrees_with_a_model)
+{
+    run_model(3, false);
+}
+
+TEST(is_restored)
+{
+    for (uint64_t seed = 4; seed < 8; seed++)
+        run_model(seed, true);
 }
 
 /* One key with 100,000 rows: deletes must not walk it. Linear deletes would take minutes under a sanitizer.
@@ -166,8 +220,10 @@ TEST(hot_key)
 }
 
 /* Keys with 0 to some thousand rows, added in batches: all rows, and those below a mark. */
-TEST(append_only)
+static void run_append_only(bool restores)
 {
+    struct saved_image image;
+    image_init(&image);
     enum { HOT = 12, BATCHES = 30, ROWS = 700 };
     struct account account;
     account_init(&account, NULL, "test", 0);
@@ -178,7 +234,7 @@ TEST(append_only)
     struct arrangement *a = arrangement_create_append_only(three, 3, &key_column, 1, &account);
     EXPECT(arrangement_is_append_only(a));
     uint64_t seed = 9;
-    static int64_t counts[HOT], counts_at_mark[HOT];
+    int64_t counts[HOT] = {0}, counts_at_mark[HOT] = {0};
     int64_t serial = 0;
     uint32_t mark = 0;
     for (int b = 0; b < BATCHES; b++) {
@@ -196,6 +252,17 @@ TEST(append_only)
             counts[k] += copies;
         }
         arrangement_apply(a, rows, hashes_of(&arena, rows, &key_column, 1));
+        if (restores && b % 3 == 1) {
+            save_arrangement(a, &image);
+            EXPECT(b % 2 != 0 || image.written <= 3 * 2 * ROWS); /* else all of them */
+            struct arrangement *empty = arrangement_create_append_only(three, 3, &key_column, 1, &account);
+            a = restored(a, empty, &image, seed);
+            if (b % 2) { /* the next checkpoint goes on where the last one ended */
+                struct saved_tables tables = {.arena = &arena};
+                arrangement_saved(a, "rows", &tables);
+                tables.items[0].rows->saved = image.used;
+            }
+        }
         EXPECT_INT(arrangement_bytes(a), account.used_bytes);
     }
     struct batch *probe_rows = batch_create(&arena, three + 1, 1, HOT + 1);
@@ -246,12 +313,25 @@ TEST(append_only)
     arrangement_destroy(a);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
+    image_release(&image);
+}
+
+TEST(append_only)
+{
+    run_append_only(false);
+}
+
+TEST(append_only_is_restored)
+{
+    run_append_only(true);
 }
 
 int main(void)
 {
     RUN(agrees_with_a_model);
+    RUN(is_restored);
     RUN(hot_key);
     RUN(append_only);
+    RUN(append_only_is_restored);
     return test_result();
 }

@@ -1,7 +1,7 @@
 /* test_row_store.c: row stores against the whole history of a naive model: every open epoch is read again
  * after every tick, by scan, by key and by index; and readers on other threads beside a writer. */
 #include "storage/state/row_store.h"
-#include "tests/storage/state_rows.h"
+#include "tests/storage/saved_image.h"
 
 #include <pthread.h>
 
@@ -168,7 +168,32 @@ static void check_current(struct row_store *store, struct arena *arena)
     EXPECT_INT(row_store_rows(store), rows);
 }
 
-static void run_keyed(uint64_t seed)
+/* The same store from what was saved of it. */
+static struct row_store *restored(struct row_store *store, struct row_store *empty, struct saved_image *image,
+                                  uint64_t seed)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_tables tables = {.arena = &arena};
+    row_store_saved(empty, "rows", &tables);
+    image_restore(image, &tables.items[0], seed);
+    EXPECT_INT(row_store_rows(empty), row_store_rows(store));
+    arena_release(&arena);
+    row_store_destroy(store);
+    return empty;
+}
+
+static void save_store(struct row_store *store, struct saved_image *image)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_tables tables = {.arena = &arena};
+    row_store_saved(store, "rows", &tables);
+    image_save(image, &tables.items[0]);
+    arena_release(&arena);
+}
+
+static void run_keyed(uint64_t seed, bool restores)
 {
     struct account account;
     account_init(&account, NULL, "test", 0);
@@ -178,6 +203,8 @@ static void run_keyed(uint64_t seed)
     memset(current, 0xff, sizeof(current));
     memset(history, 0xff, sizeof(history));
     uint64_t oldest = 0;
+    struct saved_image image;
+    image_init(&image);
     bool indexed = false;
     for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
         row_store_begin_tick(store, epoch);
@@ -190,6 +217,8 @@ static void run_keyed(uint64_t seed)
                 check_current(store, &arena);
             }
             if (next_random(&seed) % 3 == 0) {
+                if (restores) /* what it saves is taken back */
+                    save_store(store, &image);
                 row_store_rollback_to(store, mark);
                 memcpy(current, before, sizeof(before));
                 check_current(store, &arena);
@@ -209,6 +238,21 @@ static void run_keyed(uint64_t seed)
         if (next_random(&seed) % 3 == 0) {
             oldest += next_random(&seed) % (epoch - oldest + 1);
             row_store_trim(store, oldest);
+        }
+        if (restores && next_random(&seed) % 2 == 0)
+            save_store(store, &image);
+        if (restores && next_random(&seed) % 8 == 0) {
+            save_store(store, &image);
+            EXPECT(epoch == 1 || image.written < KEYS);
+            struct row_store *empty = row_store_create(types, 3, &key_column, 1, &account);
+            bool before = epoch % 2 == 0; /* indexes are there before the rows */
+            for (int i = 0; indexed && before && i < 2; i++)
+                (void)row_store_add_index(empty, i == 0 ? &v_column : range_columns, i + 1, i == 1);
+            store = restored(store, empty, &image, seed);
+            for (int i = 0; indexed && !before && i < 2; i++)
+                (void)row_store_add_index(store, i == 0 ? &v_column : range_columns, i + 1, i == 1);
+            row_store_restore_end(store);
+            oldest = epoch;
         }
         for (uint64_t e = oldest; e <= epoch; e++)
             check_epoch(store, e, history[e], indexed, &arena);
@@ -234,13 +278,20 @@ static void run_keyed(uint64_t seed)
     row_store_destroy(store);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
+    image_release(&image);
 }
 
 TEST(keyed_agrees_with_its_history)
 {
-    run_keyed(1);
-    run_keyed(2);
-    run_keyed(3);
+    run_keyed(1, false);
+    run_keyed(2, false);
+    run_keyed(3, false);
+}
+
+TEST(keyed_is_restored)
+{
+    for (uint64_t seed = 4; seed < 12; seed++)
+        run_keyed(seed, true);
 }
 
 /* ---- multiset: (v int4, t text) with counts, hash index on v ---- */
@@ -265,8 +316,12 @@ static void check_copies(struct arena *arena, const struct batch *rows, const in
         EXPECT_INT(seen[v], only < 0 || v / 2 == only ? expected[v] : 0);
 }
 
-TEST(multiset_agrees_with_its_history)
+static void run_multiset(uint64_t seed, bool restores)
 {
+    memset(counts_now, 0, sizeof(counts_now));
+    memset(counts_at, 0, sizeof(counts_at));
+    struct saved_image image;
+    image_init(&image);
     struct account account;
     account_init(&account, NULL, "test", 0);
     struct arena arena;
@@ -275,7 +330,7 @@ TEST(multiset_agrees_with_its_history)
     uint32_t all[] = {0, 1}, zero = 0;
     struct row_store *store = row_store_create(two, 2, NULL, 0, &account);
     EXPECT_INT(row_store_add_index(store, &zero, 1, false), 0);
-    uint64_t seed = 11, oldest = 0;
+    uint64_t oldest = 0;
     for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
         row_store_begin_tick(store, epoch);
         for (uint64_t t = next_random(&seed) % 4; t-- > 0;) {
@@ -305,6 +360,8 @@ TEST(multiset_agrees_with_its_history)
                 }
             }
             if (next_random(&seed) % 3 == 0) {
+                if (restores) /* what it saves is taken back */
+                    save_store(store, &image);
                 row_store_rollback_to(store, mark);
                 memcpy(counts_now, before, sizeof(before));
             }
@@ -317,6 +374,16 @@ TEST(multiset_agrees_with_its_history)
         if (next_random(&seed) % 3 == 0) {
             oldest += next_random(&seed) % (epoch - oldest + 1);
             row_store_trim(store, oldest);
+        }
+        if (restores && next_random(&seed) % 2 == 0)
+            save_store(store, &image);
+        if (restores && next_random(&seed) % 8 == 0) {
+            save_store(store, &image);
+            struct row_store *empty = row_store_create(two, 2, NULL, 0, &account);
+            EXPECT_INT(row_store_add_index(empty, &zero, 1, false), 0);
+            store = restored(store, empty, &image, seed);
+            row_store_restore_end(store);
+            oldest = epoch;
         }
         for (uint64_t e = oldest; e <= epoch; e++) {
             struct batch *out = batch_create(&arena, two, 2, 16);
@@ -337,6 +404,18 @@ TEST(multiset_agrees_with_its_history)
     row_store_destroy(store);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
+    image_release(&image);
+}
+
+TEST(multiset_agrees_with_its_history)
+{
+    run_multiset(11, false);
+}
+
+TEST(multiset_is_restored)
+{
+    for (uint64_t seed = 12; seed < 20; seed++)
+        run_multiset(seed, true);
 }
 
 /* ---- small things ---- */
@@ -529,7 +608,9 @@ TEST(readers_beside_the_writer)
 int main(void)
 {
     RUN(keyed_agrees_with_its_history);
+    RUN(keyed_is_restored);
     RUN(multiset_agrees_with_its_history);
+    RUN(multiset_is_restored);
     RUN(order_and_size);
     RUN(readers_beside_the_writer);
     return test_result();

@@ -2,7 +2,7 @@
 #include "storage/base/clock.h"
 #include "storage/state/segments.h"
 #include "storage/state/snapshot.h"
-#include "tests/storage/state_rows.h"
+#include "tests/storage/saved_image.h"
 
 #include <pthread.h>
 
@@ -113,6 +113,97 @@ TEST(truncated_text_is_given_back)
     arena_release(&arena);
 }
 
+/* The rows a snapshot sees are first .. end. */
+static void check_range(struct segments *s, uint64_t snapshot, uint64_t first, uint64_t end)
+{
+    struct column columns[3];
+    struct batch piece;
+    uint64_t cursor = 0, n = first;
+    while (segments_scan(s, snapshot, &cursor, columns, &piece)) {
+        for (uint32_t i = 0; i < piece.rows; i++, n++) {
+            if (!row_is(&piece, i, n))
+                EXPECT_INT(((const int64_t *)piece.columns[0].data)[i], (int64_t)n);
+        }
+    }
+    EXPECT_INT(n, end);
+}
+
+/* A window of rows moves over `total` rows: old snapshots see what they saw, memory stays in proportion to the window,
+ * and from time to time all of it is saved and restored. */
+static void run_window(uint64_t seed, uint64_t total, uint32_t most, uint64_t window, int64_t bytes_max)
+{
+    enum { EPOCHS = 8 };
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_image image;
+    image_init(&image);
+    struct segments *s = segments_create(types, 3, &account);
+    uint64_t firsts[EPOCHS] = {0}, ends[EPOCHS] = {0}, n = 0, epoch = 1, oldest = 1;
+    int64_t peak = 0;
+    for (; n < total; epoch++) {
+        uint32_t rows = (uint32_t)(next_random(&seed) % most);
+        struct batch *batch = batch_create(&arena, types, 3, rows + 1);
+        for (uint32_t i = 0; i < rows; i++)
+            append_row(batch, &arena, n + i);
+        if (next_random(&seed) % 3 == 0) {
+            segments_append(s, batch, epoch);
+            segments_truncate(s, n);
+        }
+        segments_append(s, batch, epoch);
+        n += rows;
+        uint64_t first = segments_first(s);
+        if (next_random(&seed) % 3 == 0 && n - first > window) {
+            first = next_random(&seed) % 9 == 0 ? n : n - window + next_random(&seed) % (window / 4 + 1);
+            segments_drop(s, first, epoch);
+        }
+        firsts[epoch % EPOCHS] = first;
+        ends[epoch % EPOCHS] = n;
+        if (epoch - oldest == EPOCHS - 1 || next_random(&seed) % 4 == 0)
+            oldest += next_random(&seed) % (epoch - oldest + 1) + (epoch - oldest == EPOCHS - 1);
+        segments_trim(s, oldest);
+        for (uint64_t e = oldest; e <= epoch && total < 100000; e++)
+            check_range(s, e, firsts[e % EPOCHS], ends[e % EPOCHS]);
+        check_range(s, epoch, first, n);
+        EXPECT_INT(segments_bytes(s), account.used_bytes);
+        peak = segments_bytes(s) > peak ? segments_bytes(s) : peak;
+        arena_reset(&arena);
+        if (next_random(&seed) % 40 != 0)
+            continue;
+        struct saved_tables tables = {.arena = &arena};
+        segments_saved(s, "rows", &tables);
+        image_save(&image, &tables.items[0]);
+        struct segments *other = segments_create(types, 3, &account);
+        segments_saved(other, "rows", &tables);
+        image_restore(&image, &tables.items[1], seed);
+        if (segments_rows(other) == 0)
+            segments_begin(other, n);
+        EXPECT_INT(segments_first(other), first);
+        EXPECT_INT(segments_rows(other), n);
+        tables.items[1].rows->saved = n;
+        segments_destroy(s);
+        s = other;
+        for (uint64_t e = oldest; e <= epoch; e++) {
+            firsts[e % EPOCHS] = first;
+            ends[e % EPOCHS] = n;
+        }
+        check_range(s, epoch, first, n);
+    }
+    EXPECT(peak < bytes_max);
+    segments_destroy(s);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+    image_release(&image);
+}
+
+TEST(the_front_is_dropped)
+{
+    for (uint64_t seed = 1; seed < 6; seed++)
+        run_window(seed, 20000, 300, 500, 4 << 20);
+    run_window(7, 5000000, 100000, 150000, 100 << 20); /* beyond where segments stop growing */
+}
+
 /* ---- readers on other threads ---- */
 
 struct shared {
@@ -218,6 +309,7 @@ int main(void)
 {
     RUN(snapshots_see_their_epoch);
     RUN(truncated_text_is_given_back);
+    RUN(the_front_is_dropped);
     RUN(readers_beside_the_writer);
     RUN(oldest_open_epoch);
     RUN(opening_waits);
