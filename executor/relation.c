@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static const struct sql_type error_types[4] = {
+static const struct sql_type error_types[RELATION_ERROR_COLUMNS] = {
     {OID_TEXT, -1}, {OID_TEXT, -1}, {OID_TEXT, -1}, {OID_TEXT, -1}};
 
 static uint32_t *copy_columns(struct arena *arena, const uint32_t *columns, uint32_t count)
@@ -429,6 +429,17 @@ void relation_stats(struct relation *relation, struct relation_stats *out)
     pthread_mutex_unlock(&relation->lock);
 }
 
+void relation_need_errors(struct relation *relation)
+{
+    if (relation->errors != NULL) /* only this thread sets it */
+        return;
+    struct hashed_table *errors =
+        hashed_table_create(error_types, RELATION_ERROR_COLUMNS, sizeof(int64_t), &relation->account);
+    pthread_mutex_lock(&relation->lock);
+    relation->errors = errors;
+    pthread_mutex_unlock(&relation->lock);
+}
+
 void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
                         const char *message, const char *row, int64_t weight)
 {
@@ -443,9 +454,8 @@ void relation_add_error(struct relation *relation, const char *op_name, const ch
     static const uint32_t columns[4] = {0, 1, 2, 3};
     uint64_t hash;
     batch_hash(batch, columns, 4, &hash);
+    relation_need_errors(relation);
     pthread_mutex_lock(&relation->lock);
-    if (relation->errors == NULL)
-        relation->errors = hashed_table_create(error_types, 4, sizeof(int64_t), &relation->account);
     uint32_t slot;
     uint8_t inserted;
     hashed_table_upsert(relation->errors, batch, columns, &hash, &slot, &inserted);

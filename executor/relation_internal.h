@@ -97,6 +97,9 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
  * many. hashes: of the relation's hash_columns. */
 void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,
                         struct arena *arena, uint32_t **lists, uint32_t *counts);
+#define RELATION_ERROR_COLUMNS 4u /* operator, sqlstate, message, row */
+/* Makes the table of error rows, empty, if it is not there. Engine's thread. */
+void relation_need_errors(struct relation *relation);
 void relation_add_error(struct relation *relation, const char *op_name, const char *sqlstate,
                         const char *message, const char *row, int64_t weight);
 /* The watermark moves in the tick `epoch`; it never goes back. */

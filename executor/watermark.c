@@ -16,6 +16,7 @@ struct partition {
     bool is_seen;
     bool is_idle;
     uint64_t judged; /* number of the last batch that has changed it */
+    uint32_t slot;   /* in `numbers` */
 };
 
 struct watermark {
@@ -32,6 +33,7 @@ struct watermark {
     bool is_seen;
     uint64_t rejected;
     uint64_t batches;             /* judged so far */
+    struct sql_type key_type;     /* of numbers */
     struct hashed_table *numbers; /* partition's value -> uint32_t number; NULL: one partition, number 0 */
     struct partition *partitions;
     uint32_t count, cap; /* cap: a power of two */
@@ -82,12 +84,19 @@ static void grow(struct watermark *w)
         set_leaf(w, i);
 }
 
-static uint32_t add_partition(struct watermark *w)
+static uint32_t add_partition(struct watermark *w, uint32_t slot)
 {
     if (w->count == w->cap)
         grow(w);
-    w->partitions[w->count] = (struct partition){.watermark = WATERMARK_NONE};
+    w->partitions[w->count] = (struct partition){.watermark = WATERMARK_NONE, .slot = slot};
     return w->count++;
+}
+
+/* What of it is saved changes. */
+static void touch(struct watermark *w, uint32_t number)
+{
+    if (w->numbers != NULL)
+        hashed_table_touch(w->numbers, w->partitions[number].slot);
 }
 
 /* What the live partitions say: WATERMARK_NONE when one of them has no value yet, or all are silent. */
@@ -115,10 +124,12 @@ bool watermark_create(const struct watermark_desc *desc, const struct sql_type *
         return false;
     }
     w->run = expr_run_create(w->program, account);
-    if (desc->partition_column >= 0 && (uint32_t)desc->partition_column < columns_count)
+    if (desc->partition_column >= 0 && (uint32_t)desc->partition_column < columns_count) {
+        w->key_type = types[desc->partition_column];
         w->numbers = hashed_table_create(&types[desc->partition_column], 1, sizeof(uint32_t), account);
-    else
-        (void)add_partition(w);
+    } else {
+        (void)add_partition(w, SLOT_NONE);
+    }
     *out = w;
     return true;
 }
@@ -160,6 +171,7 @@ bool watermark_pass_time(struct watermark *w, int64_t clock_us)
         if (partition->is_seen && !partition->is_idle &&
             clock_us - partition->last_us >= w->desc.idle_timeout_us) {
             partition->is_idle = true;
+            touch(w, i);
             set_leaf(w, i);
         }
     }
@@ -218,7 +230,7 @@ static uint32_t *partition_numbers(struct watermark *w, const struct batch *rows
     for (uint32_t i = 0; i < rows->rows; i++) {
         uint32_t *number = hashed_table_payload(w->numbers, numbers[i]);
         if (inserted[i])
-            *number = add_partition(w);
+            *number = add_partition(w, numbers[i]);
         numbers[i] = *number;
     }
     return numbers;
@@ -321,6 +333,7 @@ void watermark_take_back(struct watermark *w, const struct watermark_undo *undo)
 {
     for (uint32_t i = undo->count; i-- > 0;) {
         w->partitions[undo->steps[i].number] = undo->steps[i].before;
+        touch(w, undo->steps[i].number);
         set_leaf(w, undo->steps[i].number);
     }
     w->value = undo->value;
@@ -362,4 +375,113 @@ void watermark_fill_stats(const struct watermark *w, struct watermark_stats *out
         out->partitions += w->partitions[i].is_seen;
         out->idle_partitions += w->partitions[i].is_seen && w->partitions[i].is_idle;
     }
+}
+
+/* ---- checkpoints ---- */
+
+#define SAVED_VERSION 1u
+enum { SAVED_KEY, SAVED_WATERMARK, SAVED_LAST_US, SAVED_FLAGS, SAVED_COLUMNS };
+enum { FLAG_SEEN = 1, FLAG_IDLE = 2 };
+
+static uint64_t partition_flags(const struct partition *partition)
+{
+    return (partition->is_seen ? FLAG_SEEN : 0) | (partition->is_idle ? FLAG_IDLE : 0);
+}
+
+static void set_flags(struct partition *partition, uint64_t flags)
+{
+    partition->is_seen = (flags & FLAG_SEEN) != 0;
+    partition->is_idle = (flags & FLAG_IDLE) != 0;
+}
+
+static void gather(void *of, const uint32_t *slots, uint32_t count, struct column *out, struct arena *arena)
+{
+    struct watermark *w = of;
+    hashed_table_gather_keys(w->numbers, slots, count, out, arena);
+    for (uint32_t c = SAVED_WATERMARK; c < SAVED_COLUMNS; c++)
+        column_init(&out[c], (struct sql_type){OID_INT8, -1}, count, arena);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct partition *partition =
+            &w->partitions[*(uint32_t *)hashed_table_payload(w->numbers, slots[i])];
+        ((int64_t *)out[SAVED_WATERMARK].data)[i] = partition->watermark;
+        ((int64_t *)out[SAVED_LAST_US].data)[i] = partition->last_us;
+        ((int64_t *)out[SAVED_FLAGS].data)[i] = (int64_t)partition_flags(partition);
+    }
+}
+
+static bool restore(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                    struct error *err)
+{
+    struct watermark *w = of;
+    static const uint32_t key = SAVED_KEY;
+    if (version != SAVED_VERSION || rows->columns_count != SAVED_COLUMNS)
+        return error_set(err, ERRCODE_DATA_CORRUPTED, "saved partitions of a watermark are not of this form");
+    uint64_t *hashes = mem_alloc(sizeof(*hashes) * rows->rows);
+    batch_hash(rows, &key, 1, hashes);
+    bool ok = true;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        if (slots[i] >= hashed_table_slots(w->numbers)->used) {
+            ok = error_set(err, ERRCODE_DATA_CORRUPTED, "a saved partition has the number %u", slots[i]);
+            break;
+        }
+        hashed_table_restore(w->numbers, slots[i], rows, i, &key, hashes[i]);
+        uint32_t number = add_partition(w, slots[i]);
+        *(uint32_t *)hashed_table_payload(w->numbers, slots[i]) = number;
+        struct partition *partition = &w->partitions[number];
+        partition->watermark = ((const int64_t *)rows->columns[SAVED_WATERMARK].data)[i];
+        partition->last_us = ((const int64_t *)rows->columns[SAVED_LAST_US].data)[i];
+        set_flags(partition, (uint64_t)((const int64_t *)rows->columns[SAVED_FLAGS].data)[i]);
+        set_leaf(w, number);
+    }
+    mem_free(hashes);
+    return ok;
+}
+
+void watermark_saved(struct watermark *w, const char *name, struct saved_tables *out)
+{
+    if (w->numbers == NULL)
+        return;
+    struct sql_type *types = ARENA_ARRAY(out->arena, struct sql_type, SAVED_COLUMNS);
+    types[SAVED_KEY] = w->key_type;
+    for (uint32_t c = SAVED_WATERMARK; c < SAVED_COLUMNS; c++)
+        types[c] = (struct sql_type){OID_INT8, -1};
+    saved_tables_add(out, (struct saved_table){.name = name,
+                                               .version = SAVED_VERSION,
+                                               .columns_count = SAVED_COLUMNS,
+                                               .types = types,
+                                               .of = w,
+                                               .slots = hashed_table_slots(w->numbers),
+                                               .gather = gather,
+                                               .restore = restore});
+}
+
+void watermark_save_rest(const struct watermark *w, struct strbuf *out)
+{
+    rest_add(out, (uint64_t)w->value);
+    rest_add(out, (uint64_t)w->value_of_rows);
+    rest_add(out, (uint64_t)w->greatest);
+    rest_add(out, (uint64_t)w->last_us);
+    rest_add(out, w->is_seen);
+    rest_add(out, w->rejected);
+    if (w->numbers != NULL)
+        return;
+    rest_add(out, (uint64_t)w->partitions[0].watermark);
+    rest_add(out, (uint64_t)w->partitions[0].last_us);
+    rest_add(out, partition_flags(&w->partitions[0]));
+}
+
+void watermark_restore_rest(struct watermark *w, struct rest_reader *reader)
+{
+    w->value = (int64_t)rest_take(reader);
+    w->value_of_rows = (int64_t)rest_take(reader);
+    w->greatest = (int64_t)rest_take(reader);
+    w->last_us = (int64_t)rest_take(reader);
+    w->is_seen = rest_take(reader) != 0;
+    w->rejected = rest_take(reader);
+    if (w->numbers != NULL)
+        return;
+    w->partitions[0].watermark = (int64_t)rest_take(reader);
+    w->partitions[0].last_us = (int64_t)rest_take(reader);
+    set_flags(&w->partitions[0], rest_take(reader));
+    set_leaf(w, 0);
 }

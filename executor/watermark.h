@@ -7,6 +7,8 @@
 #define MILLRACE_EXECUTOR_WATERMARK_H
 
 #include "executor/relation.h"
+#include "executor/rest_io.h"
+#include "storage/state/saved_table.h"
 
 struct watermark;
 
@@ -39,5 +41,11 @@ uint32_t watermark_reject(struct watermark *watermark, const struct batch *rows,
 void watermark_count_rejected(struct watermark *watermark, uint32_t rows);
 /* column and text are those of the declaration; text lives as long as the watermark. */
 void watermark_fill_stats(const struct watermark *watermark, struct watermark_stats *out);
+
+/* What a checkpoint saves: a table of the partitions, if there are several, and some numbers. restore_rest comes when the
+ * table is back. */
+void watermark_saved(struct watermark *watermark, const char *name, struct saved_tables *out);
+void watermark_save_rest(const struct watermark *watermark, struct strbuf *out);
+void watermark_restore_rest(struct watermark *watermark, struct rest_reader *reader);
 
 #endif

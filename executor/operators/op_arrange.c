@@ -123,6 +123,37 @@ static uint64_t arrange_rows(const struct operator* op)
     return arrangement_rows(((const struct arrange *)op)->state);
 }
 
+/* ---- checkpoints ---- */
+
+static void arrange_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    arrangement_saved(((struct arrange *)op)->state, "rows", out);
+}
+
+/* The times of rows that are to be forgotten follow from the rows. */
+static bool arrange_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    struct arrange *arrange = (struct arrange *)op;
+    (void)rest;
+    (void)rest_bytes;
+    (void)err;
+    if (!arrange->expiry.is_on)
+        return true;
+    int64_t *weights = mem_alloc(sizeof(*weights) * BATCH_ROWS_MAX);
+    uint64_t cursor = 0;
+    uint32_t count;
+    while ((count = arrangement_scan(arrange->state, &cursor, BATCH_ROWS_MAX, arrange->rows, weights)) > 0) {
+        struct column times;
+        arena_reset(&arrange->scratch);
+        arrangement_gather(arrange->state, arrange->rows, count, arrange->expiry.column, &times,
+                           &arrange->scratch);
+        for (uint32_t i = 0; i < count; i++)
+            op_expiry_add(&arrange->expiry, &times, i, arrange->rows[i]);
+    }
+    mem_free(weights);
+    return true;
+}
+
 const struct operator_class op_arrange_class = {
     .name = "arrange",
     .bytes = sizeof(struct arrange),
@@ -130,4 +161,6 @@ const struct operator_class op_arrange_class = {
     .close = arrange_close,
     .state_bytes = arrange_bytes,
     .state_rows = arrange_rows,
+    .saved_tables = arrange_saved_tables,
+    .restore_rest = arrange_restore_rest,
 };

@@ -27,6 +27,7 @@
  * A residual sees only the columns that it needs; the others are gathered for the pairs that pass. */
 #include "executor/expr_program.h"
 #include "executor/operators/op_arrange.h"
+#include "executor/rest_io.h"
 
 struct join {
     struct operator base;
@@ -683,6 +684,24 @@ static bool join_push(struct operator* op, uint32_t port, const struct batch *ch
     return true;
 }
 
+/* ---- checkpoints: the rows are those of the sides ---- */
+
+static void join_save_rest(struct operator* op, struct strbuf *out)
+{
+    for (uint32_t side = 0; side < 2; side++)
+        rest_add(out, ((const struct join *)op)->seen[side]);
+}
+
+static bool join_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    if (rest_bytes == 0)
+        return true;
+    struct rest_reader reader = rest_open(rest, rest_bytes);
+    for (uint32_t side = 0; side < 2; side++)
+        ((struct join *)op)->seen[side] = (uint32_t)rest_take(&reader);
+    return rest_close(&reader, err);
+}
+
 const struct operator_class op_join_class = {
     .name = "join",
     .bytes = sizeof(struct join),
@@ -691,4 +710,6 @@ const struct operator_class op_join_class = {
     .finish = join_finish,
     .close = join_close,
     .due_watermark = join_due,
+    .save_rest = join_save_rest,
+    .restore_rest = join_restore_rest,
 };
