@@ -177,6 +177,61 @@ static uint64_t set_op_rows(const struct operator* op)
     return hashed_table_rows(((const struct set_op *)op)->table);
 }
 
+/* ---- saving: the row, then its counts: left, right ---- */
+
+static void gather_saved(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                         struct arena *arena)
+{
+    struct set_op *set = of;
+    uint32_t columns_count = set->base.columns_count;
+    hashed_table_gather_keys(set->table, slots, count, out, arena);
+    for (uint32_t side = 0; side < 2; side++) {
+        struct column *column = &out[columns_count + side];
+        column_init(column, (struct sql_type){OID_INT8, -1}, count, arena);
+        int64_t *counts = column->data;
+        for (uint32_t i = 0; i < count; i++)
+            counts[i] = ((const struct sides *)hashed_table_payload(set->table, slots[i]))->counts[side];
+    }
+}
+
+static bool restore_saved(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                          struct error *err)
+{
+    struct set_op *set = of;
+    uint32_t columns_count = set->base.columns_count;
+    const int64_t *left = rows->columns[columns_count].data, *right = rows->columns[columns_count + 1].data;
+    (void)version;
+    (void)err;
+    arena_reset(&set->scratch);
+    uint64_t *hashes = arena_alloc(&set->scratch, sizeof(uint64_t) * rows->rows);
+    batch_hash(rows, set->columns, columns_count, hashes);
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        hashed_table_restore(set->table, slots[i], rows, i, set->columns, hashes[i]);
+        struct sides *sides = hashed_table_payload(set->table, slots[i]);
+        sides->counts[0] = left[i];
+        sides->counts[1] = right[i];
+        if (set->expiry.is_on)
+            op_expiry_add(&set->expiry, &rows->columns[set->expiry.column], i, slots[i]);
+    }
+    return true;
+}
+
+static void set_op_saved(struct operator* op, struct saved_tables *out)
+{
+    struct set_op *set = (struct set_op *)op;
+    struct sql_type *types = ARENA_ARRAY(out->arena, struct sql_type, op->columns_count + 2);
+    memcpy(types, op->types, sizeof(struct sql_type) * op->columns_count);
+    types[op->columns_count] = types[op->columns_count + 1] = (struct sql_type){OID_INT8, -1};
+    saved_tables_add(out, (struct saved_table){.name = "rows",
+                                               .version = 1,
+                                               .columns_count = op->columns_count + 2,
+                                               .types = types,
+                                               .of = set,
+                                               .slots = hashed_table_slots(set->table),
+                                               .gather = gather_saved,
+                                               .restore = restore_saved});
+}
+
 const struct operator_class op_set_op_class = {
     .name = "set_op",
     .bytes = sizeof(struct set_op),
@@ -187,4 +242,5 @@ const struct operator_class op_set_op_class = {
     .due_watermark = set_op_due,
     .state_bytes = set_op_bytes,
     .state_rows = set_op_rows,
+    .saved_tables = set_op_saved,
 };
