@@ -16,8 +16,8 @@
 
 /* Behind struct timed_entry of left rows. */
 struct left_state {
-    int64_t shown;  /* copies in the output */
-    uint32_t match; /* with this right row; SLOT_NONE: with NULLs, or not at all */
+    int64_t match; /* its slot; SLOT_NONE: it is shown with NULLs, or not at all; saved */
+    int64_t shown; /* copies in the output: between ticks all */
 };
 
 /* Behind struct timed_entry of right rows. What holds for one finish carries its number. */
@@ -79,6 +79,7 @@ static bool asof_join_open(struct operator* op, const struct plan *plan, struct 
         rows->ctx = op->ctx;
         rows->keys = &join->keys;
         rows->is_reversed = is_reversed;
+        rows->saves_extra = side == 0;
         timed_rows_open(rows, plan->children[side],
                         side == 0 ? plan->asof_join.left_time : plan->asof_join.right_time,
                         side == 0 ? sizeof(struct left_state) : sizeof(struct right_state), INT64_MAX);
@@ -220,8 +221,10 @@ static bool settle(struct asof_join *join, uint32_t left, uint32_t match, struct
 {
     struct left_state *state = timed_extra_at(&join->sides[0].rows, left);
     int64_t count = timed_entry_at(&join->sides[0].rows, left)->count, shown = state->shown;
-    uint32_t before = state->match;
+    uint32_t before = (uint32_t)state->match;
     state->shown = count;
+    if (before != match)
+        timed_rows_touch(&join->sides[0].rows, left);
     state->match = match;
     if (before == match)
         return add_output(join, left, match, count - shown, err);
@@ -265,7 +268,7 @@ static bool settle_touched_left(struct asof_join *join, struct error *err)
         uint32_t slot = left->touched[t];
         const struct timed_entry *entry = timed_entry_at(&left->rows, slot);
         const struct left_state *state = timed_extra_at(&left->rows, slot);
-        uint32_t match = entry->count == 0 ? state->match : SLOT_NONE;
+        uint32_t match = entry->count == 0 ? (uint32_t)state->match : SLOT_NONE;
         int64_t time = timed_rows_stored_time(&left->rows, slot);
         if (entry->count != 0 && !(join->is_strict && time == INT64_MIN)) {
             struct ordered_cursor cursor;
@@ -366,6 +369,36 @@ static bool asof_join_finish(struct operator* op, struct error *err)
     return true;
 }
 
+static void asof_join_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    struct asof_join *join = (struct asof_join *)op;
+    timed_keys_saved_tables(&join->keys, out);
+    timed_rows_saved_tables(&join->sides[0].rows, "left", out);
+    timed_rows_saved_tables(&join->sides[1].rows, "right", out);
+}
+
+static bool asof_join_restore_rest(struct operator* op, const void *rest, size_t rest_bytes,
+                                   struct error *err)
+{
+    struct asof_join *join = (struct asof_join *)op;
+    struct timed_rows *left = &join->sides[0].rows, *right = &join->sides[1].rows;
+    (void)rest;
+    if (rest_bytes != 0)
+        return op_saved_damaged(err);
+    if (!timed_rows_restored(left, err) || !timed_rows_restored(right, err) ||
+        !timed_keys_restored(&join->keys, err))
+        return false;
+    uint32_t cursor = 0, slot;
+    while ((slot = op_slots_next(ordered_table_slots(left->table), &cursor)) != SLOT_NONE) {
+        struct left_state *state = timed_extra_at(left, slot);
+        state->shown = timed_entry_at(left, slot)->count;
+        /* a row at -infinity stays, though its match is forgotten: nothing looks at either again */
+        if (!op_slots_have(ordered_table_slots(right->table), state->match))
+            state->match = SLOT_NONE;
+    }
+    return true;
+}
+
 static int64_t asof_join_due(const struct operator* op)
 {
     const struct asof_join *join = (const struct asof_join *)op;
@@ -396,4 +429,6 @@ const struct operator_class op_asof_join_class = {
     .due_watermark = asof_join_due,
     .state_bytes = asof_join_bytes,
     .state_rows = asof_join_rows,
+    .saved_tables = asof_join_saved_tables,
+    .restore_rest = asof_join_restore_rest,
 };

@@ -3,6 +3,7 @@
  * Changes are collected as counts of rows, so that what comes and goes within a period is never seen. With the first one
  * the end of the period, the next multiple of its length since 2000-01-01 UTC, becomes due; the first tick whose clock
  * has reached it hands everything on, its own changes too. The initial tick does so at once: the view is filled. */
+#include "executor/operators/op_saved.h"
 #include "executor/operators/row_queue.h"
 
 struct every {
@@ -78,6 +79,24 @@ static uint64_t every_rows(const struct operator* op)
     return row_queue_rows(&((const struct every *)op)->queue);
 }
 
+static void every_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    row_queue_saved_tables(&((struct every *)op)->queue, out);
+}
+
+static void every_save_rest(struct operator* op, struct strbuf *out)
+{
+    op_rest_add(out, &((const struct every *)op)->due, 1);
+}
+
+static bool every_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    struct every *self = (struct every *)op;
+    if (!op_rest_take(rest, rest_bytes, &self->due, 1, err))
+        return false;
+    return self->due != TIME_NEVER || row_queue_rows(&self->queue) == 0 || op_saved_damaged(err);
+}
+
 const struct operator_class op_every_class = {
     .name = "every",
     .bytes = sizeof(struct every),
@@ -88,4 +107,7 @@ const struct operator_class op_every_class = {
     .due_clock = every_due,
     .state_bytes = every_bytes,
     .state_rows = every_rows,
+    .saved_tables = every_saved_tables,
+    .save_rest = every_save_rest,
+    .restore_rest = every_restore_rest,
 };

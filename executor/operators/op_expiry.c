@@ -2,6 +2,7 @@
 #include "executor/operators/op_expiry.h"
 
 #include "storage/data/datetime.h"
+#include "storage/state/hashed_table.h"
 
 void op_expiry_open(struct op_expiry *expiry, const struct op_context *ctx, const struct plan_expiry *plan)
 {
@@ -41,6 +42,22 @@ bool op_expiry_add(struct op_expiry *expiry, const struct column *times, uint32_
         return false;
     expiry_queue_add(&expiry->queue, time, piece);
     return true;
+}
+
+void op_expiry_add_all(struct op_expiry *expiry, struct hashed_table *table, const uint32_t *columns,
+                       const struct sql_type *types, uint32_t count)
+{
+    uint32_t key = 0, cursor = 0, slot;
+    while (key < count && columns[key] != expiry->column)
+        key++;
+    CHECK(key < count);
+    enum phys phys = type_phys(types[key].oid);
+    while ((slot = hashed_table_next(table, &cursor)) != SLOT_NONE) {
+        struct datum value = hashed_table_key(table, slot, key);
+        int64_t time;
+        if (op_expiry_has_time(&value, phys, &time))
+            expiry_queue_add(&expiry->queue, time, slot);
+    }
 }
 
 int64_t op_expiry_over_by(const struct op_expiry *expiry, int64_t watermark)

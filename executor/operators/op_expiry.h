@@ -25,6 +25,11 @@ void op_expiry_close(struct op_expiry *expiry);
 bool op_expiry_has_time(const struct datum *value, enum phys phys, int64_t *time);
 /* The same of a row; false: it was not registered. */
 bool op_expiry_add(struct op_expiry *expiry, const struct column *times, uint32_t row, uint32_t piece);
+struct hashed_table;
+/* After a restart: registers all slots of a table again, whose keys are columns[0..count) of the rows: the piece's time is
+ * among them. */
+void op_expiry_add_all(struct op_expiry *expiry, struct hashed_table *table, const uint32_t *columns,
+                       const struct sql_type *types, uint32_t count);
 /* At most `max` pieces that are over; 0: no more. */
 uint32_t op_expiry_take(struct op_expiry *expiry, const struct op_context *ctx, uint32_t *pieces,
                         uint32_t max);

@@ -103,6 +103,11 @@ static uint64_t final_rows(const struct operator* op)
     return row_queue_rows(&((const struct final *)op)->queue);
 }
 
+static void final_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    row_queue_saved_tables(&((struct final *)op)->queue, out);
+}
+
 const struct operator_class op_final_class = {
     .name = "final",
     .bytes = sizeof(struct final),
@@ -113,4 +118,5 @@ const struct operator_class op_final_class = {
     .due_watermark = final_due,
     .state_bytes = final_bytes,
     .state_rows = final_rows,
+    .saved_tables = final_saved_tables,
 };

@@ -13,7 +13,7 @@
 
 /* Behind struct timed_entry, of sides whose rows may stand alone. */
 struct match_state {
-    int64_t matches; /* weights of the rows it matches */
+    int64_t matches; /* weights of the rows it matches; saved */
     int64_t shown;   /* of touched rows: copies that stood alone as the tick began */
 };
 
@@ -98,6 +98,7 @@ static bool interval_join_open(struct operator* op, const struct plan *plan, str
         struct timed_rows *rows = &join->sides[side].rows;
         rows->ctx = op->ctx;
         rows->keys = &join->keys;
+        rows->saves_extra = join->sides[side].shows_single;
         timed_rows_open(rows, plan->children[side],
                         side == 0 ? plan->interval_join.left_time : plan->interval_join.right_time,
                         join->sides[side].shows_single ? sizeof(struct match_state) : 0, span);
@@ -161,6 +162,7 @@ static void touch(struct interval_join *join, uint32_t side_number, uint32_t slo
         return;
     struct match_state *state = match_state_at(side, slot);
     entry->is_touched = true;
+    timed_rows_touch(&side->rows, slot);
     state->shown = has_status(join, state->matches) ? entry->count : 0;
     ARENA_PUSH(join->base.ctx->tick_arena, side->touched, side->touched_count, side->touched_cap, slot);
 }
@@ -464,6 +466,23 @@ static bool interval_join_finish(struct operator* op, struct error *err)
     return true;
 }
 
+static void interval_join_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    struct interval_join *join = (struct interval_join *)op;
+    timed_keys_saved_tables(&join->keys, out);
+    timed_rows_saved_tables(&join->sides[0].rows, "left", out);
+    timed_rows_saved_tables(&join->sides[1].rows, "right", out);
+}
+
+static bool interval_join_restore_rest(struct operator* op, const void *rest, size_t rest_bytes,
+                                       struct error *err)
+{
+    struct interval_join *join = (struct interval_join *)op;
+    (void)rest;
+    return (rest_bytes == 0 || op_saved_damaged(err)) && timed_rows_restored(&join->sides[0].rows, err) &&
+           timed_rows_restored(&join->sides[1].rows, err) && timed_keys_restored(&join->keys, err);
+}
+
 static int64_t interval_join_due(const struct operator* op)
 {
     const struct interval_join *join = (const struct interval_join *)op;
@@ -494,4 +513,6 @@ const struct operator_class op_interval_join_class = {
     .due_watermark = interval_join_due,
     .state_bytes = interval_join_bytes,
     .state_rows = interval_join_rows,
+    .saved_tables = interval_join_saved_tables,
+    .restore_rest = interval_join_restore_rest,
 };

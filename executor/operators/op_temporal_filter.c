@@ -10,6 +10,7 @@
  * later; they are never taken back. */
 #include "executor/clock_function.h"
 #include "executor/expr_program.h"
+#include "executor/operators/op_saved.h"
 #include "executor/operators/row_queue.h"
 #include "storage/data/datetime_internal.h"
 
@@ -230,6 +231,25 @@ static uint64_t temporal_rows(const struct operator* op)
     return row_queue_rows(&((const struct temporal_filter *)op)->queue);
 }
 
+static void temporal_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    row_queue_saved_tables(&((struct temporal_filter *)op)->queue, out);
+}
+
+/* The clock that the rows were judged by. */
+static void temporal_save_rest(struct operator* op, struct strbuf *out)
+{
+    op_rest_add(out, &((const struct temporal_filter *)op)->clock, 1);
+}
+
+static bool temporal_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    struct temporal_filter *self = (struct temporal_filter *)op;
+    if (!op_rest_take(rest, rest_bytes, &self->clock, 1, err))
+        return false;
+    return self->clock <= INT64_MAX - op->plan->temporal_filter.ttl_us || op_saved_damaged(err);
+}
+
 const struct operator_class op_temporal_filter_class = {
     .name = "temporal_filter",
     .bytes = sizeof(struct temporal_filter),
@@ -240,4 +260,7 @@ const struct operator_class op_temporal_filter_class = {
     .due_clock = temporal_due,
     .state_bytes = temporal_bytes,
     .state_rows = temporal_rows,
+    .saved_tables = temporal_saved_tables,
+    .save_rest = temporal_save_rest,
+    .restore_rest = temporal_restore_rest,
 };

@@ -11,13 +11,15 @@
  * there before it, since that can only get better.
  *
  * What a touched partition held before the tick is noted at its first change, and rows that are pushed out
- * live on until the end of the tick; then old and new are compared slot by slot and the difference goes out. */
+ * live on until the end of the tick; then old and new are compared slot by slot and the difference goes out.
+ *
+ * A row's slot also says to which partition it belongs and how many copies of it there are: a checkpoint saves the rows
+ * with these two and the partitions' keys, and what partitions hold is made of them again. */
 #include "executor/operators/op_top_few.h"
 
 #include "executor/operators/op_expiry.h"
+#include "executor/operators/op_saved.h"
 #include "executor/relation.h"
-#include "storage/state/hashed_table.h"
-#include "storage/state/slot_pages.h"
 
 struct kept {
     uint64_t head;
@@ -36,6 +38,12 @@ struct partition {
     };
 };
 
+/* Behind a row. */
+struct owner {
+    uint32_t partition; /* slot */
+    uint32_t copies;
+};
+
 /* A partition that this tick changed. Old entries only ever leave from the end. */
 struct touched {
     uint32_t partition; /* slot */
@@ -46,7 +54,8 @@ struct touched {
 struct top_few {
     struct operator base;
     struct hashed_table *partitions;
-    struct row_layout layout;
+    struct sql_type *partition_types;
+    struct row_layout layout; /* of rows; struct owner follows */
     struct slot_pages rows;
     struct table_heap *heap; /* of the rows' text */
     const uint32_t *partition_columns;
@@ -129,13 +138,13 @@ static bool top_few_open(struct operator* op, const struct plan *plan, struct er
     top->out_rows = arena_alloc(arena, sizeof(uint8_t *) * BATCH_ROWS_MAX);
     top->out_weights = arena_alloc(arena, sizeof(int64_t) * BATCH_ROWS_MAX);
     top->out_ranks = arena_alloc(arena, sizeof(int64_t) * BATCH_ROWS_MAX);
-    struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, top->partition_count);
+    top->partition_types = ARENA_ARRAY(arena, struct sql_type, top->partition_count);
     for (uint32_t p = 0; p < top->partition_count; p++)
-        types[p] = op->types[top->partition_columns[p]];
-    top->partitions =
-        hashed_table_create(types, top->partition_count, sizeof(struct partition), op->ctx->account);
+        top->partition_types[p] = op->types[top->partition_columns[p]];
+    top->partitions = hashed_table_create(top->partition_types, top->partition_count,
+                                          sizeof(struct partition), op->ctx->account);
     row_layout_init(&top->layout, op->types, top->child_columns);
-    slot_pages_init(&top->rows, top->layout.row_bytes, 8, op->ctx->account);
+    slot_pages_init(&top->rows, top->layout.row_bytes + (uint32_t)sizeof(struct owner), 8, op->ctx->account);
     top->heap = table_heap_create(op->ctx->account);
     op_expiry_open(&top->expiry, op->ctx, &plan->sort.expiry);
     (void)err;
@@ -243,6 +252,18 @@ static inline struct kept *entries_of(struct partition *partition)
     return partition->cap <= 1 ? &partition->one : partition->many;
 }
 
+static struct owner *owner_at(const struct top_few *top, uint32_t row)
+{
+    return (struct owner *)(void *)((uint8_t *)slot_pages_at(&top->rows, row) + top->layout.row_bytes);
+}
+
+static void set_copies(struct top_few *top, struct kept *kept, uint32_t copies)
+{
+    kept->copies = copies;
+    owner_at(top, kept->slot)->copies = copies;
+    slot_pages_touch(&top->rows, kept->slot);
+}
+
 static void touch(struct top_few *top, struct partition *partition, uint32_t slot)
 {
     if (partition->touched < top->touched_count && top->touched[partition->touched].partition == slot)
@@ -294,6 +315,15 @@ static struct kept *grow(struct top_few *top, struct partition *partition)
     return entries_of(partition);
 }
 
+static void put_entry(struct top_few *top, struct partition *partition, uint32_t at, struct kept kept)
+{
+    struct kept *entries = grow(top, partition);
+    memmove(&entries[at + 1], &entries[at], sizeof(*entries) * (partition->count - at));
+    entries[at] = kept;
+    partition->count++;
+    partition->copies += kept.copies;
+}
+
 /* Takes copies off the end until the limit is kept. */
 static void cut(struct top_few *top, struct partition *partition)
 {
@@ -304,7 +334,7 @@ static void cut(struct top_few *top, struct partition *partition)
             push_out(top, partition);
             continue;
         }
-        last->copies -= over;
+        set_copies(top, last, last->copies - over);
         partition->copies -= over;
     }
 }
@@ -328,7 +358,7 @@ static void add_row(struct top_few *top, const struct batch *change, uint32_t at
         int order = compare_kept(top, change, at, head, &entries[middle]);
         if (order == 0) {
             touch(top, partition, partition_slot);
-            entries[middle].copies += copies;
+            set_copies(top, &entries[middle], entries[middle].copies + copies);
             partition->copies += copies;
             cut(top, partition);
             return;
@@ -343,13 +373,10 @@ static void add_row(struct top_few *top, const struct batch *change, uint32_t at
     uint8_t *row = slot_pages_at(&top->rows, slot);
     slot_set_header(row, SLOT_LIVE);
     row_layout_store(&top->layout, row, change, at, NULL, top->heap);
+    *owner_at(top, slot) = (struct owner){partition_slot, copies};
     if (partition->copies == top->limit && entries[partition->count - 1].copies == 1)
         push_out(top, partition); /* its place is used again */
-    entries = grow(top, partition);
-    memmove(&entries[low + 1], &entries[low], sizeof(*entries) * (partition->count - low));
-    entries[low] = (struct kept){head, slot, copies};
-    partition->count++;
-    partition->copies += copies;
+    put_entry(top, partition, low, (struct kept){head, slot, copies});
     cut(top, partition);
 }
 
@@ -374,8 +401,8 @@ static void add_rows(struct top_few *top, const struct batch *change)
 {
     struct prepared prepared = prepare(top, change);
     uint8_t *inserted = arena_alloc(&top->scratch, change->rows);
-    hashed_table_upsert(top->partitions, change, top->partition_columns, prepared.hashes, prepared.slots,
-                        inserted);
+    hashed_table_insert_new(top->partitions, change, top->partition_columns, prepared.hashes, prepared.slots,
+                            inserted);
     if (top->expiry.is_on)
         for (uint32_t i = 0; i < change->rows; i++)
             if (inserted[i])
@@ -560,6 +587,113 @@ static bool top_few_finish(struct operator* op, struct error *err)
     return done;
 }
 
+/* ---- checkpoints ---- */
+
+static void gather_rows(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                        struct arena *arena)
+{
+    const struct top_few *top = of;
+    const uint8_t **rows = arena_alloc(arena, sizeof(*rows) * count);
+    int64_t *partitions = op_saved_numbers(&out[top->child_columns], count, arena);
+    int64_t *copies = op_saved_numbers(&out[top->child_columns + 1], count, arena);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct owner *owner = owner_at(top, slots[i]);
+        rows[i] = slot_pages_at(&top->rows, slots[i]);
+        partitions[i] = owner->partition;
+        copies[i] = owner->copies;
+    }
+    op_saved_rows(&top->layout, rows, count, out, arena);
+}
+
+static bool restore_rows(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                         struct error *err)
+{
+    struct top_few *top = of;
+    const int64_t *partitions = op_restored_numbers(rows, top->child_columns);
+    const int64_t *copies = op_restored_numbers(rows, top->child_columns + 1);
+    if (!op_saved_version(version, err))
+        return false;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        if (partitions[i] < 0 || partitions[i] >= SLOT_NONE || copies[i] < 1 || copies[i] > top->limit)
+            return op_saved_damaged(err);
+        slot_pages_take(&top->rows, slots[i]);
+        uint8_t *row = slot_pages_at(&top->rows, slots[i]);
+        slot_set_header(row, SLOT_LIVE);
+        row_layout_store(&top->layout, row, rows, i, NULL, top->heap);
+        *owner_at(top, slots[i]) = (struct owner){(uint32_t)partitions[i], (uint32_t)copies[i]};
+    }
+    return true;
+}
+
+/* "partitions": their keys. "rows": the child's columns, slot of the partition, copies. */
+static void top_few_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    struct top_few *top = (struct top_few *)op;
+    op_saved_keys(out, "partitions", top->partitions, top->partition_types, top->partition_count);
+    saved_tables_add(out, (struct saved_table){.name = "rows",
+                                               .version = 1,
+                                               .columns_count = top->child_columns + 2,
+                                               .types = op_saved_types(out, op->types, top->child_columns, 2),
+                                               .of = top,
+                                               .slots = &top->rows,
+                                               .gather = gather_rows,
+                                               .restore = restore_rows});
+}
+
+/* Row `at` of the batch, which lies in a slot, into its partition. */
+static bool put_back(struct top_few *top, const struct batch *rows, uint32_t at, uint64_t head, uint32_t slot)
+{
+    const struct owner *owner = owner_at(top, slot);
+    if (!op_slots_have(hashed_table_slots(top->partitions), owner->partition))
+        return false;
+    struct partition *partition = hashed_table_payload(top->partitions, owner->partition);
+    if (owner->copies > top->limit - partition->copies)
+        return false;
+    const struct kept *entries = entries_of(partition);
+    uint32_t low = 0, high = partition->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = compare_kept(top, rows, at, head, &entries[middle]);
+        if (order == 0)
+            return false;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    put_entry(top, partition, low, (struct kept){head, slot, owner->copies});
+    return true;
+}
+
+static bool top_few_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    struct top_few *top = (struct top_few *)op;
+    uint32_t slots[BATCH_ROWS_MAX], count, cursor = 0;
+    uint64_t heads[BATCH_ROWS_MAX];
+    do {
+        for (count = 0; count < BATCH_ROWS_MAX; count++) {
+            slots[count] = op_slots_next(&top->rows, &cursor);
+            if (slots[count] == SLOT_NONE)
+                break;
+            top->out_rows[count] = slot_pages_at(&top->rows, slots[count]);
+        }
+        arena_reset(&top->scratch);
+        struct batch *rows = batch_header(&top->scratch, top->child_columns);
+        rows->rows = count;
+        for (uint32_t c = 0; c < top->child_columns; c++)
+            row_layout_gather(&top->layout, top->out_rows, count, c, false, &rows->columns[c], &top->scratch);
+        row_heads(top, rows, heads);
+        for (uint32_t i = 0; i < count; i++)
+            if (!put_back(top, rows, i, heads[i], slots[i]))
+                return op_saved_damaged(err);
+    } while (count == BATCH_ROWS_MAX);
+    if (top->expiry.is_on)
+        op_expiry_add_all(&top->expiry, top->partitions, top->partition_columns, top->partition_types,
+                          top->partition_count);
+    (void)rest;
+    return rest_bytes == 0 || op_saved_damaged(err);
+}
+
 static int64_t top_few_bytes(const struct operator* op)
 {
     const struct top_few *top = (const struct top_few *)op;
@@ -587,4 +721,6 @@ const struct operator_class op_top_few_class = {
     .due_watermark = top_few_due,
     .state_bytes = top_few_bytes,
     .state_rows = top_few_rows,
+    .saved_tables = top_few_saved_tables,
+    .restore_rest = top_few_restore_rest,
 };

@@ -7,8 +7,7 @@
  * in the old one. The walk ends where both windows have ended: O(offset + limit) per touched partition. Over
  * append-only input rows behind the window can never come back: they are dropped. */
 #include "executor/operators/op_expiry.h"
-#include "storage/state/hashed_table.h"
-#include "storage/state/ordered_table.h"
+#include "executor/operators/op_saved.h"
 
 struct entry {
     int64_t count;
@@ -35,6 +34,7 @@ struct top_n {
     struct strbuf key;
     struct op_expiry expiry;
     struct hashed_table *forgettable; /* partitions that are forgotten when their time comes; NULL: none is */
+    struct sql_type *partition_types; /* of its keys */
     struct arena scratch;
 };
 
@@ -58,10 +58,11 @@ static bool top_n_open(struct operator* op, const struct plan *plan, struct erro
     op_expiry_open(&top->expiry, op->ctx, &plan->sort.expiry);
     arena_init(&top->scratch, op->ctx->account);
     if (top->expiry.is_on) {
-        struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, top->partition_count);
+        top->partition_types = ARENA_ARRAY(arena, struct sql_type, top->partition_count);
         for (uint32_t p = 0; p < top->partition_count; p++)
-            types[p] = op->types[plan->sort.partition[p]];
-        top->forgettable = hashed_table_create(types, top->partition_count, 0, op->ctx->account);
+            top->partition_types[p] = op->types[plan->sort.partition[p]];
+        top->forgettable =
+            hashed_table_create(top->partition_types, top->partition_count, 0, op->ctx->account);
     }
     return true;
 }
@@ -79,6 +80,14 @@ static void top_n_close(struct operator* op)
     arena_release(&top->scratch);
 }
 
+/* limit and offset are known. */
+static void make_ready(struct top_n *top)
+{
+    top->passes = top->limit < 0 && top->offset == 0;
+    top->bounded = top->limit >= 0 && top->base.plan->children[0]->append_only;
+    top->ready = true;
+}
+
 static bool top_n_ready(struct top_n *top, struct error *err)
 {
     if (top->ready)
@@ -91,9 +100,7 @@ static bool top_n_ready(struct top_n *top, struct error *err)
         top->limit = 1;
     if (top->offset < 0)
         top->offset = 0;
-    top->passes = top->limit < 0 && top->offset == 0;
-    top->bounded = top->limit >= 0 && op->plan->children[0]->append_only;
-    top->ready = true;
+    make_ready(top);
     return true;
 }
 
@@ -116,10 +123,24 @@ static void expire_partitions(struct top_n *top, const struct batch *change)
     uint32_t *slots = arena_alloc(&top->scratch, sizeof(uint32_t) * (count + 1));
     uint8_t *inserted = arena_alloc(&top->scratch, count + 1);
     batch_hash(timed, plan->sort.partition, top->partition_count, hashes);
-    hashed_table_upsert(top->forgettable, timed, plan->sort.partition, hashes, slots, inserted);
+    hashed_table_insert_new(top->forgettable, timed, plan->sort.partition, hashes, slots, inserted);
     for (uint32_t i = 0; i < count; i++)
         if (inserted[i])
             op_expiry_add(&top->expiry, &timed->columns[top->expiry.column], i, slots[i]);
+}
+
+/* The row's key in top->key; tells how much of it is the partition, and how much that and the sort keys. */
+static void encode_row_key(struct top_n *top, const struct batch *rows, uint32_t row,
+                           uint32_t *partition_bytes, uint32_t *sort_bytes)
+{
+    struct strbuf *key = &top->key;
+    strbuf_reset(key);
+    batch_encode_key(rows, row, top->keys, top->partition_count, key);
+    *partition_bytes = (uint32_t)key->len;
+    batch_encode_key(rows, row, top->keys + top->partition_count, top->keys_count - top->partition_count,
+                     key);
+    *sort_bytes = (uint32_t)key->len;
+    op_encode_row(rows, row, key);
 }
 
 static bool top_n_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -139,15 +160,10 @@ static bool top_n_push(struct operator* op, uint32_t port, const struct batch *c
         expire_partitions(top, change);
     struct strbuf *key = &top->key;
     for (uint32_t i = 0; i < change->rows; i++) {
-        strbuf_reset(key);
-        batch_encode_key(change, i, top->keys, top->partition_count, key);
-        bool added;
-        byte_set_add(&top->partitions, op->ctx->tick_arena, key->data, (uint32_t)key->len, &added);
-        batch_encode_key(change, i, top->keys + top->partition_count, top->keys_count - top->partition_count,
-                         key);
-        uint32_t sort_bytes = (uint32_t)key->len;
-        op_encode_row(change, i, key);
-        bool inserted;
+        bool added, inserted;
+        uint32_t partition_bytes, sort_bytes;
+        encode_row_key(top, change, i, &partition_bytes, &sort_bytes);
+        byte_set_add(&top->partitions, op->ctx->tick_arena, key->data, partition_bytes, &added);
         uint32_t slot =
             ordered_table_upsert(top->table, key->data, (uint32_t)key->len, change, i, NULL, &inserted);
         struct entry *entry = ordered_table_payload(top->table, slot);
@@ -401,6 +417,84 @@ static bool top_n_finish(struct operator* op, struct error *err)
     return done;
 }
 
+/* ---- checkpoints ---- */
+
+static void gather_entries(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                           struct arena *arena)
+{
+    struct top_n *top = of;
+    op_saved_slots(top->table, slots, count, out, arena);
+    int64_t *counts = op_saved_numbers(&out[top->child_columns], count, arena);
+    for (uint32_t i = 0; i < count; i++)
+        counts[i] = ((const struct entry *)ordered_table_payload(top->table, slots[i]))->count;
+}
+
+static bool restore_entries(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                            struct error *err)
+{
+    struct top_n *top = of;
+    struct batch header;
+    const struct batch *columns = op_restored_columns(rows, top->child_columns, &header);
+    const int64_t *counts = op_restored_numbers(rows, top->child_columns);
+    if (!op_saved_version(version, err))
+        return false;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        uint32_t partition_bytes, sort_bytes;
+        encode_row_key(top, columns, i, &partition_bytes, &sort_bytes);
+        if (!ordered_table_restore(top->table, slots[i], top->key.data, (uint32_t)top->key.len, columns, i,
+                                   NULL) ||
+            counts[i] == 0)
+            return op_saved_damaged(err);
+        struct entry *entry = ordered_table_payload(top->table, slots[i]);
+        entry->count = counts[i];
+        entry->sort_bytes = sort_bytes;
+    }
+    return true;
+}
+
+/* "rows": the child's columns, count. "partitions": those that will be forgotten. */
+static void top_n_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    struct top_n *top = (struct top_n *)op;
+    saved_tables_add(out, (struct saved_table){.name = "rows",
+                                               .version = 1,
+                                               .columns_count = top->child_columns + 1,
+                                               .types = op_saved_types(out, op->types, top->child_columns, 1),
+                                               .of = top,
+                                               .slots = ordered_table_slots(top->table),
+                                               .gather = gather_entries,
+                                               .restore = restore_entries});
+    if (top->forgettable != NULL)
+        op_saved_keys(out, "partitions", top->forgettable, top->partition_types, top->partition_count);
+}
+
+/* Limit and offset, once they are known: they are looked up in the first tick with rows. */
+static void top_n_save_rest(struct operator* op, struct strbuf *out)
+{
+    const struct top_n *top = (const struct top_n *)op;
+    if (top->ready)
+        op_rest_add(out, (int64_t[]){top->limit, top->offset}, 2);
+}
+
+static bool top_n_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err)
+{
+    struct top_n *top = (struct top_n *)op;
+    if (rest_bytes > 0) {
+        int64_t values[2];
+        if (!op_rest_take(rest, rest_bytes, values, 2, err))
+            return false;
+        top->limit = values[0];
+        top->offset = values[1];
+        if (top->limit < -1 || top->offset < 0)
+            return op_saved_damaged(err);
+        make_ready(top);
+    }
+    if (top->forgettable != NULL)
+        op_expiry_add_all(&top->expiry, top->forgettable, op->plan->sort.partition, top->partition_types,
+                          top->partition_count);
+    return true;
+}
+
 static int64_t top_n_bytes(const struct operator* op)
 {
     const struct top_n *top = (const struct top_n *)op;
@@ -428,4 +522,7 @@ const struct operator_class op_top_n_class = {
     .due_watermark = top_n_due,
     .state_bytes = top_n_bytes,
     .state_rows = top_n_rows,
+    .saved_tables = top_n_saved_tables,
+    .save_rest = top_n_save_rest,
+    .restore_rest = top_n_restore_rest,
 };

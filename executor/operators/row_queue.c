@@ -2,14 +2,16 @@
  * apart; where nothing is taken back, the time and the number of the row. */
 #include "executor/operators/row_queue.h"
 
-#include "storage/state/hashed_table.h"
+#include "executor/operators/op_saved.h"
 
 #define KEY_BYTES    20u
 #define PREFIX_BYTES 16u /* time and hash */
 
 struct waiting {
+    int64_t time; /* as in the key, for checkpoints, */
     int64_t weight;
-    uint64_t flag;
+    uint64_t number : 63; /* and this too */
+    uint64_t flag : 1;
 };
 
 static void put_u64(uint8_t *out, uint64_t value)
@@ -23,6 +25,19 @@ static uint64_t get_u64(const uint8_t *bytes)
     uint64_t value;
     memcpy(&value, bytes, sizeof(value));
     return __builtin_bswap64(value);
+}
+
+static void put_u32(uint8_t *out, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    memcpy(out, &value, sizeof(value));
+}
+
+static uint32_t get_u32(const uint8_t *bytes)
+{
+    uint32_t value;
+    memcpy(&value, bytes, sizeof(value));
+    return __builtin_bswap32(value);
 }
 
 static uint64_t time_key(int64_t time)
@@ -55,15 +70,13 @@ static uint32_t find_row(struct row_queue *queue, uint8_t key[KEY_BYTES], const 
          ordered_cursor_next(&cursor)) {
         uint32_t bytes;
         const uint8_t *found = ordered_cursor_key(&cursor, &bytes);
-        memcpy(&number, found + PREFIX_BYTES, sizeof(number));
+        number = get_u32(found + PREFIX_BYTES) + 1;
         if (row_layout_identical(layout, ordered_table_row(queue->table, cursor.slot), rows, row, NULL)) {
             memcpy(key, found, KEY_BYTES);
             return cursor.slot;
         }
-        number = __builtin_bswap32(number) + 1;
     }
-    number = __builtin_bswap32(number);
-    memcpy(key + PREFIX_BYTES, &number, sizeof(number));
+    put_u32(key + PREFIX_BYTES, number);
     return SLOT_NONE;
 }
 
@@ -79,10 +92,17 @@ void row_queue_add(struct row_queue *queue, int64_t time, const struct batch *ro
         put_u64(key + 8, row_layout_hash_of(ordered_table_layout(queue->table), rows, row, NULL));
         slot = find_row(queue, key, rows, row);
     }
-    bool inserted = false;
-    if (slot == SLOT_NONE)
+    struct waiting *waiting;
+    if (slot == SLOT_NONE) {
+        bool inserted;
         slot = ordered_table_upsert(queue->table, key, KEY_BYTES, rows, row, NULL, &inserted);
-    struct waiting *waiting = ordered_table_payload(queue->table, slot);
+        waiting = ordered_table_payload(queue->table, slot);
+        waiting->time = time;
+        waiting->number = queue->append_only ? get_u64(key + 8) : get_u32(key + PREFIX_BYTES);
+    } else {
+        ordered_table_touch(queue->table, slot);
+        waiting = ordered_table_payload(queue->table, slot);
+    }
     waiting->weight += weight;
     waiting->flag = flag;
     if (waiting->weight == 0)
@@ -135,4 +155,78 @@ struct batch *row_queue_take(struct row_queue *queue, int64_t until, uint8_t **f
     if (flags != NULL)
         *flags = marks;
     return out;
+}
+
+/* ---- checkpoints ---- */
+
+enum { SAVED_TIME, SAVED_WEIGHT, SAVED_NUMBER, SAVED_FLAG, SAVED_NUMBERS };
+
+static void gather_waiting(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                           struct arena *arena)
+{
+    const struct row_queue *queue = of;
+    uint32_t columns = ordered_table_layout(queue->table)->columns_count;
+    int64_t *numbers[SAVED_NUMBERS];
+    op_saved_slots(queue->table, slots, count, out, arena);
+    for (uint32_t n = 0; n < SAVED_NUMBERS; n++)
+        numbers[n] = op_saved_numbers(&out[columns + n], count, arena);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct waiting *waiting = ordered_table_payload(queue->table, slots[i]);
+        numbers[SAVED_TIME][i] = waiting->time;
+        numbers[SAVED_WEIGHT][i] = waiting->weight;
+        numbers[SAVED_NUMBER][i] = (int64_t)waiting->number;
+        numbers[SAVED_FLAG][i] = waiting->flag;
+    }
+}
+
+static bool restore_waiting(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                            struct error *err)
+{
+    struct row_queue *queue = of;
+    const struct row_layout *layout = ordered_table_layout(queue->table);
+    struct batch header;
+    const struct batch *columns = op_restored_columns(rows, layout->columns_count, &header);
+    const int64_t *numbers[SAVED_NUMBERS];
+    if (!op_saved_version(version, err))
+        return false;
+    for (uint32_t n = 0; n < SAVED_NUMBERS; n++)
+        numbers[n] = op_restored_numbers(rows, layout->columns_count + n);
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        uint8_t key[KEY_BYTES] = {0};
+        int64_t time = numbers[SAVED_TIME][i], number = numbers[SAVED_NUMBER][i];
+        int64_t number_max = queue->append_only ? INT64_MAX - 1 : UINT32_MAX;
+        put_u64(key, time_key(time));
+        if (queue->append_only) {
+            put_u64(key + 8, (uint64_t)number);
+        } else {
+            put_u64(key + 8, row_layout_hash_of(layout, columns, i, NULL));
+            put_u32(key + PREFIX_BYTES, (uint32_t)number);
+        }
+        if (number < 0 || number > number_max || numbers[SAVED_WEIGHT][i] == 0 ||
+            !ordered_table_restore(queue->table, slots[i], key, KEY_BYTES, columns, i, NULL))
+            return op_saved_damaged(err);
+        struct waiting *waiting = ordered_table_payload(queue->table, slots[i]);
+        waiting->time = time;
+        waiting->weight = numbers[SAVED_WEIGHT][i];
+        waiting->number = (uint64_t)number;
+        waiting->flag = numbers[SAVED_FLAG][i] != 0;
+        if (queue->append_only && queue->sequence <= waiting->number)
+            queue->sequence = waiting->number + 1;
+    }
+    return true;
+}
+
+/* "waiting": the row, time, weight, number, flag. */
+void row_queue_saved_tables(struct row_queue *queue, struct saved_tables *out)
+{
+    const struct row_layout *layout = ordered_table_layout(queue->table);
+    saved_tables_add(out, (struct saved_table){.name = "waiting",
+                                               .version = 1,
+                                               .columns_count = layout->columns_count + SAVED_NUMBERS,
+                                               .types = op_saved_types(out, layout->types,
+                                                                       layout->columns_count, SAVED_NUMBERS),
+                                               .of = queue,
+                                               .slots = ordered_table_slots(queue->table),
+                                               .gather = gather_waiting,
+                                               .restore = restore_waiting});
 }

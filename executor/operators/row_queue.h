@@ -29,6 +29,9 @@ int64_t row_queue_first(const struct row_queue *queue);
  * Everything is copied into the arena. flags: one per row, and weights are always given; may be NULL. */
 struct batch *row_queue_take(struct row_queue *queue, int64_t until, uint8_t **flags, struct arena *arena);
 
+/* Checkpoints: adds a table. Restoring it makes the whole queue. */
+void row_queue_saved_tables(struct row_queue *queue, struct saved_tables *out);
+
 static inline int64_t row_queue_bytes(const struct row_queue *queue)
 {
     return ordered_table_bytes(queue->table);

@@ -20,10 +20,11 @@ void timed_keys_open(struct timed_keys *keys, const struct sql_type *types, cons
 {
     if (count == 0)
         return;
-    struct sql_type *key_types = arena_alloc(ctx->plan_arena, sizeof(*key_types) * count);
+    keys->count = count;
+    keys->types = arena_alloc(ctx->plan_arena, sizeof(*keys->types) * count);
     for (uint32_t k = 0; k < count; k++)
-        key_types[k] = types[columns[k]];
-    keys->table = hashed_table_create(key_types, count, sizeof(struct timed_key), ctx->account);
+        keys->types[k] = types[columns[k]];
+    keys->table = hashed_table_create(keys->types, count, sizeof(struct timed_key), ctx->account);
 }
 
 void timed_keys_close(struct timed_keys *keys)
@@ -40,7 +41,7 @@ void timed_keys_of(struct timed_keys *keys, const struct batch *rows, const uint
         return;
     }
     batch_hash(rows, columns, count, hashes);
-    hashed_table_upsert(keys->table, rows, columns, hashes, numbers, inserted);
+    hashed_table_insert_new(keys->table, rows, columns, hashes, numbers, inserted);
 }
 
 static void key_count(struct timed_keys *keys, uint32_t key, int32_t change)
@@ -51,6 +52,23 @@ static void key_count(struct timed_keys *keys, uint32_t key, int32_t change)
     entry->rows += (uint32_t)change;
     if (entry->rows == 0)
         hashed_table_remove(keys->table, key);
+}
+
+void timed_keys_saved_tables(struct timed_keys *keys, struct saved_tables *out)
+{
+    if (keys->table != NULL)
+        op_saved_keys(out, "keys", keys->table, keys->types, keys->count);
+}
+
+bool timed_keys_restored(const struct timed_keys *keys, struct error *err)
+{
+    uint32_t cursor = 0, key;
+    while (keys->table != NULL && (key = hashed_table_next(keys->table, &cursor)) != SLOT_NONE) {
+        const struct timed_key *entry = hashed_table_payload(keys->table, key);
+        if (entry->rows == 0)
+            return op_saved_damaged(err);
+    }
+    return true;
 }
 
 /* ---- a side ---- */
@@ -313,6 +331,7 @@ void timed_rows_expire(struct timed_rows *side, void (*expired)(void *ctx, uint3
             return;
         uint32_t slot = piece->first;
         calendar_remove(side, slot);
+        timed_rows_touch(side, slot);
         expired(ctx, slot);
     }
 }
@@ -372,4 +391,105 @@ void timed_rows_remove(struct timed_rows *side, uint32_t slot)
     place_of_stored(side, slot);
     CHECK(ordered_table_remove(side->table, side->place.data, (uint32_t)side->place.len));
     key_count(side->keys, key, -1);
+}
+
+/* ---- checkpoints ---- */
+
+enum { SAVED_KEY, SAVED_COUNT, SAVED_NUMBER, SAVED_IN_CALENDAR, SAVED_EXTRA, SAVED_NUMBERS };
+
+static uint32_t saved_numbers_count(const struct timed_rows *side)
+{
+    return side->saves_extra ? SAVED_NUMBERS : SAVED_EXTRA;
+}
+
+static void gather_rows(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                        struct arena *arena)
+{
+    const struct timed_rows *side = of;
+    int64_t *numbers[SAVED_NUMBERS];
+    op_saved_slots(side->table, slots, count, out, arena);
+    for (uint32_t n = 0; n < saved_numbers_count(side); n++)
+        numbers[n] = op_saved_numbers(&out[side->columns_count + n], count, arena);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct timed_entry *entry = timed_entry_at(side, slots[i]);
+        numbers[SAVED_KEY][i] = entry->key;
+        numbers[SAVED_COUNT][i] = entry->count;
+        numbers[SAVED_NUMBER][i] = (int64_t)entry->number;
+        numbers[SAVED_IN_CALENDAR][i] = entry->in_calendar;
+        if (side->saves_extra)
+            numbers[SAVED_EXTRA][i] = *(const int64_t *)timed_extra_at(side, slots[i]);
+    }
+}
+
+static bool restore_rows(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                         struct error *err)
+{
+    struct timed_rows *side = of;
+    struct batch header;
+    const struct batch *columns = op_restored_columns(rows, side->columns_count, &header);
+    const int64_t *numbers[SAVED_NUMBERS];
+    if (!op_saved_version(version, err))
+        return false;
+    for (uint32_t n = 0; n < saved_numbers_count(side); n++)
+        numbers[n] = op_restored_numbers(rows, side->columns_count + n);
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        int64_t time, key = numbers[SAVED_KEY][i], number = numbers[SAVED_NUMBER][i];
+        if (!timed_rows_time(side, columns, i, &time) || key < 0 || key >= SLOT_NONE || number < 0 ||
+            number == INT64_MAX || numbers[SAVED_COUNT][i] == 0)
+            return op_saved_damaged(err);
+        place_start(side, (uint32_t)key, time);
+        if (side->has_order) {
+            place_add_values(side, columns, i);
+        } else {
+            if (!side->append_only)
+                place_add_number(&side->place, row_layout_hash_of(side->layout, columns, i, NULL));
+            place_add_number(&side->place, (uint64_t)number);
+        }
+        if (!ordered_table_restore(side->table, slots[i], side->place.data, (uint32_t)side->place.len,
+                                   columns, i, NULL))
+            return op_saved_damaged(err);
+        struct timed_entry *entry = timed_entry_at(side, slots[i]);
+        entry->key = (uint32_t)key;
+        entry->count = numbers[SAVED_COUNT][i];
+        entry->number = (uint64_t)number;
+        entry->in_calendar = numbers[SAVED_IN_CALENDAR][i] != 0; /* but not yet: timed_rows_restored */
+        if (side->saves_extra)
+            *(int64_t *)timed_extra_at(side, slots[i]) = numbers[SAVED_EXTRA][i];
+    }
+    return true;
+}
+
+/* The row, slot of its key, count, number, whether it is in the calendar, and the caller's own number. */
+void timed_rows_saved_tables(struct timed_rows *side, const char *name, struct saved_tables *out)
+{
+    uint32_t numbers = saved_numbers_count(side);
+    saved_tables_add(
+        out, (struct saved_table){.name = name,
+                                  .version = 1,
+                                  .columns_count = side->columns_count + numbers,
+                                  .types = op_saved_types(out, side->types, side->columns_count, numbers),
+                                  .of = side,
+                                  .slots = ordered_table_slots(side->table),
+                                  .gather = gather_rows,
+                                  .restore = restore_rows});
+}
+
+bool timed_rows_restored(struct timed_rows *side, struct error *err)
+{
+    const struct slot_pages *slots = ordered_table_slots(side->table);
+    uint32_t cursor = 0, slot;
+    while ((slot = op_slots_next(slots, &cursor)) != SLOT_NONE) {
+        struct timed_entry *entry = timed_entry_at(side, slot);
+        bool is_listed = entry->in_calendar;
+        entry->in_calendar = false;
+        if (side->keys->table != NULL ? !op_slots_have(hashed_table_slots(side->keys->table), entry->key)
+                                      : entry->key != 0)
+            return op_saved_damaged(err);
+        key_count(side->keys, entry->key, 1);
+        if (is_listed)
+            calendar_add(side, slot, timed_rows_stored_time(side, slot));
+        if (side->append_only && side->arrivals <= entry->number)
+            side->arrivals = entry->number + 1;
+    }
+    return true;
 }

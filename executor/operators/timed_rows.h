@@ -13,9 +13,8 @@
 #define MILLRACE_OPERATORS_TIMED_ROWS_H
 
 #include "executor/operators/op_common.h"
+#include "executor/operators/op_saved.h"
 #include "storage/state/btree.h"
-#include "storage/state/hashed_table.h"
-#include "storage/state/ordered_table.h"
 
 #define TIMED_PLACE_BYTES 12u /* the part of a place that says key and time */
 
@@ -31,7 +30,8 @@ struct timed_entry {
 
 struct timed_keys {
     struct hashed_table *table; /* NULL: no key columns, all rows have key 0 */
-    struct account *account;
+    struct sql_type *types;
+    uint32_t count;
 };
 
 struct timed_rows {
@@ -43,6 +43,7 @@ struct timed_rows {
     uint32_t columns_count;
     uint32_t time_column;
     bool is_date, append_only, has_order, is_reversed;
+    bool saves_extra;       /* the caller's own state begins with an int64 that checkpoints save */
     bool *may_be_null;      /* for gathers: all true */
     struct sort_key *order; /* has_order: all columns */
     uint64_t arrivals;
@@ -64,6 +65,12 @@ void timed_keys_close(struct timed_keys *keys);
 /* The numbers of the rows' keys; new ones are added: each must then get a row. hashes: room for as many. */
 void timed_keys_of(struct timed_keys *keys, const struct batch *rows, const uint32_t *columns, uint32_t count,
                    uint64_t *hashes, uint32_t *numbers, uint8_t *inserted);
+
+/* Adds a table. What each key has of rows is not saved. */
+void timed_keys_saved_tables(struct timed_keys *keys, struct saved_tables *out);
+/* Once the rows of all sides are complete: has each key a row? XX001 */
+MUST_CHECK
+bool timed_keys_restored(const struct timed_keys *keys, struct error *err);
 
 /* The flags and `expiry` of a side are set by the caller, as are keys and ctx. payload_bytes: of the caller's own
  * state, behind struct timed_entry. span_us: how far rows reach, for the pieces of the calendar. */
@@ -87,6 +94,16 @@ void timed_rows_remove(struct timed_rows *side, uint32_t slot);
 void timed_rows_expire(struct timed_rows *side, void (*expired)(void *ctx, uint32_t slot), void *ctx);
 /* The watermark at which timed_rows_expire has something to do; TIME_NEVER: none. */
 int64_t timed_rows_due(const struct timed_rows *side);
+
+/* Checkpoints: adds a table; name: of the side. timed_rows_touch: the caller's own state of a row has changed. */
+void timed_rows_saved_tables(struct timed_rows *side, const char *name, struct saved_tables *out);
+/* Completes the rows when the keys are back as well. XX001 */
+MUST_CHECK
+bool timed_rows_restored(struct timed_rows *side, struct error *err);
+static inline void timed_rows_touch(struct timed_rows *side, uint32_t slot)
+{
+    ordered_table_touch(side->table, slot);
+}
 
 /* Columns fields[0..count) (NULL: the first ones) of stored rows, borrowed text, into out[0..count). */
 void timed_rows_gather(const struct timed_rows *side, const uint32_t *slots, uint32_t rows,

@@ -130,8 +130,10 @@ void hashed_table_find(struct hashed_table *table, const struct batch *rows, con
     }
 }
 
-void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, const uint32_t *key_columns,
-                         const uint64_t *hashes, uint32_t *slots, uint8_t *inserted)
+/* touches: slots that are found count as changed. */
+PREFETCHING void find_or_insert(struct hashed_table *table, const struct batch *rows,
+                                const uint32_t *key_columns, const uint64_t *hashes, uint32_t *slots,
+                                uint8_t *inserted, bool touches)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
@@ -140,7 +142,8 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
             uint32_t header = hash_31(hashes[i]) | SLOT_LIVE;
             inserted[i] = 0;
             if (slots[i] != SLOT_NONE && LIKELY(is_at(table, slots[i], header, rows, i, key_columns))) {
-                slot_pages_touch(&table->slots, slots[i]);
+                if (touches)
+                    slot_pages_touch(&table->slots, slots[i]);
                 continue;
             }
             uint32_t slot = find_one(table, hashes[i], rows, i, key_columns);
@@ -153,10 +156,24 @@ void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, c
                 memset(row + table->layout.row_bytes, 0, table->payload_bytes);
                 hash_index_insert(&table->index, hashes[i], slot);
             }
-            slot_pages_touch(&table->slots, slot);
+            if (touches)
+                slot_pages_touch(&table->slots, slot);
             slots[i] = slot;
         }
     }
+}
+
+void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, const uint32_t *key_columns,
+                         const uint64_t *hashes, uint32_t *slots, uint8_t *inserted)
+{
+    find_or_insert(table, rows, key_columns, hashes, slots, inserted, true);
+}
+
+void hashed_table_insert_new(struct hashed_table *table, const struct batch *rows,
+                             const uint32_t *key_columns, const uint64_t *hashes, uint32_t *slots,
+                             uint8_t *inserted)
+{
+    find_or_insert(table, rows, key_columns, hashes, slots, inserted, false);
 }
 
 void hashed_table_touch(struct hashed_table *table, uint32_t slot)

@@ -28,6 +28,10 @@ void hashed_table_find(struct hashed_table *table, const struct batch *rows, con
 /* Finds or inserts. inserted[i] = 1 for the row that created its slot; its payload is zero bytes. */
 void hashed_table_upsert(struct hashed_table *table, const struct batch *rows, const uint32_t *key_columns,
                          const uint64_t *hashes, uint32_t *slots, uint8_t *inserted);
+/* The same for tables of which only keys are saved: slots that are found do not count as changed. */
+void hashed_table_insert_new(struct hashed_table *table, const struct batch *rows,
+                             const uint32_t *key_columns, const uint64_t *hashes, uint32_t *slots,
+                             uint8_t *inserted);
 /* The payload changes; upsert and what inserts says so itself for the slots it tells. */
 void hashed_table_touch(struct hashed_table *table, uint32_t slot);
 /* Frees the slot and its key's text. The payload's own heap blocks are the caller's to release before. */
