@@ -5,6 +5,8 @@
 #include "executor/workers.h"
 #include "storage/base/clock.h"
 
+#include <xxhash.h>
+
 #define PARALLEL_ROWS_MIN 512 /* below, waking other threads costs more than it brings */
 
 static struct dataflow *dataflow_new(enum dataflow_mode mode, uint32_t shards_count, struct account *parent,
@@ -172,6 +174,31 @@ static void find_timed_nodes(struct dataflow *flow)
     }
 }
 
+static void print_for_hash(void *ctx, struct plan *node)
+{
+    struct strbuf *text = ctx;
+    if (node->kind == PLAN_SCAN) { /* names may change */
+        strbuf_addf(text, "Scan %u", node->scan.relation->oid);
+        for (uint32_t i = 0; i < node->columns_count; i++)
+            strbuf_addf(text, " %u", node->scan.columns[i]);
+    } else {
+        plan_print_node(node, text);
+    }
+    for (uint32_t i = 0; i < node->columns_count; i++)
+        strbuf_addf(text, " %u/%d", node->types[i].oid, node->types[i].typmod);
+    strbuf_addf(text, " over %u;", node->children_count);
+}
+
+/* Of what the operators are made from: state that was saved for another plan means something else. */
+static uint64_t hash_plan(const struct plan *plan)
+{
+    struct strbuf text = STRBUF_INIT;
+    plan_walk((struct plan *)(uintptr_t)plan, print_for_hash, &text);
+    uint64_t hash = XXH3_64bits(text.data, text.len);
+    strbuf_release(&text);
+    return hash;
+}
+
 bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
                           const struct eval_env *env, const struct late_desc *late, struct account *parent,
                           struct dataflow **out, struct error *err)
@@ -181,6 +208,7 @@ bool dataflow_create_view(struct relation *target, const struct plan *plan, stru
     flow->target = target;
     flow->order = target->oid;
     copy_env(flow, env);
+    flow->plan_hash = hash_plan(plan);
     if (!dataflow_build_view(flow, plan, err)) {
         dataflow_destroy(flow);
         return false;
@@ -339,6 +367,19 @@ static void end_event_time(struct dataflow *flow)
         atomic_fetch_add(&flow->target->judged_count, flow->shards[i].judged);
         atomic_fetch_add(&flow->target->late_count, flow->shards[i].late_count);
     }
+}
+
+void dataflow_set_watermark(struct dataflow *flow, int64_t watermark)
+{
+    flow->watermark = flow->watermark_before = watermark;
+    for (uint32_t i = 0; i < flow->shards_count; i++)
+        flow->shards[i].ctx.watermark = flow->shards[i].ctx.watermark_before = watermark;
+}
+
+void dataflow_restored(struct dataflow *flow)
+{
+    end_event_time(flow);
+    dataflow_end_tick(flow);
 }
 
 int64_t dataflow_due_clock(const struct dataflow *flow)

@@ -92,7 +92,8 @@ struct dataflow {
     uint32_t timed_nodes_count;
     int64_t watermark_before, watermark; /* see struct op_context */
     int64_t due_clock, due_watermark;
-    bool timed; /* in the engine's list */
+    bool timed;         /* in the engine's list */
+    uint64_t plan_hash; /* views: XXH3 of the plan's text */
 
     /* ONE_SHOT */
     const struct query_options *options;
@@ -104,6 +105,9 @@ struct dataflow {
 struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
                                const struct plan *plan, uint32_t columns_count, const struct sql_type *types,
                                uint32_t depth);
+/* Restoring: the watermark its operators are given back with; and when they are, what is due. */
+void dataflow_set_watermark(struct dataflow *flow, int64_t watermark);
+void dataflow_restored(struct dataflow *flow);
 void dataflow_connect(struct dataflow *flow, struct node *from, struct node *to, uint32_t port);
 MUST_CHECK
 bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *err);

@@ -12,8 +12,12 @@
 #include <errno.h>
 #include <semaphore.h>
 
-#define WAIT_MAX_US       INT64_C(3600000000) /* a wall clock that is set meanwhile is noticed */
-#define PENDING_TICKS_MAX 64                  /* computed ahead of the log; the engine waits beyond */
+#define WAIT_MAX_US INT64_C(3600000000) /* a wall clock that is set meanwhile is noticed */
+#define CHECKPOINT_IDLE_NS                                                                                   \
+    INT64_C(1000000)        /* a checkpoint copies so long before the next look at what is staged */
+#define CHECKPOINT_SHARE  4 /* beside ticks: this part of their time, */
+#define CHECKPOINT_MIN_NS INT64_C(100000) /* but at least so long after each */
+#define PENDING_TICKS_MAX 64              /* computed ahead of the log; the engine waits beyond */
 
 static void *engine_main(void *arg);
 
@@ -53,6 +57,7 @@ void engine_destroy(struct engine *engine)
     arena_release(&engine->tick_arena);
     mem_free(engine->touched);
     mem_free(engine->trims);
+    mem_free(engine->relations);
     mem_free(engine->schedule);
     mem_free(engine->watermarked);
     mem_free(engine->timed);
@@ -71,6 +76,32 @@ struct snapshots *engine_snapshots(struct engine *engine)
 uint32_t engine_shards(const struct engine *engine)
 {
     return engine->shards_count;
+}
+
+/* ---- relations ---- */
+
+void engine_list_relation(struct engine *engine, struct relation *relation)
+{
+    if (relation->listed)
+        return;
+    relation->listed = true;
+    if (engine->relations_count == engine->relations_cap) {
+        engine->relations_cap = engine->relations_cap ? engine->relations_cap * 2 : 16;
+        engine->relations =
+            mem_realloc(engine->relations, sizeof(*engine->relations) * engine->relations_cap);
+    }
+    relation->listed_at = engine->relations_count;
+    engine->relations[engine->relations_count++] = relation;
+}
+
+void engine_unlist_relation(struct engine *engine, struct relation *relation)
+{
+    if (!relation->listed)
+        return;
+    relation->listed = false;
+    struct relation *last = engine->relations[--engine->relations_count];
+    engine->relations[relation->listed_at] = last;
+    last->listed_at = relation->listed_at;
 }
 
 /* ---- publishing ---- */
@@ -314,10 +345,16 @@ static struct staged_txn *take_staged(struct engine *engine)
     return first;
 }
 
+static bool checkpoint_runs(const struct engine *engine)
+{
+    return engine->checkpoint != NULL && !engine->checkpoint_waits;
+}
+
 /* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
 static bool wait_for_work(struct engine *engine)
 {
-    while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping) {
+    while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping &&
+           !checkpoint_runs(engine)) {
         if (engine->wake_us == INT64_MAX || clock_is_set() || atomic_load(&engine->recovering)) {
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;
@@ -378,13 +415,25 @@ static void *engine_main(void *arg)
             continue;
         }
         struct staged_txn *transactions = take_staged(engine);
+        if (transactions == NULL && !engine->stopping) { /* a checkpoint runs, and has all the time */
+            pthread_mutex_unlock(&engine->lock);
+            bool more = checkpoint_step(engine, CHECKPOINT_IDLE_NS);
+            pthread_mutex_lock(&engine->lock);
+            engine->checkpoint_waits |= !more;
+            continue;
+        }
         if (transactions == NULL)
             break; /* stopping, and nothing is left */
         pthread_cond_broadcast(&engine->done);
         pthread_mutex_unlock(&engine->lock);
         int64_t start_ns = clock_monotonic_ns();
         engine_run_tick(engine, transactions);
-        atomic_fetch_add(&engine->stat_busy_ns, clock_monotonic_ns() - start_ns);
+        int64_t busy_ns = clock_monotonic_ns() - start_ns;
+        atomic_fetch_add(&engine->stat_busy_ns, busy_ns);
+        if (engine->checkpoint != NULL) {
+            int64_t share_ns = busy_ns / CHECKPOINT_SHARE;
+            (void)checkpoint_step(engine, share_ns > CHECKPOINT_MIN_NS ? share_ns : CHECKPOINT_MIN_NS);
+        }
         pthread_mutex_lock(&engine->lock);
     }
     pthread_mutex_unlock(&engine->lock);

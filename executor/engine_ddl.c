@@ -48,6 +48,7 @@ static void run_create_view(struct engine *engine, void *ctx)
             if (engine->trims[i] == target || (target->late != NULL && engine->trims[i] == target->late))
                 engine->trims[i--] = engine->trims[--engine->trims_count];
         }
+        engine_unlist_relation(engine, target);
         relation_release(target);
         return;
     }
@@ -74,6 +75,7 @@ static void run_drop(struct engine *engine, void *ctx)
                             relation->name);
         return;
     }
+    engine_unlist_relation(engine, relation);
     if (relation->dataflow != NULL) {
         engine_forget_timer(engine, relation->dataflow);
         dataflow_destroy(relation->dataflow);

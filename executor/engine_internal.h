@@ -66,12 +66,17 @@ struct engine {
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
     bool stopping;
+    bool checkpoint_waits;         /* for room where its pieces go */
     _Atomic bool recovering;       /* ticks are not logged */
     _Atomic int64_t fill_clock_us; /* recovering: of views that are filled; INT64_MIN: the present */
 
     /* engine's thread only */
-    uint64_t epoch;  /* newest computed */
-    uint64_t visits; /* dataflow_is_reached */
+    uint64_t epoch;              /* newest computed */
+    int64_t clock_us;            /* of its tick */
+    struct relation **relations; /* that have ever held rows: what a checkpoint saves */
+    uint32_t relations_count, relations_cap;
+    struct checkpoint *checkpoint; /* the one that is running; NULL: none is */
+    uint64_t visits;               /* dataflow_is_reached */
     struct arena tick_arena;
     struct relation **touched; /* this tick */
     uint32_t touched_count, touched_cap;
@@ -100,8 +105,14 @@ struct engine {
 void engine_run_tick(struct engine *engine, struct staged_txn *transactions);
 /* The next clock at which something is due. */
 int64_t engine_next_due(struct engine *engine);
-/* The dataflow goes. */
+/* The dataflow may have something due by the clock; it goes. */
+void engine_note_timer(struct engine *engine, struct dataflow *flow);
 void engine_forget_timer(struct engine *engine, struct dataflow *flow);
+/* The relation holds rows from now on; it goes. */
+void engine_list_relation(struct engine *engine, struct relation *relation);
+void engine_unlist_relation(struct engine *engine, struct relation *relation);
+/* Its watermark may move by itself. */
+void engine_list_watermark(struct engine *engine, struct relation *relation);
 /* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before
  * this returns true. */
 MUST_CHECK
@@ -121,6 +132,8 @@ void engine_command(struct engine *engine, void (*run)(struct engine *engine, vo
 void engine_drain(struct engine *engine);
 /* Replay: what is computed is visible at once. */
 void engine_published(struct engine *engine);
+/* checkpoint.c: copies for about budget_ns; false: there is nothing to copy, or no room for it. */
+bool checkpoint_step(struct engine *engine, int64_t budget_ns);
 /* subscription.c */
 struct subscription_message *subscription_collect(struct relation *relation, uint64_t epoch,
                                                   struct subscription_message *list);

@@ -688,7 +688,7 @@ static void print_window(const struct plan *plan, struct strbuf *out)
         strbuf_addf(out, " offset %lld", (long long)plan->window.offset_us);
 }
 
-static void print_node(const struct plan *plan, struct strbuf *out)
+void plan_print_node(const struct plan *plan, struct strbuf *out)
 {
     switch (plan->kind) {
     case PLAN_SCAN:
@@ -773,7 +773,7 @@ static void print_tree(const struct plan *plan, uint32_t depth, struct strbuf *o
 {
     for (uint32_t i = 0; i < depth; i++)
         strbuf_adds(out, "  ");
-    print_node(plan, out);
+    plan_print_node(plan, out);
     strbuf_addc(out, '\n');
     for (uint32_t i = 0; i < plan->children_count; i++)
         print_tree(plan->children[i], depth + 1, out);

@@ -345,6 +345,8 @@ struct plan *plan_distinct(struct arena *arena, struct plan *child);
 void plan_finish(struct plan *plan, struct arena *arena);
 /* Text of the tree, one node per line, two blanks per level: EXPLAIN, golden files and fingerprints. */
 void plan_print(const struct plan *plan, struct strbuf *out);
+/* One node, without its children and the end of the line. */
+void plan_print_node(const struct plan *plan, struct strbuf *out);
 /* PLAN_WINDOW: no window is longer than this. */
 int64_t plan_window_span_us(const struct plan *plan);
 /* Calls visit on every node, parents first. */

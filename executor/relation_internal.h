@@ -82,6 +82,8 @@ struct relation {
     _Atomic uint64_t judged_count, late_count;
     struct watermark_stats watermark_stats; /* under `lock` */
     bool touched;                           /* this tick */
+    bool listed;                            /* in the engine's list, at listed_at */
+    uint32_t listed_at;
     bool wants_trim;
 
     pthread_mutex_t lock; /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
@@ -120,6 +122,11 @@ void relation_row_text(const struct batch *rows, uint32_t row, const struct io_e
 /* Appends rows to a shard of an append-only relation; those without a watermark of their own get `watermark`. */
 void relation_append(struct relation *relation, uint32_t shard, const struct batch *rows, int64_t watermark,
                      uint64_t epoch);
+/* Whether what it holds is all that it was ever given, less what was deleted. */
+static inline bool relation_keeps_all_rows(const struct relation *relation)
+{
+    return !relation->no_retention;
+}
 #define ARRIVAL_COLUMNS 2u /* watermark and position, behind the relation's own */
 /* Do its stored rows have a watermark and a position each? */
 static inline bool relation_keeps_arrival(const struct relation *relation)

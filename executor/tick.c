@@ -40,6 +40,7 @@ static void touch(struct tick *tick, struct relation *relation)
     if (relation->touched)
         return;
     relation->touched = true;
+    engine_list_relation(engine, relation);
     if (!relation->append_only) {
         for (uint32_t shard = 0; shard < relation->shards_count; shard++)
             row_store_begin_tick(relation->stores[shard], tick->epoch);
@@ -270,18 +271,22 @@ static bool part_ends(const struct part *part)
 }
 
 /* A relation's watermark is known to the engine from its first rows on. */
+void engine_list_watermark(struct engine *engine, struct relation *relation)
+{
+    if (relation->watermark_listed)
+        return;
+    relation->watermark_listed = true;
+    if (engine->watermarked_count == engine->watermarked_cap) {
+        engine->watermarked_cap = engine->watermarked_cap ? engine->watermarked_cap * 2 : 16;
+        engine->watermarked =
+            mem_realloc(engine->watermarked, sizeof(*engine->watermarked) * engine->watermarked_cap);
+    }
+    engine->watermarked[engine->watermarked_count++] = relation;
+}
+
 static void use_watermark(struct tick *tick, struct relation *relation)
 {
-    struct engine *engine = tick->engine;
-    if (!relation->watermark_listed) {
-        relation->watermark_listed = true;
-        if (engine->watermarked_count == engine->watermarked_cap) {
-            engine->watermarked_cap = engine->watermarked_cap ? engine->watermarked_cap * 2 : 16;
-            engine->watermarked =
-                mem_realloc(engine->watermarked, sizeof(*engine->watermarked) * engine->watermarked_cap);
-        }
-        engine->watermarked[engine->watermarked_count++] = relation;
-    }
+    engine_list_watermark(tick->engine, relation);
     if (relation->watermark_epoch == tick->epoch)
         return;
     relation_set_watermark(relation, tick->epoch, relation->watermark_now);
@@ -620,7 +625,7 @@ static bool pass_watermark(struct tick *tick, struct dataflow *flow)
     return relation_watermark_moved(target, tick->epoch);
 }
 
-static void note_timer(struct engine *engine, struct dataflow *flow)
+void engine_note_timer(struct engine *engine, struct dataflow *flow)
 {
     bool *timed = dataflow_timed(flow);
     if (*timed || dataflow_due_clock(flow) == TIME_NEVER)
@@ -644,6 +649,7 @@ void engine_forget_timer(struct engine *engine, struct dataflow *flow)
 static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
 {
     struct engine *engine = tick->engine;
+    engine->clock_us = clock_us;
     schedule_due(tick);
     struct dataflow **ran = NULL;
     uint32_t ran_count = 0, ran_cap = 0;
@@ -664,7 +670,7 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
         bool ok = dataflow_tick(flow, tick->epoch, clock_us, seed, false, NULL, engine->workers, tick->rows,
                                 &error);
         ARENA_PUSH(&engine->tick_arena, ran, ran_count, ran_cap, flow);
-        note_timer(engine, flow);
+        engine_note_timer(engine, flow);
         struct feed *feed = dataflow_feed(flow);
         if (ok && pass_watermark(tick, flow))
             schedule_dependents(engine, feed);
@@ -811,7 +817,7 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
     int64_t clock_us = atomic_load(&engine->fill_clock_us);
     if (clock_us == INT64_MIN)
         clock_us = clock_now_us();
-    tick.clock_us = clock_us;
+    tick.clock_us = engine->clock_us = clock_us;
     uint64_t seed = random_u64();
     engine_log_tick(engine, pending, clock_us, seed, NULL, 0);
     struct dataflow *fragment;
@@ -830,7 +836,7 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
         ok = dataflow_tick(flow, tick.epoch, clock_us, seed, true, cancel, engine->workers, UINT64_MAX, err);
     atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(flow));
     if (ok) {
-        note_timer(engine, flow);
+        engine_note_timer(engine, flow);
         (void)pass_watermark(&tick, flow);
         add_late_rows(&tick, flow);
     }

@@ -2,6 +2,7 @@
  * crash in between leaves at most an engine object that died with the process. */
 #include "server/ddl_objects.h"
 
+#include "executor/checkpoint.h"
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "planner/statement.h"
@@ -101,56 +102,82 @@ static void view_columns(struct catalog_object *object, const struct plan *plan)
     }
 }
 
-bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                   const _Atomic bool *cancel, struct ddl_batch *batch, struct error *err)
-{
-    ddl_batch_add(batch, object);
-    /* the plan outlives the statement: the engine takes its arena over */
-    struct arena *arena = mem_alloc(sizeof(*arena));
-    arena_init(arena, &server->account);
-    struct planner_context ctx;
-    struct eval_env recorded;
+/* A materialized view's plan, and what its relation is like. */
+struct planned_view {
+    struct arena *arena; /* of the plan: the engine takes it over */
+    struct plan *plan;
+    struct eval_env env;
     struct session_info info;
-    struct plan *plan = NULL;
+    struct relation_desc desc;
+};
+
+static bool plan_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                      struct ddl_batch *batch, struct planned_view *out, struct error *err)
+{
+    *out = (struct planned_view){.arena = mem_alloc(sizeof(*out->arena))};
+    arena_init(out->arena, &server->account);
+    struct planner_context ctx;
     PgQuery__ParseResult *parse;
-    ddl_recorded_env(arena, server->catalog, object, env, &recorded, &info);
+    ddl_recorded_env(out->arena, server->catalog, object, env, &out->env, &out->info);
     catalog_read_lock(server->catalog);
-    planner_init(&ctx, arena, server->catalog, &recorded);
+    planner_init(&ctx, out->arena, server->catalog, &out->env);
     ctx.sql = object->query_sql;
     ctx.for_view = true;
     ctx.params_fixed = true;
     bool ok = ddl_view_time(object, &ctx.view_time, err) &&
-              statement_parse_query(arena, object->query_sql, &parse, err) &&
+              statement_parse_query(out->arena, object->query_sql, &parse, err) &&
               (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
                    ? true
                    : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&
-              planner_select(&ctx, parse->stmts[0]->stmt->select_stmt, &plan, err);
-    struct relation_desc desc = {0};
+              planner_select(&ctx, parse->stmts[0]->stmt->select_stmt, &out->plan, err);
     if (ok) {
+        const struct plan *plan = out->plan;
+        struct relation_desc *desc = &out->desc;
         view_columns(object, plan);
         object->depends_count = ctx.depends_count;
         object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
-        ddl_relation_desc(batch->arena, server->catalog, object, &desc);
+        ddl_relation_desc(batch->arena, server->catalog, object, desc);
         if (plan->has_key && plan->keys_count > 0) {
-            desc.key_count = plan->keys_count;
-            desc.key_columns = plan->keys;
-            desc.key_name = object->name;
+            desc->key_count = plan->keys_count;
+            desc->key_columns = plan->keys;
+            desc->key_name = object->name;
         }
-        desc.append_only = plan->append_only && desc.key_count == 0;
-        desc.watermark = ctx.view_watermark;
-        desc.late = ctx.view_late;
+        desc->append_only = plan->append_only && desc->key_count == 0;
+        desc->watermark = ctx.view_watermark;
+        desc->late = ctx.view_late;
     }
     catalog_unlock(server->catalog);
     if (!ok) {
-        arena_release(arena);
-        mem_free(arena);
-        return false;
+        arena_release(out->arena);
+        mem_free(out->arena);
     }
-    struct relation *relation;
-    if (!engine_create_view(server->engine, &desc, plan, arena, &recorded, cancel, &relation, err))
+    return ok;
+}
+
+bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                   const _Atomic bool *cancel, struct ddl_batch *batch, struct error *err)
+{
+    ddl_batch_add(batch, object);
+    struct planned_view view;
+    if (!plan_view(server, object, env, batch, &view, err) ||
+        !engine_create_view(server->engine, &view.desc, view.plan, view.arena, &view.env, cancel,
+                            &object->relation, err))
         return false;
-    object->relation = relation;
-    relation_retain(relation);
+    relation_retain(object->relation);
+    return true;
+}
+
+bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                      uint64_t epoch, bool may_refill, struct ddl_batch *batch, struct error *why,
+                      struct error *err)
+{
+    ddl_batch_add(batch, object);
+    struct planned_view view;
+    if (!plan_view(server, object, env, batch, &view, err) ||
+        !engine_restore_view(server->engine, server->checkpoints, &view.desc, view.plan, view.arena,
+                             &view.env, epoch, may_refill, &object->relation, why, err))
+        return false;
+    relation_retain(object->relation);
     return true;
 }
 

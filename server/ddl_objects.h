@@ -27,6 +27,12 @@ bool ddl_make_relation(struct server *server, struct catalog_object *object, str
 MUST_CHECK
 bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
                    const _Atomic bool *cancel, struct ddl_batch *batch, struct error *err);
+/* The same for a view that was made at an epoch before a checkpoint: its state comes from there, see
+ * engine_restore_view. */
+MUST_CHECK
+bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                      uint64_t epoch, bool may_refill, struct ddl_batch *batch, struct error *why,
+                      struct error *err);
 MUST_CHECK
 bool ddl_make_index(struct server *server, struct catalog_object *object, struct ddl_batch *batch,
                     struct error *err);

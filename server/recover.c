@@ -2,15 +2,20 @@
  * them. What rows depend on comes first, in OID order; views follow in rounds, since a replaced view may read
  * newer ones.
  *
+ * A view that is older than the newest checkpoint gets its state from there (checkpoint_restore.c), before the log behind
+ * it is replayed. What follows is about the others, all of them when there is no checkpoint.
+ *
  * While all rows are kept, views are filled once, when the log has been read. As soon as some stream keeps
  * none, a view's contents depend on when it was made: then each materialized view is made at the epoch at
  * which it was made before, and the ticks after that run through it. */
 #include "server/recover.h"
 
+#include "executor/checkpoint.h"
 #include "planner/ddl.h"
 #include "planner/statement.h"
 #include "server/ddl_objects.h"
 #include "server/sequence.h"
+#include "server/settings.h"
 #include "server/source_rows.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -34,8 +39,9 @@ struct recovery {
     struct eval_env env;
     struct session_info info;
     uint64_t ticks;
-    bool in_order;            /* views are made between the ticks */
-    struct stored **by_epoch; /* materialized views, oldest first */
+    struct checkpoint_info checkpoint; /* number 0: there is none */
+    bool in_order;                     /* views are made between the ticks */
+    struct stored **by_epoch;          /* materialized views, oldest first */
     uint32_t by_epoch_count, by_epoch_next;
     uint64_t epoch;                  /* replayed up to */
     struct replayed_source *sources; /* asked for rows again */
@@ -167,6 +173,64 @@ static struct catalog_object *view_object(const struct stored *stored, enum cata
     return object;
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    size_t len = strlen(word);
+    for (; *text != '\0'; text++) {
+        if (strncasecmp(text, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does what the view shows depend on when its rows came, and not only on what they are? */
+static bool depends_on_ticks(const struct stored *stored)
+{
+    static const char *const words[] = {"state_ttl", "every", "system_time"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (has_word(stored->record.sql, words[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A view that was live at the checkpoint's epoch. */
+static bool is_in_checkpoint(const struct recovery *recovery, const struct stored *stored)
+{
+    return recovery->checkpoint.number != 0 && stored->record.epoch <= recovery->checkpoint.epoch;
+}
+
+/* Whether filling the view from what its inputs hold gives what it held: not when some of them keep no rows, or judge rows
+ * by when they came. */
+static bool may_refill(struct recovery *recovery, const struct stored *stored,
+                       const struct catalog_object *object)
+{
+    if (depends_on_ticks(stored))
+        return false;
+    struct catalog *catalog = recovery->server->catalog;
+    bool may = true;
+    catalog_read_lock(catalog);
+    for (uint32_t i = 0; i < object->depends_count && may; i++) {
+        const struct catalog_object *input = catalog_find_oid(catalog, object->depends[i]);
+        may = input != NULL && catalog_object_keeps_rows(input) && input->watermark_column == NULL;
+    }
+    catalog_unlock(catalog);
+    return may;
+}
+
+static bool restore_from_checkpoint(struct recovery *recovery, const struct stored *stored,
+                                    struct catalog_object *object, struct ddl_batch *batch, struct error *err)
+{
+    struct error why;
+    bool refill = may_refill(recovery, stored, object);
+    if (!ddl_restore_view(recovery->server, object, &recovery->env, stored->record.epoch, refill, batch, &why,
+                          err))
+        return false;
+    if (why.code != ERRCODE_NONE)
+        log_write(LOG_INFO, "view \"%s\" was filled again: %s", stored->record.name, why.message);
+    return true;
+}
+
 static bool restore_view(struct recovery *recovery, const struct stored *stored, struct error *err)
 {
     struct server *server = recovery->server;
@@ -194,7 +258,9 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
             catalog_object_release(object);
             return false;
         }
-        if (ddl_make_view(server, object, &recovery->env, NULL, &batch, err) &&
+        if ((is_in_checkpoint(recovery, stored)
+                 ? restore_from_checkpoint(recovery, stored, object, &batch, err)
+                 : ddl_make_view(server, object, &recovery->env, NULL, &batch, err)) &&
             publish(recovery, &batch, err))
             return true;
         ddl_batch_undo(server, &batch);
@@ -330,27 +396,6 @@ static int compare_epochs(const void *a, const void *b)
     return one->record.oid < two->record.oid ? -1 : one->record.oid > two->record.oid;
 }
 
-static bool has_word(const char *text, const char *word)
-{
-    size_t len = strlen(word);
-    for (; *text != '\0'; text++) {
-        if (strncasecmp(text, word, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Does what the view shows depend on when its rows came, and not only on what they are? */
-static bool depends_on_ticks(const struct stored *stored)
-{
-    static const char *const words[] = {"state_ttl", "every", "system_time"};
-    for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {
-        if (has_word(stored->record.sql, words[i]))
-            return true;
-    }
-    return false;
-}
-
 /* Decides whether views are made between the ticks, and in which order. */
 static void plan_order(struct recovery *recovery)
 {
@@ -359,7 +404,7 @@ static void plan_order(struct recovery *recovery)
         recovery->in_order |= !catalog_object_keeps_rows(object) || object->watermark_column != NULL;
     for (uint32_t i = 0; i < recovery->count; i++) {
         struct stored *stored = &recovery->items[i];
-        if (!is_kind(stored, "materialized view"))
+        if (!is_kind(stored, "materialized view") || stored->done)
             continue;
         ARENA_PUSH(&recovery->arena, recovery->by_epoch, recovery->by_epoch_count, cap, stored);
         recovery->in_order |= depends_on_ticks(stored);
@@ -501,6 +546,58 @@ static bool restore_views(struct recovery *recovery, struct error *err)
     }
 }
 
+/* ---- the checkpoint ---- */
+
+/* What tables, streams and sequences held. Those that are newer than the checkpoint have nothing in it. */
+static bool restore_contents(struct recovery *recovery, struct error *err)
+{
+    struct server *server = recovery->server;
+    const struct checkpoint_info *checkpoint = &recovery->checkpoint;
+    if (checkpoint->shards != engine_shards(server->engine)) {
+        error_set(err, ERRCODE_CONFIG_FILE_ERROR,
+                  "data directory \"%s\" holds the state of %u workers, and %u are asked for",
+                  server->settings->data_dir, checkpoint->shards, engine_shards(server->engine));
+        return error_hint(err, "Start with --workers %u.", checkpoint->shards);
+    }
+    engine_restore_epoch(server->engine, checkpoint->epoch, checkpoint->clock_us);
+    recovery->epoch = checkpoint->epoch;
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
+        if (object->relation != NULL &&
+            !engine_restore_relation(server->engine, server->checkpoints, object->relation, err)) {
+            error_detail(err, "It holds what \"%s\" held.", object->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Views that were live at the checkpoint, in rounds: what they read must be there. */
+static bool restore_live_views(struct recovery *recovery, struct error *err)
+{
+    struct error why;
+    for (bool progress = true; progress;) {
+        progress = false;
+        const struct stored *failed = NULL;
+        for (uint32_t i = 0; i < recovery->count; i++) {
+            struct stored *stored = &recovery->items[i];
+            bool is_live = is_kind(stored, "materialized view") && is_in_checkpoint(recovery, stored);
+            if (stored->done || (!is_live && !is_kind(stored, "view")))
+                continue;
+            error_init(&why);
+            stored->done = restore_view(recovery, stored, &why);
+            progress |= stored->done;
+            if (!stored->done && why.code != ERRCODE_UNDEFINED_TABLE)
+                return damaged(stored, &why, err);
+            if (!stored->done && is_live)
+                failed = stored;
+        }
+        if (!progress && failed != NULL)
+            return damaged(failed, &why, err);
+    }
+    return true;
+}
+
 bool recover_catalog(struct server *server, struct error *err)
 {
     static const char *const path[] = {"public", NULL};
@@ -523,8 +620,11 @@ bool recover_catalog(struct server *server, struct error *err)
         catalog_reserve_oid(server->catalog, next_oid - 1);
     engine_set_recovering(server->engine, true);
     ok = ok && restore_relations(&recovery, err);
+    if (ok && checkpoint_store_newest(server->checkpoints, &recovery.checkpoint))
+        ok = restore_contents(&recovery, err) && restore_live_views(&recovery, err);
     plan_order(&recovery);
-    ok = ok && (server->log == NULL || tick_log_read(server->log, 0, replay_tick, &recovery, err));
+    ok = ok && (server->log == NULL ||
+                tick_log_read(server->log, recovery.checkpoint.epoch, replay_tick, &recovery, err));
     for (struct replayed_source *source = recovery.sources; source != NULL; source = source->next)
         source_rows_close(source->rows);
     uint32_t cursor = FIRST_USER_OID;

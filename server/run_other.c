@@ -1,5 +1,6 @@
 /* run_other.c: statements that have little or nothing to do here, and those that are refused. */
 #include "planner/parse_tree.h"
+#include "server/checkpointer.h"
 #include "server/run.h"
 
 #include <stdio.h>
@@ -43,9 +44,9 @@ bool run_other(struct session *session, struct prepared *prepared, char *tag, st
     const PgQuery__Node *node = prepared->node;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
-        /* whatever was acknowledged is on disk already */
         snprintf(tag, 64, "CHECKPOINT");
-        return true;
+        return session->server->checkpointer == NULL ||
+               checkpointer_run(session->server->checkpointer, &session->cancel, err);
     case PG_QUERY__NODE__NODE_VACUUM_STMT:
         /* space is reused and statistics are kept as rows change */
         snprintf(tag, 64, node->vacuum_stmt->is_vacuumcmd ? "VACUUM" : "ANALYZE");

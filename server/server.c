@@ -3,6 +3,7 @@
 #include "server/server.h"
 
 #include "planner/ddl.h"
+#include "server/checkpointer.h"
 #include "server/ddl_objects.h"
 #include "server/recover.h"
 #include "server/sequence.h"
@@ -72,6 +73,7 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
     if (durable &&
         (!catalog_store_open(settings->data_dir, &server->store, err) ||
+         !checkpoint_store_open(server->store, &server->checkpoints, err) ||
          !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err)))
         goto failed;
     struct engine_options options = {.shards = shards_of(settings),
@@ -81,8 +83,11 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
     server->sources = &source_hooks_running;
-    if (recover_catalog(server, err) && start_sources(server, err))
+    if (recover_catalog(server, err) && start_sources(server, err)) {
+        if (durable)
+            server->checkpointer = checkpointer_start(server);
         return true;
+    }
 failed:
     server_close(server);
     return false;
@@ -92,16 +97,18 @@ void server_close(struct server *server)
 {
     if (server->running_sources != NULL)
         sources_destroy(server->running_sources);
-    if (server->engine != NULL) {
+    if (server->engine != NULL)
         sequences_close(server);
+    checkpointer_stop(server->checkpointer, true);
+    if (server->engine != NULL)
         drop_everything(server);
-    }
     if (server->catalog != NULL)
         catalog_destroy(server->catalog);
     if (server->engine != NULL)
         engine_destroy(server->engine);
     if (server->log != NULL)
         tick_log_close(server->log);
+    checkpoint_store_close(server->checkpoints);
     if (server->store != NULL)
         catalog_store_close(server->store);
     if (server->locks != NULL)

@@ -9,6 +9,8 @@
 
 struct catalog_store; /* storage/disk/catalog_store.h */
 struct tick_log;
+struct checkpoint_store;
+struct checkpointer;
 struct settings; /* server/settings.h: the process's settings */
 struct listener;
 struct sources; /* server/sources.h */
@@ -23,6 +25,8 @@ struct server {
     struct engine *engine;
     struct catalog_store *store; /* NULL: nothing is durable (tests) */
     struct tick_log *log;
+    struct checkpoint_store *checkpoints; /* storage/disk/checkpoint_store.h; NULL with `store` */
+    struct checkpointer *checkpointer;    /* server/checkpointer.h */
     struct listener *listener;
     struct sources *running_sources;
     struct table_locks *locks;

@@ -1,6 +1,8 @@
 /* session.c: the life of a session and the list of all of them. */
 #include "server/session.h"
 
+#include "server/checkpointer.h"
+
 #include "planner/reg_names.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
@@ -212,6 +214,7 @@ bool session_cancel(struct server *server, int32_t pid, const uint32_t *secret)
     pthread_mutex_unlock(&sessions.lock);
     if (found)
         waits_wake();
+    checkpointer_wake(server->checkpointer);
     if (found && server->engine != NULL)
         engine_wake_subscribers(server->engine);
     return found;
@@ -232,6 +235,7 @@ bool session_terminate(struct server *server, int32_t pid)
     pthread_mutex_unlock(&sessions.lock);
     if (found)
         waits_wake();
+    checkpointer_wake(server->checkpointer);
     if (found && server->engine != NULL)
         engine_wake_subscribers(server->engine);
     return found;

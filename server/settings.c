@@ -27,6 +27,10 @@ static const struct setting_row setting_rows[] = {
      "memory of the whole server; 0 is no limit"},
     {"query-memory-limit", SETTING_BYTES, FIELD(query_memory_limit_bytes), "1GB", 0, INT64_MAX,
      "memory of one statement, 53200 beyond; 0 is no limit"},
+    {"checkpoint-interval", SETTING_INTEGER, FIELD(checkpoint_interval_s), "60", 0, 86400,
+     "seconds between two checkpoints while something changes; 0 is none by time"},
+    {"checkpoint-log-size", SETTING_BYTES, FIELD(checkpoint_log_bytes), "256MB", 0, INT64_MAX,
+     "growth of the log after which there is a checkpoint; 0 is none by size"},
     {"log-level", SETTING_TEXT, FIELD(log_level), "info", 0, 0,
      "least level of messages on stderr: debug, info, warning, error"},
 };

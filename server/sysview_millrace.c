@@ -1,10 +1,12 @@
 /* sysview_millrace.c: our own views: what relations hold, what operators do, where the engine stands. */
 #include "planner/routines.h"
+#include "server/checkpointer.h"
 #include "server/session.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
 #include "server/sources.h"
 #include "server/sysview.h"
+#include "storage/base/clock.h"
 #include "storage/data/datetime.h"
 #include "storage/data/datetime_internal.h"
 #include "storage/disk/tick_log.h"
@@ -255,6 +257,35 @@ static bool rows_functions(struct sys_rows *rows, struct error *err)
     return true;
 }
 
+static bool rows_checkpoints(struct sys_rows *rows, struct error *err)
+{
+    struct checkpointer *checkpointer = rows->server->checkpointer;
+    if (checkpointer == NULL)
+        return true;
+    struct checkpointer_stats stats;
+    struct engine_stats engine;
+    checkpointer_stats(checkpointer, &stats);
+    engine_stats(rows->server->engine, &engine);
+    if (stats.last.number != 0) {
+        sys_int(rows, "number", (int64_t)stats.last.number);
+        sys_int(rows, "epoch", (int64_t)stats.last.epoch);
+        sys_int(rows, "epochs_behind", (int64_t)(engine.epoch_computed - stats.last.epoch));
+        sys_int(rows, "ended", stats.last.ended_us);
+        sys_real(rows, "age_s", (double)(clock_now_us() - stats.last.ended_us) / 1e6);
+        sys_real(rows, "duration_ms", (double)(stats.last.ended_us - stats.last.started_us) / 1e3);
+        sys_int(rows, "rows", (int64_t)stats.last.rows);
+        sys_int(rows, "bytes", (int64_t)stats.last.bytes);
+    }
+    sys_int(rows, "made", (int64_t)stats.made);
+    sys_int(rows, "failed", (int64_t)stats.failed);
+    if (stats.is_running)
+        sys_int(rows, "running_since", stats.running_since_us);
+    if (stats.last_error.code != ERRCODE_NONE)
+        sys_text(rows, "error", arena_strdup(rows->arena, stats.last_error.message));
+    sys_end(rows);
+    return true;
+}
+
 #define VIEW(name, columns, rows, help)                                                                      \
     {                                                                                                        \
         SCHEMA_MILLRACE, 'v', name, columns, rows, help                                                      \
@@ -292,6 +323,14 @@ const struct system_view_row sysview_millrace_rows[] = {
          rows_engine, "where the engine stands"),
     VIEW("log", "ticks int8, commits int8, bytes int8, sync_ms float8", rows_log,
          "what the tick log has written"),
+    VIEW("checkpoints",
+         "number int8, epoch int8, epochs_behind int8, ended timestamptz, age_s float8, duration_ms float8, "
+         "rows int8, "
+         "bytes int8, made int8, failed int8, running_since timestamptz, error text",
+         rows_checkpoints,
+         "the last valid checkpoint: rows and bytes written for it; made, failed: since the start; error: "
+         "why the last "
+         "try failed"),
     VIEW("sources",
          "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text",
          rows_sources, "connectors that feed relations"),

@@ -6,6 +6,7 @@
 #include "storage/disk/sqlite_door.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #define FIRST_USER_OID 16384
 
@@ -16,6 +17,7 @@ static const char schema[] =
 
 struct catalog_store {
     sqlite3 *db;
+    pthread_mutex_t mutex; /* of db */
     struct disk_file *lock;
     bool is_new;
 };
@@ -66,8 +68,20 @@ bool catalog_store_open(const char *dir, struct catalog_store **out, struct erro
         mem_free(store);
         return false;
     }
+    pthread_mutex_init(&store->mutex, NULL);
     *out = store;
     return true;
+}
+
+sqlite3 *catalog_store_lock(struct catalog_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    return store->db;
+}
+
+void catalog_store_unlock(struct catalog_store *store)
+{
+    pthread_mutex_unlock(&store->mutex);
 }
 
 bool catalog_store_is_new(const struct catalog_store *store)
@@ -79,6 +93,7 @@ void catalog_store_close(struct catalog_store *store)
 {
     sqlite3_close(store->db);
     disk_close(store->lock);
+    pthread_mutex_destroy(&store->mutex);
     mem_free(store);
 }
 
@@ -162,6 +177,7 @@ bool catalog_store_write(struct catalog_store *store, const struct catalog_recor
 {
     char next[16];
     sqlite3_snprintf(sizeof(next), next, "%u", next_oid);
+    pthread_mutex_lock(&store->mutex);
     bool ok = sqlite_door_exec(store->db, "state.db", "BEGIN IMMEDIATE", err);
     for (size_t i = 0; ok && i < drop_count; i++)
         ok = drop_record(store, drop[i], err);
@@ -171,6 +187,7 @@ bool catalog_store_write(struct catalog_store *store, const struct catalog_recor
          sqlite_door_exec(store->db, "state.db", "COMMIT", err);
     if (!ok)
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    pthread_mutex_unlock(&store->mutex);
     return ok;
 }
 
@@ -188,5 +205,8 @@ uint32_t catalog_store_next_oid(struct catalog_store *store)
 
 bool catalog_store_set(struct catalog_store *store, const char *key, const char *value, struct error *err)
 {
-    return put_setting(store, key, value, err);
+    pthread_mutex_lock(&store->mutex);
+    bool ok = put_setting(store, key, value, err);
+    pthread_mutex_unlock(&store->mutex);
+    return ok;
 }

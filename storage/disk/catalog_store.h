@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct catalog_store;
+struct sqlite3;
 
 struct catalog_record {
     uint32_t oid;
@@ -29,6 +30,9 @@ bool catalog_store_open(const char *dir, struct catalog_store **out, struct erro
 /* The directory was empty: log.db may be created as well. */
 bool catalog_store_is_new(const struct catalog_store *store);
 void catalog_store_close(struct catalog_store *store);
+/* The file, for what else is kept in it (checkpoint_store.h): nobody else uses it until the unlock. Any thread. */
+struct sqlite3 *catalog_store_lock(struct catalog_store *store);
+void catalog_store_unlock(struct catalog_store *store);
 /* Everything in OID order. */
 MUST_CHECK
 bool catalog_store_read(struct catalog_store *store,
