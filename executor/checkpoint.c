@@ -259,6 +259,9 @@ static void complete(struct engine *engine, struct checkpoint *run)
         names[i] = run->owners[i].name;
     }
     run->complete = true;
+    pthread_mutex_lock(&engine->lock);
+    engine->checkpoint_waits = true;
+    pthread_mutex_unlock(&engine->lock);
     run->sink.complete(run->sink.ctx, engine->epoch, engine->clock_us, names, run->owners_count);
     arena_release(&arena);
 }
@@ -273,11 +276,11 @@ static bool wait_for_room(struct engine *engine, struct checkpoint *run)
     return waits;
 }
 
-bool checkpoint_step(struct engine *engine, int64_t budget_ns)
+void checkpoint_step(struct engine *engine, int64_t budget_ns)
 {
     struct checkpoint *run = engine->checkpoint;
     if (run == NULL || run->complete || wait_for_room(engine, run))
-        return false;
+        return;
     int64_t until_ns = clock_monotonic_ns() + budget_ns;
     do {
         if (copy_some(run))
@@ -289,10 +292,9 @@ bool checkpoint_step(struct engine *engine, int64_t budget_ns)
             allowed <<= run->round - PATIENT_ROUNDS < 40 ? run->round - PATIENT_ROUNDS : 40;
         if (count_left(run) <= allowed) {
             complete(engine, run);
-            return false;
+            return;
         }
     } while (clock_monotonic_ns() < until_ns && run->sink.has_room(run->sink.ctx));
-    return true;
 }
 
 /* ---- beginning and end ---- */
@@ -303,6 +305,9 @@ static void run_start(struct engine *engine, void *ctx)
     run->sink = *(const struct checkpoint_sink *)ctx;
     arena_init(&run->arena, NULL);
     CHECK(engine->checkpoint == NULL);
+    pthread_mutex_lock(&engine->lock);
+    engine->checkpoint_waits = false;
+    pthread_mutex_unlock(&engine->lock);
     engine->checkpoint = run;
     list_all(engine, run);
 }

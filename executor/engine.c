@@ -2,7 +2,11 @@
  *
  * A tick is computed on the engine's thread while the log thread writes the one before. It is published
  * (visible to readers, acknowledged to writers, shown to subscribers) when it is both, in epoch order, by
- * whichever thread comes last. */
+ * whichever thread comes last.
+ *
+ * While the log cannot be written the engine is held: no tick begins, transactions are refused before they have got a
+ * place in the order. Those of ticks that are on their way to the log wait for it, since their effects are in
+ * memory already and cannot be taken back; nobody sees them before they are durable. */
 #include "executor/engine_internal.h"
 
 #include "storage/base/clock.h"
@@ -20,6 +24,7 @@
 #define PENDING_TICKS_MAX 64              /* computed ahead of the log; the engine waits beyond */
 
 static void *engine_main(void *arg);
+static void log_state(void *ctx, const struct error *err);
 
 struct engine *engine_create(const struct engine_options *options)
 {
@@ -41,7 +46,10 @@ struct engine *engine_create(const struct engine_options *options)
     pthread_mutex_init(&engine->subscriptions_lock, NULL);
     pthread_cond_init(&engine->work, NULL);
     pthread_cond_init(&engine->done, NULL);
+    error_init(&engine->held_error);
     CHECK(pthread_create(&engine->thread, NULL, engine_main, engine) == 0);
+    if (engine->log != NULL)
+        tick_log_on_trouble(engine->log, log_state, engine);
     return engine;
 }
 
@@ -52,6 +60,8 @@ void engine_destroy(struct engine *engine)
     pthread_cond_broadcast(&engine->work);
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
+    if (engine->log != NULL)
+        tick_log_on_trouble(engine->log, NULL, NULL);
     workers_destroy(engine->workers);
     snapshots_destroy(engine->snapshots);
     arena_release(&engine->tick_arena);
@@ -161,6 +171,147 @@ static void publish(struct engine *engine)
     pthread_cond_broadcast(&engine->done);
 }
 
+/* ---- a log that cannot be written ---- */
+
+struct commit_wait {
+    sem_t
+        done; /* may be gone as soon as it was posted, unlike a condition variable that is being signalled */
+    _Atomic bool stalled; /* posted early: from now on the waiter looks under the engine's lock */
+    bool finished;
+    uint64_t epoch;
+    struct error error;
+};
+
+static void commit_done(void *ctx, uint64_t epoch, const struct error *err)
+{
+    struct commit_wait *wait = ctx;
+    wait->epoch = epoch;
+    if (err != NULL)
+        wait->error = *err;
+    wait->finished = true;
+    sem_post(&wait->done);
+}
+
+static void commit_abandoned(void *ctx, uint64_t epoch, const struct error *err) {}
+
+/* Who waits for the tick should look whether it is cancelled meanwhile. Under the lock. */
+static void stall(const struct pending_tick *tick)
+{
+    for (const struct staged_txn *txn = tick->transactions; txn != NULL; txn = txn->next) {
+        struct commit_wait *wait = txn->done == commit_done ? txn->done_ctx : NULL;
+        if (wait == NULL || atomic_load(&wait->stalled))
+            continue;
+        atomic_store(&wait->stalled, true);
+        sem_post(&wait->done);
+    }
+}
+
+/* The waiter goes: nobody is to be told. false: the tick is being computed, from the waiter's memory. Under the lock. */
+static bool abandon(struct engine *engine, const struct commit_wait *wait)
+{
+    for (struct pending_tick *tick = engine->pending_first; tick != NULL && tick->computed;
+         tick = tick->next) {
+        for (struct staged_txn *txn = tick->transactions; txn != NULL; txn = txn->next) {
+            if (txn->done_ctx != wait)
+                continue;
+            txn->done = commit_abandoned;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wait_stalled(struct engine *engine, struct commit_wait *wait, const _Atomic bool *cancel)
+{
+    pthread_mutex_lock(&engine->lock);
+    while (!wait->finished) {
+        if (cancel != NULL && atomic_load(cancel) && abandon(engine, wait)) {
+            error_set(&wait->error, ERRCODE_STATEMENT_COMPLETION_UNKNOWN,
+                      "canceling statement while it is not known whether its transaction will be committed");
+            error_detail(&wait->error, "%s",
+                         engine->held ? engine->held_error.message : "The log is being written.");
+            break;
+        }
+        pthread_cond_wait(&engine->done, &engine->lock);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return wait->error.code == ERRCODE_NONE;
+}
+
+/* Takes what is staged and can be refused, under the lock. */
+static struct staged_txn *take_refused(struct engine *engine)
+{
+    struct staged_txn *refused = NULL, **refused_end = &refused, **link = &engine->staged_first;
+    engine->staged_last = NULL;
+    while (*link != NULL) {
+        struct staged_txn *txn = *link;
+        if (txn->txn->is_patient && !engine->gives_up) {
+            engine->staged_last = txn;
+            link = &txn->next;
+            continue;
+        }
+        *link = txn->next;
+        txn->next = NULL;
+        engine->staged_rows -= txn->rows;
+        *refused_end = txn;
+        refused_end = &txn->next;
+    }
+    return refused;
+}
+
+static void refuse(struct staged_txn *refused, const struct error *err)
+{
+    while (refused != NULL) {
+        struct staged_txn *next = refused->next;
+        refused->done(refused->done_ctx, 0, err);
+        mem_free(refused);
+        refused = next;
+    }
+}
+
+static void log_state(void *ctx, const struct error *err)
+{
+    struct engine *engine = ctx;
+    struct staged_txn *refused = NULL;
+    pthread_mutex_lock(&engine->lock);
+    engine->held = err != NULL;
+    if (err != NULL) {
+        engine->held_error = *err;
+        refused = take_refused(engine);
+        for (const struct pending_tick *tick = engine->pending_first; tick != NULL; tick = tick->next)
+            stall(tick);
+    }
+    pthread_cond_signal(&engine->work);
+    pthread_cond_broadcast(&engine->done);
+    pthread_mutex_unlock(&engine->lock);
+    refuse(refused, err);
+}
+
+void engine_give_up(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->gives_up = true;
+    struct error error = engine->held_error;
+    struct staged_txn *refused = engine->held ? take_refused(engine) : NULL;
+    pthread_cond_broadcast(&engine->done);
+    pthread_mutex_unlock(&engine->lock);
+    refuse(refused, &error);
+    if (engine->log != NULL)
+        tick_log_give_up(engine->log);
+}
+
+bool engine_may_log(struct engine *engine, struct error *err)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool held = engine->held && !atomic_load(&engine->recovering);
+    if (held)
+        *err = engine->held_error;
+    pthread_mutex_unlock(&engine->lock);
+    return !held;
+}
+
+/* ---- the log's answers ---- */
+
 static void log_done(void *ctx, uint64_t epoch, const struct error *err)
 {
     struct engine *engine = ctx;
@@ -190,6 +341,8 @@ void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t c
         engine->pending_first = tick;
     engine->pending_last = tick;
     engine->pending_count++;
+    if (logged && engine->held)
+        stall(tick);
     pthread_mutex_unlock(&engine->lock);
     if (logged)
         tick_log_append(engine->log, tick->epoch, clock_us, seed, entries, entries_count, log_done, engine);
@@ -249,8 +402,15 @@ void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
     for (uint32_t i = 0; i < txn->changes_count; i++)
         staged->rows += txn->changes[i].rows->rows;
     pthread_mutex_lock(&engine->lock);
-    while (engine->staged_rows >= 2ull * TICK_ROWS_MAX && !engine->stopping)
+    while (engine->staged_rows >= 2ull * TICK_ROWS_MAX && !engine->stopping &&
+           !(engine->held && (engine->gives_up || !txn->is_patient)))
         pthread_cond_wait(&engine->done, &engine->lock);
+    if (engine->held && (engine->gives_up || !txn->is_patient)) {
+        struct error error = engine->held_error;
+        pthread_mutex_unlock(&engine->lock);
+        refuse(staged, &error);
+        return;
+    }
     if (engine->staged_last != NULL)
         engine->staged_last->next = staged;
     else
@@ -261,23 +421,8 @@ void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
     pthread_cond_signal(&engine->work); /* without the lock, which the engine wants first thing */
 }
 
-struct commit_wait {
-    sem_t
-        done; /* may be gone as soon as it was posted, unlike a condition variable that is being signalled */
-    uint64_t epoch;
-    struct error error;
-};
-
-static void commit_done(void *ctx, uint64_t epoch, const struct error *err)
-{
-    struct commit_wait *wait = ctx;
-    wait->epoch = epoch;
-    if (err != NULL)
-        wait->error = *err;
-    sem_post(&wait->done);
-}
-
-bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch, struct error *err)
+bool engine_commit(struct engine *engine, const struct engine_txn *txn, const _Atomic bool *cancel,
+                   uint64_t *epoch, struct error *err)
 {
     struct commit_wait wait = {.epoch = 0};
     error_init(&wait.error);
@@ -285,12 +430,13 @@ bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t
     engine_commit_async(engine, txn, commit_done, &wait);
     while (sem_wait(&wait.done) != 0)
         CHECK(errno == EINTR);
+    bool ok =
+        atomic_load(&wait.stalled) ? wait_stalled(engine, &wait, cancel) : wait.error.code == ERRCODE_NONE;
     sem_destroy(&wait.done);
     *epoch = wait.epoch;
-    if (wait.error.code == ERRCODE_NONE)
-        return true;
-    *err = wait.error;
-    return false;
+    if (!ok)
+        *err = wait.error;
+    return ok;
 }
 
 void engine_command(struct engine *engine, void (*run)(struct engine *engine, void *ctx), void *ctx)
@@ -350,12 +496,19 @@ static bool checkpoint_runs(const struct engine *engine)
     return engine->checkpoint != NULL && !engine->checkpoint_waits;
 }
 
+/* No tick begins; what is staged then is patient. Under the lock. */
+static bool is_held(const struct engine *engine)
+{
+    return engine->held && !engine->stopping;
+}
+
 /* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
 static bool wait_for_work(struct engine *engine)
 {
-    while (engine->staged_first == NULL && engine->commands_first == NULL && !engine->stopping &&
-           !checkpoint_runs(engine)) {
-        if (engine->wake_us == INT64_MAX || clock_is_set() || atomic_load(&engine->recovering)) {
+    while ((engine->staged_first == NULL || is_held(engine)) && engine->commands_first == NULL &&
+           !engine->stopping && !checkpoint_runs(engine)) {
+        if (engine->wake_us == INT64_MAX || clock_is_set() || atomic_load(&engine->recovering) ||
+            is_held(engine)) {
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;
         }
@@ -414,12 +567,11 @@ static void *engine_main(void *arg)
             pthread_cond_broadcast(&engine->done);
             continue;
         }
-        struct staged_txn *transactions = take_staged(engine);
+        struct staged_txn *transactions = is_held(engine) ? NULL : take_staged(engine);
         if (transactions == NULL && !engine->stopping) { /* a checkpoint runs, and has all the time */
             pthread_mutex_unlock(&engine->lock);
-            bool more = checkpoint_step(engine, CHECKPOINT_IDLE_NS);
+            checkpoint_step(engine, CHECKPOINT_IDLE_NS);
             pthread_mutex_lock(&engine->lock);
-            engine->checkpoint_waits |= !more;
             continue;
         }
         if (transactions == NULL)
@@ -432,7 +584,7 @@ static void *engine_main(void *arg)
         atomic_fetch_add(&engine->stat_busy_ns, busy_ns);
         if (engine->checkpoint != NULL) {
             int64_t share_ns = busy_ns / CHECKPOINT_SHARE;
-            (void)checkpoint_step(engine, share_ns > CHECKPOINT_MIN_NS ? share_ns : CHECKPOINT_MIN_NS);
+            checkpoint_step(engine, share_ns > CHECKPOINT_MIN_NS ? share_ns : CHECKPOINT_MIN_NS);
         }
         pthread_mutex_lock(&engine->lock);
     }

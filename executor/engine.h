@@ -85,17 +85,24 @@ struct engine_txn {
     struct txn_change *changes; /* in statement order; constraint checks see their sum */
     uint32_t reads_count;
     struct txn_read *reads; /* 40001 when one of these changed after `snapshot` */
+    /* While the log cannot be written it waits for its turn, and is not refused: who cannot ask again. */
+    bool is_patient;
 };
 /* Applies the transaction as a whole in the next tick and waits until that tick is computed and durable:
  * *epoch. Fails as a whole and changes nothing: 23505 with constraint name and the key in the detail; 40001
- * when a deleted row is gone or a read relation changed; 53100, 58030 when the log cannot be written. The
- * caller keeps ownership of everything. */
+ * when a deleted row is gone or a read relation changed; 53100, 58030 when the log cannot be written for now.
+ * When that shows after the transaction has got its place in the order, it is waited for until the log has it,
+ * unless *cancel (may be NULL; engine_wake_waiters) becomes true meanwhile: 40003, it may come to be or not, and
+ * nobody has seen it so far. The caller keeps ownership of everything. */
 MUST_CHECK
-bool engine_commit(struct engine *engine, const struct engine_txn *txn, uint64_t *epoch, struct error *err);
+bool engine_commit(struct engine *engine, const struct engine_txn *txn, const _Atomic bool *cancel,
+                   uint64_t *epoch, struct error *err);
 /* The same without waiting for the end: done(ctx, epoch, err or NULL) is called once from the engine's or the
  * log's thread. The transaction's memory must live until then. Blocks only while the staging area is full. */
 void engine_commit_async(struct engine *engine, const struct engine_txn *txn,
                          void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx);
+/* The server stops: what waits for a log that cannot be written ends with an error. */
+void engine_give_up(struct engine *engine);
 /* Recovery, before any other use: a logged tick again, through the views that are there, without logging or
  * constraint checks. */
 void engine_replay(struct engine *engine, uint64_t epoch, int64_t clock_us, uint64_t seed,
@@ -123,8 +130,8 @@ bool engine_subscribe(struct engine *engine, struct relation *relation, struct s
 MUST_CHECK
 bool subscription_next(struct subscription *subscription, int64_t deadline_ns, const _Atomic bool *cancel,
                        uint64_t *epoch, const struct batch **rows, struct error *err);
-/* Wakes a waiting subscription_next so that it looks at its cancel flag. */
-void engine_wake_subscribers(struct engine *engine);
+/* Wakes every waiting subscription_next and engine_commit so that they look at their cancel flags. */
+void engine_wake_waiters(struct engine *engine);
 void subscription_end(struct subscription *subscription);
 
 struct engine_stats {

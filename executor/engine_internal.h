@@ -59,14 +59,18 @@ struct engine {
 
     pthread_mutex_t lock; /* staging, commands, pending ticks */
     pthread_cond_t work;  /* the engine's thread waits for staged transactions and commands */
-    pthread_cond_t done;  /* commands finished; staging has room; a tick was published */
+    pthread_cond_t
+        done; /* commands finished; staging has room; a tick was published; somebody was cancelled */
     struct staged_txn *staged_first, *staged_last;
     uint64_t staged_rows;
     struct command *commands_first, *commands_last;
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
     bool stopping;
-    bool checkpoint_waits;         /* for room where its pieces go */
+    bool checkpoint_waits;         /* for room where its pieces go, or for its end */
+    bool held;                     /* the log cannot be written for now: no tick begins */
+    bool gives_up;                 /* engine_give_up */
+    struct error held_error;       /* why */
     _Atomic bool recovering;       /* ticks are not logged */
     _Atomic int64_t fill_clock_us; /* recovering: of views that are filled; INT64_MIN: the present */
 
@@ -122,6 +126,9 @@ bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomi
 struct tick_log_entry;
 void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t clock_us, uint64_t seed,
                      const struct tick_log_entry *entries, uint32_t entries_count);
+/* false: the log cannot be written for now; no tick should begin that can be refused. */
+MUST_CHECK
+bool engine_may_log(struct engine *engine, struct error *err);
 /* The tick is computed: it is published once it is durable as well. */
 void engine_finish_tick(struct engine *engine, struct pending_tick *tick);
 /* Answers transactions that changed nothing: all of them were rejected. */
@@ -132,8 +139,8 @@ void engine_command(struct engine *engine, void (*run)(struct engine *engine, vo
 void engine_drain(struct engine *engine);
 /* Replay: what is computed is visible at once. */
 void engine_published(struct engine *engine);
-/* checkpoint.c: copies for about budget_ns; false: there is nothing to copy, or no room for it. */
-bool checkpoint_step(struct engine *engine, int64_t budget_ns);
+/* checkpoint.c: copies for about budget_ns; checkpoint_waits when there is nothing to copy, or no room for it. */
+void checkpoint_step(struct engine *engine, int64_t budget_ns);
 /* subscription.c */
 struct subscription_message *subscription_collect(struct relation *relation, uint64_t epoch,
                                                   struct subscription_message *list);

@@ -221,7 +221,7 @@ bool subscription_next(struct subscription *subscription, int64_t deadline_ns, c
     return ok;
 }
 
-void engine_wake_subscribers(struct engine *engine)
+void engine_wake_waiters(struct engine *engine)
 {
     pthread_mutex_lock(&engine->subscriptions_lock);
     for (struct subscription *it = engine->subscriptions; it != NULL; it = it->next_of_engine) {
@@ -230,6 +230,9 @@ void engine_wake_subscribers(struct engine *engine)
         pthread_mutex_unlock(&it->lock);
     }
     pthread_mutex_unlock(&engine->subscriptions_lock);
+    pthread_mutex_lock(&engine->lock);
+    pthread_cond_broadcast(&engine->done);
+    pthread_mutex_unlock(&engine->lock);
 }
 
 static void run_unsubscribe(struct engine *engine, void *ctx)

@@ -811,6 +811,8 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
 bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
                       struct error *err)
 {
+    if (!engine_may_log(engine, err))
+        return false;
     struct tick tick = {.engine = engine, .epoch = ++engine->epoch};
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
     pending->epoch = tick.epoch;

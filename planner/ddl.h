@@ -43,7 +43,9 @@ uint32_t ddl_assign_oids(struct catalog *catalog, struct catalog_object *object,
 struct catalog_object *ddl_key_index(const struct catalog_object *table, uint32_t constraint);
 /* The statement again, qualified; in the arena. */
 const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object);
-const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index);
+/* table: as it will be; NULL: as the catalog has it. */
+const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index,
+                          const struct catalog_object *table);
 const char *ddl_sequence_sql(struct arena *arena, struct catalog *catalog,
                              const struct catalog_object *sequence);
 /* What the engine wants to know; names and lists in the arena. */

@@ -364,10 +364,12 @@ const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const st
     return finish(arena, &out);
 }
 
-const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index)
+const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index,
+                          const struct catalog_object *table)
 {
     struct strbuf out = STRBUF_INIT;
-    const struct catalog_object *table = catalog_find_oid(catalog, index->index_of);
+    if (table == NULL)
+        table = catalog_find_oid(catalog, index->index_of);
     strbuf_addf(&out, "CREATE %sINDEX ", index->index_is_unique ? "UNIQUE " : "");
     statement_quote_name(index->name, &out);
     strbuf_addf(&out, " ON %s USING btree ", ddl_qualified(arena, catalog, table));

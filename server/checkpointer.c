@@ -7,7 +7,6 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/tick_log.h"
-void tick_log_truncate(struct tick_log *log, uint64_t before);
 
 #include <string.h>
 #include <time.h>
@@ -128,6 +127,7 @@ static bool make_one(struct checkpointer *checkpointer, struct error *err)
     checkpointer->complete = false;
     checkpointer->info = (struct checkpoint_info){.shards = engine_shards(server->engine)};
     const struct checkpoint_sink sink = {checkpointer, has_room, put, complete};
+    error_init(err);
     engine_checkpoint_start(server->engine, &sink);
     bool ok = write_pieces(checkpointer, err);
     struct checkpoint_info info = checkpointer->info;
@@ -233,8 +233,10 @@ struct checkpointer *checkpointer_start(struct server *server)
     checkpointer->server = server;
     pthread_mutex_init(&checkpointer->lock, NULL);
     pthread_cond_init(&checkpointer->cond, NULL);
-    if (checkpoint_store_newest(server->checkpoints, &checkpointer->stats.last))
-        checkpointer->epoch = checkpointer->stats.last.epoch;
+    struct error error;
+    if (!checkpoint_store_newest(server->checkpoints, &checkpointer->stats.last, &error))
+        checkpointer->stats.last = (struct checkpoint_info){0}; /* and the first one will tell */
+    checkpointer->epoch = checkpointer->stats.last.epoch;
     CHECK(pthread_create(&checkpointer->thread, NULL, checkpointer_main, checkpointer) == 0);
     return checkpointer;
 }

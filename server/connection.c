@@ -92,7 +92,7 @@ static void timeout_fired(void *ctx)
     atomic_store(&connection->session.cancel, true);
     waits_wake();
     if (connection->session.server->engine != NULL)
-        engine_wake_subscribers(connection->session.server->engine);
+        engine_wake_waiters(connection->session.server->engine);
 }
 
 bool connection_begin_statement(struct connection *connection, bool ends_transaction, struct error *err)

@@ -341,11 +341,15 @@ static uint32_t next_oid(struct server *server)
 bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uint32_t *drop,
                        uint32_t drop_count, struct error *err)
 {
-    struct catalog_record *records = ARENA_ARRAY(batch->arena, struct catalog_record, batch->count);
+    struct catalog_record *records =
+        ARENA_ARRAY(batch->arena, struct catalog_record, batch->count + batch->changed_count);
     uint32_t records_count = 0;
     for (uint32_t i = 0; i < batch->count; i++)
         if (!is_key_index(batch->objects[i]))
             records[records_count++] = make_record(server, batch->arena, batch->objects[i]);
+    for (uint32_t i = 0; i < batch->changed_count; i++)
+        if (!is_key_index(batch->changed[i]))
+            records[records_count++] = make_record(server, batch->arena, batch->changed[i]);
     if (server->store != NULL &&
         !catalog_store_write(server->store, records, records_count, drop, drop_count, next_oid(server), err))
         return false;
@@ -360,6 +364,8 @@ bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uin
             catalog_remove(server->catalog, batch->objects[back]->oid);
         }
     }
+    for (uint32_t i = 0; i < batch->changed_count && ok; i++)
+        catalog_replace(server->catalog, batch->changed[i]);
     catalog_unlock(server->catalog);
     if (!ok &&
         server->store !=

@@ -12,6 +12,8 @@ struct ddl_batch {
     struct arena *arena;
     uint32_t count, cap;
     struct catalog_object **objects;
+    struct catalog_object **changed; /* take the place of those with their OIDs; may be NULL */
+    uint32_t changed_count;
 };
 
 void ddl_batch_add(struct ddl_batch *batch, struct catalog_object *object);
@@ -39,7 +41,7 @@ bool ddl_make_index(struct server *server, struct catalog_object *object, struct
 /* Undoes the engine's part of every object and gives the references back: after a failure. */
 void ddl_batch_undo(struct server *server, struct ddl_batch *batch);
 /* Store, then catalog (under its write lock). On failure nothing has happened; undo is still the caller's.
- * drop: OIDs that go at the same time. */
+ * drop: OIDs that go at the same time. The references of what has changed are taken over by success. */
 MUST_CHECK
 bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uint32_t *drop,
                        uint32_t drop_count, struct error *err);

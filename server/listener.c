@@ -240,7 +240,7 @@ void listener_stop(struct listener *listener)
         connection_interrupt(connection, true);
     pthread_mutex_unlock(&listener->lock);
     if (listener->server->engine != NULL)
-        engine_wake_subscribers(listener->server->engine);
+        engine_wake_waiters(listener->server->engine);
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STOP_GRACE_SECONDS;

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
         continue;
     log_write(LOG_INFO, "stopping on signal %d", signal_number);
     atomic_store(&server->stopping, true);
+    engine_give_up(server->engine);
     listener_stop(server->listener);
     if (http != NULL)
         http_server_stop(http);

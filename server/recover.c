@@ -615,12 +615,14 @@ bool recover_catalog(struct server *server, struct error *err)
                                           .catalog = server->catalog};
     recovery.env.session = &recovery.info;
     bool ok = catalog_store_read(server->store, collect, &recovery, err);
-    uint32_t next_oid = catalog_store_next_oid(server->store);
+    uint32_t next_oid = 0;
+    ok = ok && catalog_store_next_oid(server->store, &next_oid, err);
     if (next_oid > FIRST_USER_OID)
         catalog_reserve_oid(server->catalog, next_oid - 1);
     engine_set_recovering(server->engine, true);
     ok = ok && restore_relations(&recovery, err);
-    if (ok && checkpoint_store_newest(server->checkpoints, &recovery.checkpoint))
+    ok = ok && checkpoint_store_newest(server->checkpoints, &recovery.checkpoint, err);
+    if (ok && recovery.checkpoint.number != 0)
         ok = restore_contents(&recovery, err) && restore_live_views(&recovery, err);
     plan_order(&recovery);
     ok = ok && (server->log == NULL ||

@@ -78,35 +78,25 @@ static bool rename_column(struct catalog_object *clone, const char *from, const 
     return true;
 }
 
-/* The indexes of a relation say its name and its columns' names. What the store needs of them are numbers, so
- * that this may fail halfway. */
-static bool rename_in_indexes(struct ddl_job *job, uint32_t oid, struct error *err)
+/* The indexes of a relation say its name and its columns' names: they change with it. Needs the read lock. */
+static void rename_in_indexes(struct ddl_job *job, const struct catalog_object *table,
+                              struct ddl_batch *batch)
 {
     struct catalog *catalog = job->server->catalog;
-    uint32_t count;
-    catalog_read_lock(catalog);
-    uint32_t *oids = catalog_dependents(catalog, oid, &job->arena, &count);
-    catalog_unlock(catalog);
+    uint32_t count, cap = batch->changed_count;
+    uint32_t *oids = catalog_dependents(catalog, table->oid, &job->arena, &count);
     for (uint32_t i = 0; i < count; i++) {
-        struct catalog_object *clone = NULL;
-        catalog_read_lock(catalog);
         const struct catalog_object *index = catalog_find_oid(catalog, oids[i]);
-        const struct catalog_object *table = catalog_find_oid(catalog, oid);
-        if (index->kind == CATALOG_INDEX) {
-            clone = catalog_object_clone(index);
-            for (uint32_t c = 0; c < clone->columns_count; c++)
-                clone->columns[c].name =
-                    arena_strdup(&clone->arena, table->columns[clone->index_columns[c]].name);
-            if (index->sql != NULL)
-                clone->sql = ddl_index_sql(&clone->arena, catalog, clone);
-        }
-        catalog_unlock(catalog);
-        if (clone != NULL && !ddl_replace(job->server, clone, err)) {
-            catalog_object_release(clone);
-            return false;
-        }
+        if (index->kind != CATALOG_INDEX)
+            continue;
+        struct catalog_object *clone = catalog_object_clone(index);
+        for (uint32_t c = 0; c < clone->columns_count; c++)
+            clone->columns[c].name =
+                arena_strdup(&clone->arena, table->columns[clone->index_columns[c]].name);
+        if (index->sql != NULL)
+            clone->sql = ddl_index_sql(&clone->arena, catalog, clone, table);
+        ARENA_PUSH(&job->arena, batch->changed, batch->changed_count, cap, clone);
     }
-    return true;
 }
 
 bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct error *err)
@@ -156,7 +146,7 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
     if (ok && has_text) {
         clone->sql = ddl_table_sql(&clone->arena, catalog, clone);
     } else if (ok && object->kind == CATALOG_INDEX) {
-        clone->sql = ddl_index_sql(&clone->arena, catalog, clone);
+        clone->sql = ddl_index_sql(&clone->arena, catalog, clone, NULL);
     } else if (ok) { /* views: CREATE ... VIEW name (columns): the name stands before the first bracket */
         const char *columns = strstr(object->sql, " (");
         clone->sql = arena_printf(&clone->arena, "CREATE %sVIEW %s%s",
@@ -165,12 +155,17 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
         ok = columns != NULL ||
              error_set(err, ERRCODE_INTERNAL_ERROR, "the stored text of \"%s\" has no columns", object->name);
     }
+    struct ddl_batch batch = {.arena = &job->arena};
+    uint32_t cap = 0;
+    if (clone != NULL)
+        ARENA_PUSH(&job->arena, batch.changed, batch.changed_count, cap, clone);
+    if (ok)
+        rename_in_indexes(job, clone, &batch);
     catalog_unlock(catalog);
-    if (!ok || !ddl_replace(job->server, clone, err)) {
-        catalog_object_release(clone);
-        return false;
-    }
-    return rename_in_indexes(job, clone->oid, err);
+    ok = ok && ddl_batch_publish(job->server, &batch, NULL, 0, err);
+    for (uint32_t i = 0; !ok && i < batch.changed_count; i++)
+        catalog_object_release(batch.changed[i]);
+    return ok;
 }
 
 /* ---- ALTER TABLE ---- */
@@ -503,6 +498,12 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
                   has_index ? "indexes of its own" : "a connector");
         return has_index ? error_hint(err, "Drop the indexes and create them again afterwards.") : false;
     }
+    batch.changed = ARENA_ARRAY(&job->arena, struct catalog_object *, owned_count);
+    batch.changed_count = owned_count;
+    for (uint32_t i = 0; i < owned_count; i++) {
+        batch.changed[i] = catalog_object_clone(owned[i]);
+        batch.changed[i]->index_of = fresh->oid;
+    }
     bool locked = false;
     /* rows reach the log before the store knows the new OID: it must not be given again */
     bool ok =
@@ -512,15 +513,10 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
         fill_new(job, old, fresh, &locked, err) && ddl_batch_publish(server, &batch, drop, drop_count, err);
     if (ok) {
         ddl_unmake(server, old);
-        for (uint32_t i = 0; i < owned_count && ok; i++) {
-            struct catalog_object *clone = catalog_object_clone(owned[i]);
-            clone->index_of = fresh->oid;
-            ok = ddl_replace(server, clone, err);
-            if (!ok)
-                catalog_object_release(clone);
-        }
     } else {
         ddl_batch_undo(server, &batch);
+        for (uint32_t i = 0; i < owned_count; i++)
+            catalog_object_release(batch.changed[i]);
     }
     if (locked)
         table_lock_give(server->locks, old->oid, TABLE_LOCK_UPSERT, 0);

@@ -190,16 +190,14 @@ static bool create_table_as(struct ddl_job *job, const PgQuery__Node *query, con
     }
     struct ddl_batch batch = new_batch(job);
     catalog_object_retain(object);
-    ok = publish(job, &batch, ddl_make_relation(server, object, &batch, err), err);
     uint64_t rows = 0;
-    if (ok && !into->skip_data && !fill_table(job, plan, object, &rows, err)) {
-        struct error other;
-        struct catalog_object *objects[] = {object};
-        ok = false;
-        if (!drop_objects(server, objects, 1, &other))
-            session_notice(job->session, "WARNING", "01000", NULL, "\"%s\" could not be dropped: %s",
-                           object->name, other.message);
-    }
+    ok = ddl_make_relation(server, object, &batch, err);
+    /* rows reach the log before the store knows the OID: it must not be given again */
+    if (ok && !into->skip_data)
+        ok = (server->store == NULL || catalog_store_write(server->store, NULL, 0, NULL, 0,
+                                                           catalog_new_oid(server->catalog) + 1, err)) &&
+             fill_table(job, plan, object, &rows, err);
+    ok = publish(job, &batch, ok, err);
     if (ok && !into->skip_data)
         snprintf(job->tag, 64, "SELECT %llu", (unsigned long long)rows);
     run_release_relations(plan);
@@ -571,7 +569,7 @@ static bool create_index(struct ddl_job *job, const PgQuery__IndexStmt *node, st
             strbuf_release(&columns);
         }
         index->oid = catalog_new_oid(server->catalog);
-        index->sql = ddl_index_sql(&index->arena, server->catalog, index);
+        index->sql = ddl_index_sql(&index->arena, server->catalog, index, NULL);
     }
     catalog_unlock(server->catalog);
     if (!ok || skip) {

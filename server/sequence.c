@@ -88,7 +88,7 @@ static bool write_row(struct server *server, struct sequence *sequence, int64_t 
     struct txn_change change = {sequence->relation, rows, NULL};
     struct engine_txn txn = {.changes_count = 1, .changes = &change};
     uint64_t epoch;
-    bool ok = engine_commit(server->engine, &txn, &epoch, err);
+    bool ok = engine_commit(server->engine, &txn, NULL, &epoch, err);
     if (ok) {
         sequence->has_row = true;
         sequence->row_last = last;

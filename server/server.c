@@ -74,7 +74,8 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     if (durable &&
         (!catalog_store_open(settings->data_dir, &server->store, err) ||
          !checkpoint_store_open(server->store, &server->checkpoints, err) ||
-         !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err)))
+         !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err) ||
+         !catalog_store_complete(server->store, err)))
         goto failed;
     struct engine_options options = {.shards = shards_of(settings),
                                      .log = server->log,
@@ -95,6 +96,8 @@ failed:
 
 void server_close(struct server *server)
 {
+    if (server->engine != NULL)
+        engine_give_up(server->engine);
     if (server->running_sources != NULL)
         sources_destroy(server->running_sources);
     if (server->engine != NULL)

@@ -216,7 +216,7 @@ bool session_cancel(struct server *server, int32_t pid, const uint32_t *secret)
         waits_wake();
     checkpointer_wake(server->checkpointer);
     if (found && server->engine != NULL)
-        engine_wake_subscribers(server->engine);
+        engine_wake_waiters(server->engine);
     return found;
 }
 
@@ -237,6 +237,6 @@ bool session_terminate(struct server *server, int32_t pid)
         waits_wake();
     checkpointer_wake(server->checkpointer);
     if (found && server->engine != NULL)
-        engine_wake_subscribers(server->engine);
+        engine_wake_waiters(server->engine);
     return found;
 }

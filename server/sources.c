@@ -226,10 +226,10 @@ static void end_watermark(struct runner *runner, uint64_t position)
     uint32_t columns_count = relation_columns(runner->relation, &types);
     struct source_range range = {position, 0, clock_now_us()};
     struct txn_change change = {runner->relation, batch_create(&arena, types, columns_count, 1), &range};
-    struct engine_txn txn = {.changes_count = 1, .changes = &change};
+    struct engine_txn txn = {.changes_count = 1, .changes = &change, .is_patient = true};
     uint64_t epoch;
     struct error error;
-    if (!engine_commit(runner->server->engine, &txn, &epoch, &error))
+    if (!engine_commit(runner->server->engine, &txn, NULL, &epoch, &error))
         log_write(LOG_ERROR, "the end of the source of \"%s\" could not be logged: %s",
                   relation_name(runner->relation), error.message);
     arena_release(&arena);
@@ -258,7 +258,8 @@ static void *runner_main(void *arg)
             flight->change = (struct txn_change){runner->relation, rows, NULL};
             if (source_rows_replayable(runner->source))
                 flight->change.range = &flight->range;
-            flight->txn = (struct engine_txn){.changes_count = 1, .changes = &flight->change};
+            flight->txn =
+                (struct engine_txn){.changes_count = 1, .changes = &flight->change, .is_patient = true};
             position += rows->rows;
             if (runner->member != NULL)
                 note_times(runner, rows);

@@ -325,7 +325,7 @@ static bool commit_changes(struct session *session, uint64_t *epoch, struct erro
         return true;
     request.reads_count = txn->reads_count;
     request.reads = txn->reads;
-    if (!engine_commit(session->server->engine, &request, epoch, err))
+    if (!engine_commit(session->server->engine, &request, &session->cancel, epoch, err))
         return false;
     session->last_epoch = *epoch;
     return true;

@@ -1,12 +1,17 @@
 # tests.cmake: every tests/<folder>/test_*.c is one program and one ctest entry; tests with real servers follow.
 enable_testing()
+# What tests of faults share: a disk in memory, a server in the test's process.
+file(GLOB fault_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fault/*.c)
+list(FILTER fault_sources EXCLUDE REGEX "/test_")
+add_library(mr_fault STATIC ${fault_sources})
+
 file(GLOB_RECURSE unit_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/test_*.c)
 foreach(file ${unit_tests})
   get_filename_component(name ${file} NAME_WE)
   get_filename_component(dir ${file} DIRECTORY)
   get_filename_component(dir ${dir} NAME)
   add_executable(${name} ${file})
-  target_link_libraries(${name} ${MILLRACE_LINK})
+  target_link_libraries(${name} $<$<STREQUAL:${dir},fault>:mr_fault> ${MILLRACE_LINK})
   add_test(NAME ${dir}/${name} COMMAND ${name})
 endforeach()
 

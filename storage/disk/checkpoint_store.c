@@ -101,17 +101,17 @@ static bool run_with(sqlite3 *db, const char *sql, uint64_t number, struct error
 
 /* ---- life ---- */
 
-static bool newest(sqlite3 *db, struct checkpoint_info *out)
+static bool newest(sqlite3 *db, struct checkpoint_info *out, struct error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    struct error ignored;
+    *out = (struct checkpoint_info){0};
     if (!prepare(db,
                  "SELECT number, epoch, clock_us, shards, started_us, ended_us, rows, bytes FROM checkpoint"
                  " ORDER BY number DESC LIMIT 1",
-                 &stmt, &ignored))
+                 &stmt, err))
         return false;
-    bool found = sqlite3_step(stmt) == SQLITE_ROW;
-    if (found)
+    int step = sqlite3_step(stmt);
+    if (step == SQLITE_ROW)
         *out = (struct checkpoint_info){.number = (uint64_t)sqlite3_column_int64(stmt, 0),
                                         .epoch = (uint64_t)sqlite3_column_int64(stmt, 1),
                                         .clock_us = sqlite3_column_int64(stmt, 2),
@@ -120,15 +120,19 @@ static bool newest(sqlite3 *db, struct checkpoint_info *out)
                                         .ended_us = sqlite3_column_int64(stmt, 5),
                                         .rows = (uint64_t)sqlite3_column_int64(stmt, 6),
                                         .bytes = (uint64_t)sqlite3_column_int64(stmt, 7)};
+    bool ok = step == SQLITE_ROW || step == SQLITE_DONE || failed(db, "read", err);
     sqlite3_finalize(stmt);
-    return found;
+    return ok;
 }
 
-bool checkpoint_store_newest(struct checkpoint_store *store, struct checkpoint_info *out)
+bool checkpoint_store_newest(struct checkpoint_store *store, struct checkpoint_info *out, struct error *err)
 {
-    bool found = newest(catalog_store_lock(store->catalog), out);
-    catalog_store_unlock(store->catalog);
-    return found;
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
+    bool ok = newest(db, out, err);
+    catalog_store_unlock(store->catalog, ok);
+    return ok;
 }
 
 /* What belongs to checkpoints that never became valid goes. */
@@ -145,9 +149,11 @@ static bool forget_unfinished(sqlite3 *db, uint64_t valid, struct error *err)
 
 bool checkpoint_store_open(struct catalog_store *catalog, struct checkpoint_store **out, struct error *err)
 {
-    sqlite3 *db = catalog_store_lock(catalog);
+    sqlite3 *db;
+    if (!catalog_store_lock(catalog, &db, err))
+        return false;
     bool ok = sqlite_door_exec(db, FILE_NAME, schema, err);
-    catalog_store_unlock(catalog);
+    catalog_store_unlock(catalog, ok);
     if (!ok)
         return false;
     struct checkpoint_store *store = mem_zalloc(sizeof(*store));
@@ -185,11 +191,12 @@ void checkpoint_store_close(struct checkpoint_store *store)
 
 bool checkpoint_store_begin(struct checkpoint_store *store, struct error *err)
 {
-    struct checkpoint_info info = {0};
-    sqlite3 *db = catalog_store_lock(store->catalog);
-    (void)newest(db, &info);
-    bool ok = forget_unfinished(db, info.number, err);
-    catalog_store_unlock(store->catalog);
+    struct checkpoint_info info;
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
+    bool ok = newest(db, &info, err) && forget_unfinished(db, info.number, err);
+    catalog_store_unlock(store->catalog, ok);
     forget_waiting(store);
     store->number = info.number + 1;
     store->started_us = clock_now_us();
@@ -282,12 +289,12 @@ static bool write_waiting(struct checkpoint_store *store, sqlite3 *db, struct er
 
 static bool flush(struct checkpoint_store *store, struct error *err)
 {
-    sqlite3 *db = catalog_store_lock(store->catalog);
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
     bool ok = sqlite_door_exec(db, FILE_NAME, "BEGIN IMMEDIATE", err) && write_waiting(store, db, err) &&
               sqlite_door_exec(db, FILE_NAME, "COMMIT", err);
-    if (!ok)
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    catalog_store_unlock(store->catalog);
+    catalog_store_unlock(store->catalog, ok);
     return ok;
 }
 
@@ -411,7 +418,9 @@ static bool add_checkpoint(sqlite3 *db, const struct checkpoint_info *info, stru
 bool checkpoint_store_commit(struct checkpoint_store *store, const char *const *owners, uint32_t owners_count,
                              struct checkpoint_info *info, struct error *err)
 {
-    sqlite3 *db = catalog_store_lock(store->catalog);
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
     bool ok = sqlite_door_exec(db, FILE_NAME, "BEGIN IMMEDIATE", err) && write_waiting(store, db, err) &&
               drop_strangers(store, db, owners, owners_count, err);
     info->number = store->number;
@@ -430,9 +439,7 @@ bool checkpoint_store_commit(struct checkpoint_store *store, const char *const *
              " WHERE number >= piece.checkpoint AND number < piece.dropped)",
              err) &&
          sqlite_door_exec(db, FILE_NAME, "COMMIT", err);
-    if (!ok)
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    catalog_store_unlock(store->catalog);
+    catalog_store_unlock(store->catalog, ok);
     forget_waiting(store);
     return ok;
 }
@@ -491,7 +498,9 @@ bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owne
 {
     *rest = NULL;
     *rest_bytes = 0;
-    sqlite3 *db = catalog_store_lock(store->catalog);
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
     sqlite3_stmt *stmt;
     struct strbuf bytes = STRBUF_INIT;
     bool ok = select_pieces(db, owner, shard, "", BLOB_COLUMNS, "ORDER BY id DESC LIMIT 1", &stmt, err);
@@ -506,7 +515,7 @@ bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owne
         sqlite3_finalize(stmt);
     }
     strbuf_release(&bytes);
-    catalog_store_unlock(store->catalog);
+    catalog_store_unlock(store->catalog, true);
     return ok;
 }
 
@@ -663,8 +672,10 @@ bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, ui
 {
     struct reading reading = {
         .owner = owner, .table = table, .types = types, .types_count = types_count, .visitor = visitor};
+    sqlite3 *db;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
     arena_init(&reading.arena, NULL);
-    sqlite3 *db = catalog_store_lock(store->catalog);
     sqlite3_stmt *stmt;
     bool is_slots = false;
     bool ok = select_pieces(db, owner, shard, table, "kind, first, end", "", &stmt, err);
@@ -704,7 +715,7 @@ bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, ui
     }
     strbuf_release(&bytes);
     mem_free(reading.seen);
-    catalog_store_unlock(store->catalog);
+    catalog_store_unlock(store->catalog, true);
     arena_release(&reading.arena);
     return ok;
 }

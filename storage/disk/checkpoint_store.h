@@ -53,8 +53,9 @@ struct checkpoint_info {
 MUST_CHECK
 bool checkpoint_store_open(struct catalog_store *catalog, struct checkpoint_store **out, struct error *err);
 void checkpoint_store_close(struct checkpoint_store *store);
-/* The newest valid one; false: there is none. */
-bool checkpoint_store_newest(struct checkpoint_store *store, struct checkpoint_info *out);
+/* The newest valid one; number 0: there is none. */
+MUST_CHECK
+bool checkpoint_store_newest(struct checkpoint_store *store, struct checkpoint_info *out, struct error *err);
 
 /* ---- writing ---- */
 

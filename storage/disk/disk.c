@@ -7,6 +7,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+/* Kept free; of a small file system a part. */
+#define RESERVE_BYTES ((uint64_t)64 << 20)
+#define RESERVE_PART  64
+
 static _Atomic(struct disk *) current;
 
 struct disk *disk_current(void)
@@ -73,9 +77,7 @@ bool disk_make_dir(const char *path, bool *made, struct error *err)
     int code = disk->make_dir(disk, path);
     if (made != NULL)
         *made = code == 0;
-    if (code == EEXIST)
-        return true;
-    if (code != 0)
+    if (code != 0 && code != EEXIST)
         return disk_error(code, "create directory", path, err);
     struct arena arena;
     arena_init(&arena, NULL);
@@ -132,4 +134,19 @@ bool disk_list(const char *path, bool (*visit)(void *ctx, const char *name), voi
 {
     struct disk *disk = disk_current();
     return done(disk->list(disk, path, visit, ctx), "list directory", path, err);
+}
+
+bool disk_has_space(const char *path, struct error *err)
+{
+    struct disk *disk = disk_current();
+    uint64_t free_bytes, all_bytes;
+    if (disk->space(disk, path, &free_bytes, &all_bytes) != 0)
+        return true;
+    uint64_t reserve = all_bytes / RESERVE_PART < RESERVE_BYTES ? all_bytes / RESERVE_PART : RESERVE_BYTES;
+    if (free_bytes >= reserve)
+        return true;
+    error_set(err, ERRCODE_DISK_FULL, "could not write into \"%s\": no space left on device", path);
+    error_detail(err, "Less than %llu MB are free, which are kept for what has begun.",
+                 (unsigned long long)(reserve >> 20));
+    return error_hint(err, "Free some space; writing goes on by itself.");
 }

@@ -53,6 +53,8 @@ struct disk {
     int (*remove)(struct disk *disk, const char *path);                 /* a file or an empty directory */
     int (*rename)(struct disk *disk, const char *from, const char *to); /* replaces `to` */
     int (*info)(struct disk *disk, const char *path, struct disk_info *out); /* ENOENT */
+    /* Bytes that can still be written in the file system of `path`, and its size. */
+    int (*space)(struct disk *disk, const char *path, uint64_t *free_bytes, uint64_t *all_bytes);
     /* Names in no order, without "." and ".."; stops at false. */
     int (*list)(struct disk *disk, const char *path, bool (*visit)(void *ctx, const char *name), void *ctx);
 };
@@ -92,6 +94,10 @@ MUST_CHECK
 bool disk_size(const char *path, uint64_t *bytes, struct error *err);
 MUST_CHECK
 bool disk_list(const char *path, bool (*visit)(void *ctx, const char *name), void *ctx, struct error *err);
+/* false with 53100 when so little space is left at `path` that new work should not begin: what has begun must fit, and
+ * what makes room. True when that cannot be found out. */
+MUST_CHECK
+bool disk_has_space(const char *path, struct error *err);
 /* Fills err from an errno value: "could not <doing> "<path>": ...". Returns false. */
 bool disk_error(int code, const char *doing, const char *path, struct error *err);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct posix_file {
@@ -119,7 +120,7 @@ static int posix_sync_dir(struct disk *disk, const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return errno;
+        return errno == EACCES ? 0 : errno; /* as EINVAL below */
     int code = fsync(fd) == 0 ? 0 : errno;
     close(fd);
     return code == EINVAL ? 0 : code; /* file systems that cannot: nothing is lost by asking */
@@ -141,6 +142,16 @@ static int posix_info(struct disk *disk, const char *path, struct disk_info *out
     if (stat(path, &info) != 0)
         return errno;
     *out = (struct disk_info){S_ISDIR(info.st_mode), (uint64_t)info.st_size};
+    return 0;
+}
+
+static int posix_space(struct disk *disk, const char *path, uint64_t *free_bytes, uint64_t *all_bytes)
+{
+    struct statvfs info;
+    if (statvfs(path, &info) != 0)
+        return errno;
+    *free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
+    *all_bytes = (uint64_t)info.f_blocks * info.f_frsize;
     return 0;
 }
 
@@ -176,6 +187,7 @@ struct disk *disk_posix(void)
                                 .remove = posix_remove,
                                 .rename = posix_rename,
                                 .info = posix_info,
+                                .space = posix_space,
                                 .list = posix_list};
     return &posix;
 }

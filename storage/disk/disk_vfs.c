@@ -190,14 +190,14 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
     return SQLITE_OK;
 }
 
+/* Durable also where SQLite does not ask for it: a rollback journal that comes back after a power cut would take away what
+ * has been committed in a WAL since. */
 static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
 {
     struct disk *disk = disk_current();
     int code = disk->remove(disk, path);
     if (code != 0)
         return code == ENOENT ? SQLITE_IOERR_DELETE_NOENT : failed(code, SQLITE_IOERR_DELETE);
-    if (!sync_dir)
-        return SQLITE_OK;
     char *dir = dir_of(path);
     code = disk->sync_dir(disk, dir);
     mem_free(dir);

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define SETTLE_BYTES ((size_t)1 << 20)
+
 bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct error *err)
 {
     int code = db != NULL ? sqlite3_errcode(db) : SQLITE_NOMEM;
@@ -23,12 +25,11 @@ bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct 
     case SQLITE_LOCKED:
         error_set(err, ERRCODE_OBJECT_IN_USE, "file \"%s\" is in use by another process", name);
         break;
-    case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-        disk_error(sqlite3_system_errno(db), doing, name, err);
-        break;
     default:
-        error_set(err, ERRCODE_IO_ERROR, "could not %s \"%s\": %s", doing, name, text);
+        if (db != NULL && sqlite3_system_errno(db) != 0)
+            disk_error(sqlite3_system_errno(db), doing, name, err);
+        else
+            error_set(err, ERRCODE_IO_ERROR, "could not %s \"%s\": %s", doing, name, text);
     }
     return false;
 }
@@ -53,7 +54,16 @@ static bool read_version(sqlite3 *db, const char *path, int *version, struct err
     return ok;
 }
 
-static bool prepare_file(sqlite3 *db, const char *path, const char *schema, bool is_new, struct error *err)
+static bool set_version(sqlite3 *db, const char *path, const char *sql, struct error *err)
+{
+    char pragma[64];
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d; COMMIT;", DISK_FORMAT_VERSION);
+    return sqlite_door_exec(db, path, "BEGIN IMMEDIATE;", err) && sqlite_door_exec(db, path, sql, err) &&
+           sqlite_door_exec(db, path, pragma, err);
+}
+
+static bool prepare_file(sqlite3 *db, const char *path, const struct sqlite_door_file *file, bool may_create,
+                         struct error *err)
 {
     int version;
     if (!sqlite_door_exec(db, path,
@@ -70,36 +80,56 @@ static bool prepare_file(sqlite3 *db, const char *path, const char *schema, bool
     }
     if (version == DISK_FORMAT_VERSION)
         return true;
-    char pragma[64];
-    if (version > 0) { /* what we write from now on an older program must not read */
-        snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d;", DISK_FORMAT_VERSION);
-        return sqlite_door_exec(db, path, pragma, err);
-    }
-    if (!is_new)
+    if (version > 0) /* what we write from now on an older program must not read */
+        return set_version(db, path, file->upgrade, err);
+    if (!may_create)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "file \"%s\" is incomplete: it has no format version",
                          path);
-    snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d; COMMIT;", DISK_FORMAT_VERSION);
-    return sqlite_door_exec(db, path, "BEGIN IMMEDIATE;", err) && sqlite_door_exec(db, path, schema, err) &&
-           sqlite_door_exec(db, path, pragma, err);
+    return set_version(db, path, file->schema, err);
 }
 
-bool sqlite_door_open(const char *dir, const char *name, const char *schema, bool may_create, sqlite3 **out,
+/* What a WAL holds becomes durable before it is read: after a failed sync, or when only the process died, the system may
+ * show what it has not on disk, and what is built upon it would go with it in a power cut. The same bytes are written
+ * again, since a sync after a failed one says nothing. */
+static bool settle_wal(const char *path, struct error *err)
+{
+    if (!disk_exists(path))
+        return true;
+    struct disk_file *file;
+    uint64_t bytes;
+    if (!disk_size(path, &bytes, err) || !disk_open(path, DISK_WRITE, &file, err))
+        return false;
+    char *buffer = mem_alloc(SETTLE_BYTES);
+    bool ok = true;
+    for (uint64_t at = 0; ok && at < bytes; at += SETTLE_BYTES) {
+        size_t part = bytes - at < SETTLE_BYTES ? (size_t)(bytes - at) : SETTLE_BYTES;
+        ok = disk_read(file, path, buffer, part, at, err) && disk_write(file, path, buffer, part, at, err);
+    }
+    ok = ok && disk_sync(file, path, err);
+    mem_free(buffer);
+    disk_close(file);
+    return ok;
+}
+
+bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool may_create, sqlite3 **out,
                       struct error *err)
 {
     struct arena arena;
     arena_init(&arena, NULL);
-    const char *path = arena_printf(&arena, "%s/%s", dir, name);
-    bool is_new = !disk_exists(path);
+    const char *path = arena_printf(&arena, "%s/%s", dir, file->name);
+    bool exists = disk_exists(path);
     *out = NULL;
     bool ok = true;
-    if (is_new && !may_create)
+    if (!exists && !may_create)
         ok = error_set(err, ERRCODE_DATA_CORRUPTED,
-                       "data directory \"%s\" is incomplete: file \"%s\" is missing", dir, name);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (is_new ? SQLITE_OPEN_CREATE : 0);
+                       "data directory \"%s\" is incomplete: file \"%s\" is missing", dir, file->name);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (may_create ? SQLITE_OPEN_CREATE : 0);
+    if (ok && exists) /* by its name as well: who made it may have died before its name was durable */
+        ok = settle_wal(arena_printf(&arena, "%s-wal", path), err) && disk_sync_dir(dir, err);
     if (ok && sqlite3_open_v2(path, out, flags, disk_vfs()) != SQLITE_OK)
         ok = sqlite_door_error(*out, path, "open", err);
     if (ok)
-        ok = prepare_file(*out, path, schema, is_new, err);
+        ok = prepare_file(*out, path, file, may_create, err);
     if (!ok) {
         sqlite3_close(*out);
         *out = NULL;

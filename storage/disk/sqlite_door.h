@@ -8,14 +8,21 @@
 
 /* Of log.db and state.db; raised with every change of what they hold.
  *   1  the first
- *   2  log.db: rows of sources by position (1 is read as it is) */
-#define DISK_FORMAT_VERSION 2
+ *   2  log.db: rows of sources by position (1 is read as it is)
+ *   3  state.db says when the directory is complete */
+#define DISK_FORMAT_VERSION 3
 
-/* Opens DIR/name in WAL mode with synchronous=FULL and exclusive locking, and checks its format version: a
- * new file gets `schema` and the present version; a newer one is refused (XX001). may_create false: a missing
- * file is an error. */
+struct sqlite_door_file {
+    const char *name;
+    const char *schema;  /* SQL that makes it */
+    const char *upgrade; /* SQL that makes it of the present version from any before */
+};
+
+/* Opens DIR/name in WAL mode with synchronous=FULL and exclusive locking, and checks its format version: a newer one is
+ * refused (XX001). may_create: a file that is not there, or whose making was interrupted, is made; else both are errors.
+ * What is read from it is durable. */
 MUST_CHECK
-bool sqlite_door_open(const char *dir, const char *name, const char *schema, bool may_create, sqlite3 **out,
+bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool may_create, sqlite3 **out,
                       struct error *err);
 /* Fills err from the connection's last error: 53100 disk full, XX001 damaged, 55006 in use, else 58030.
  * Returns false. */

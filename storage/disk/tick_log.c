@@ -4,10 +4,18 @@
  * PIECE_BYTES, so that the log thread compresses the first while the next is made; its buffers are used again. The
  * log thread writes everything that waits in one SQLite transaction and tells each tick's owner. A piece is one row:
  * (epoch, piece). The last one of a tick is marked; no transaction ends within a tick, so a tick is never there in
- * part. */
+ * part.
+ *
+ * What was handed over has its place in the order and its effects in memory, so an error does not end it: the pieces of
+ * the transaction are kept until it is committed. After an error the file is closed and opened anew, since after a
+ * failed sync nobody knows what the disk holds; what is found there (and made durable by opening, sqlite_door.h) is
+ * done, the rest is written again, until it succeeds. Before disk space runs out the owner is told, and keeps new
+ * transactions away. */
 #include "storage/disk/tick_log.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
+#include "storage/disk/disk.h"
 #include "storage/disk/sqlite_door.h"
 
 #include <pthread.h>
@@ -22,12 +30,18 @@
 #define COMPRESS_LEVEL     1
 #define WAITING_BYTES_MAX  ((size_t)64 << 20) /* who appends waits beyond this */
 #define SPARES_MAX         16u                /* buffers kept for the next pieces */
+#define RETRY_MIN_MS       10                 /* after an error; doubled up to */
+#define RETRY_MAX_MS       1000
+#define SPACE_CHECK_MS     200 /* while there is too little */
+#define TRUNCATE_ROWS      16  /* removed in one transaction, between those of ticks */
 
-static const char schema[] =
+static const struct sqlite_door_file log_file = {
+    "log.db",
     "CREATE TABLE tick(epoch INTEGER NOT NULL, piece INTEGER NOT NULL, is_last INTEGER NOT NULL,"
     " clock_us INTEGER NOT NULL, seed INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, checksum INTEGER NOT "
     "NULL,"
-    " body BLOB NOT NULL, PRIMARY KEY(epoch, piece)) WITHOUT ROWID;";
+    " body BLOB NOT NULL, PRIMARY KEY(epoch, piece)) WITHOUT ROWID;",
+    ""};
 
 struct tick_head {
     uint64_t epoch;
@@ -42,6 +56,7 @@ struct piece {
     struct piece *next;
     struct tick_head tick;
     bool is_last;
+    size_t raw_bytes; /* 0: `bytes` are not compressed */
     struct strbuf bytes;
 };
 
@@ -50,6 +65,7 @@ struct pieces {
 };
 
 struct tick_log {
+    char *dir, *path; /* of log.db */
     sqlite3 *db;
     sqlite3_stmt *insert;
     pthread_t thread;
@@ -59,14 +75,21 @@ struct tick_log {
     size_t waiting_bytes;
     struct piece *spares;
     uint32_t spares_count;
-    bool stopping;
+    uint64_t truncate; /* ticks up to it may go */
+    bool stopping, gives_up;
+    pthread_mutex_t trouble_lock; /* held while on_trouble runs */
+    void (*on_trouble)(void *ctx, const struct error *err);
+    void *on_trouble_ctx;
+    struct error trouble; /* told; code NONE: none; written by the log thread */
     /* the log thread's */
-    bool writing;   /* a transaction is open */
-    int next_piece; /* of the tick that is being written */
+    struct pieces taken; /* in the open transaction, or to be written in it */
+    bool writing;        /* a transaction is open */
+    int next_piece;      /* of the tick that is being written */
+    uint64_t truncated;
     ZSTD_CCtx *zstd;
     struct strbuf compressed;
-    struct error failure; /* code NONE: all is well */
-    _Atomic uint64_t last_epoch, ticks, commits, bytes;
+    struct error failure; /* given up: every tick fails with it; code NONE: all is well */
+    _Atomic uint64_t last_epoch, ticks, commits, bytes, errors;
     _Atomic int64_t sync_ns;
 };
 
@@ -100,6 +123,7 @@ static struct piece *piece_get(struct tick_log *log, const struct tick_head *tic
     if (piece == NULL)
         piece = mem_zalloc(sizeof(*piece));
     piece->tick = *tick;
+    piece->raw_bytes = 0;
     return piece;
 }
 
@@ -159,23 +183,11 @@ static uint32_t slices(const struct tick_log_entry *entry)
                                                           : (entry->rows->rows + SLICE_ROWS - 1) / SLICE_ROWS;
 }
 
-/* ---- the log thread ---- */
+/* ---- the open transaction ---- */
 
-static bool insert_piece(struct tick_log *log, const struct piece *piece, bool is_last, const char *bytes,
-                         size_t len)
+static bool insert_row(struct tick_log *log, const struct piece *piece, bool is_last, const void *stored,
+                       size_t stored_bytes, size_t raw_bytes)
 {
-    const void *stored = bytes;
-    size_t stored_bytes = len;
-    if (len >= COMPRESS_BYTES_MIN) {
-        strbuf_reset(&log->compressed);
-        strbuf_reserve(&log->compressed, ZSTD_compressBound(len));
-        size_t smaller = ZSTD_compressCCtx(log->zstd, log->compressed.data, ZSTD_compressBound(len), bytes,
-                                           len, COMPRESS_LEVEL);
-        if (!ZSTD_isError(smaller) && smaller < len) {
-            stored = log->compressed.data;
-            stored_bytes = smaller;
-        }
-    }
     sqlite3_stmt *stmt = log->insert;
     sqlite3_reset(stmt);
     sqlite3_bind_int64(stmt, 1, (sqlite3_int64)piece->tick.epoch);
@@ -183,7 +195,7 @@ static bool insert_piece(struct tick_log *log, const struct piece *piece, bool i
     sqlite3_bind_int(stmt, 3, is_last);
     sqlite3_bind_int64(stmt, 4, piece->tick.clock_us);
     sqlite3_bind_int64(stmt, 5, (sqlite3_int64)piece->tick.seed);
-    sqlite3_bind_int64(stmt, 6, (sqlite3_int64)len);
+    sqlite3_bind_int64(stmt, 6, (sqlite3_int64)raw_bytes);
     sqlite3_bind_int64(stmt, 7, (sqlite3_int64)XXH3_64bits(stored, stored_bytes));
     sqlite3_bind_blob64(stmt, 8, stored, stored_bytes, SQLITE_STATIC);
     bool ok = sqlite3_step(stmt) == SQLITE_DONE;
@@ -192,20 +204,42 @@ static bool insert_piece(struct tick_log *log, const struct piece *piece, bool i
     return ok;
 }
 
+/* Compressed into log->compressed; false: that does not pay. */
+static bool compress(struct tick_log *log, const char *bytes, size_t len)
+{
+    if (len < COMPRESS_BYTES_MIN)
+        return false;
+    strbuf_reset(&log->compressed);
+    strbuf_reserve(&log->compressed, ZSTD_compressBound(len));
+    size_t smaller = ZSTD_compressCCtx(log->zstd, log->compressed.data, ZSTD_compressBound(len), bytes, len,
+                                       COMPRESS_LEVEL);
+    if (ZSTD_isError(smaller) || smaller >= len)
+        return false;
+    log->compressed.len = smaller;
+    return true;
+}
+
 static bool write_piece(struct tick_log *log, const struct piece *piece, struct error *err)
 {
-    if (!log->writing && !sqlite_door_exec(log->db, "log.db", "BEGIN IMMEDIATE", err))
+    if (!log->writing && !sqlite_door_exec(log->db, log->path, "BEGIN IMMEDIATE", err))
         return false;
     log->writing = true;
     size_t at = 0;
     bool ok = true;
-    do { /* one row, unless a slice is huge */
-        size_t left = piece->bytes.len - at, len = left < PIECE_BYTES_MAX ? left : PIECE_BYTES_MAX;
-        ok = insert_piece(log, piece, piece->is_last && len == left, piece->bytes.data + at, len);
-        at += len;
-    } while (ok && at < piece->bytes.len);
+    if (piece->raw_bytes != 0) {
+        ok = insert_row(log, piece, piece->is_last, piece->bytes.data, piece->bytes.len, piece->raw_bytes);
+    } else {
+        do { /* one row, unless a slice is huge */
+            const char *bytes = piece->bytes.data + at;
+            size_t left = piece->bytes.len - at, len = left < PIECE_BYTES_MAX ? left : PIECE_BYTES_MAX;
+            bool smaller = compress(log, bytes, len);
+            ok = insert_row(log, piece, piece->is_last && len == left, smaller ? log->compressed.data : bytes,
+                            smaller ? log->compressed.len : len, len);
+            at += len;
+        } while (ok && at < piece->bytes.len);
+    }
     if (!ok)
-        sqlite_door_error(log->db, "log.db", "write", err);
+        sqlite_door_error(log->db, log->path, "write", err);
     if (piece->is_last)
         log->next_piece = 0;
     return ok;
@@ -215,23 +249,160 @@ static bool commit(struct tick_log *log, struct error *err)
 {
     sqlite3_reset(log->insert);
     int64_t start_ns = clock_monotonic_ns();
-    bool ok = sqlite_door_exec(log->db, "log.db", "COMMIT", err);
+    bool ok = sqlite_door_exec(log->db, log->path, "COMMIT", err);
     atomic_fetch_add(&log->sync_ns, clock_monotonic_ns() - start_ns);
-    log->writing = !ok;
+    log->writing = log->writing && !ok;
     if (ok)
         atomic_fetch_add(&log->commits, 1);
     return ok;
 }
 
-/* The first error stays: every later tick fails with it. */
-static void fail(struct tick_log *log, const struct error *err)
+/* ---- opening ---- */
+
+static bool read_last(struct tick_log *log, uint64_t *epoch, struct error *err)
 {
-    log->failure = *err;
-    sqlite3_reset(log->insert);
-    if (log->writing)
-        sqlite3_exec(log->db, "ROLLBACK", NULL, NULL, NULL);
-    log->writing = false;
+    sqlite3_stmt *stmt = NULL;
+    bool ok = sqlite3_prepare_v2(log->db, "SELECT coalesce(max(epoch), 0) FROM tick", -1, &stmt, NULL) ==
+                  SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_ROW;
+    if (ok)
+        *epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
+    else
+        sqlite_door_error(log->db, log->path, "read", err);
+    sqlite3_finalize(stmt);
+    return ok;
 }
+
+static void close_file(struct tick_log *log)
+{
+    sqlite3_finalize(log->insert);
+    sqlite3_close(log->db);
+    log->insert = NULL;
+    log->db = NULL;
+    log->writing = false;
+    log->next_piece = 0;
+}
+
+static bool open_file(struct tick_log *log, bool may_create, uint64_t *last, struct error *err)
+{
+    bool ok = sqlite_door_open(log->dir, &log_file, may_create, &log->db, err) && read_last(log, last, err);
+    if (ok && sqlite3_prepare_v2(log->db, "INSERT INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?)", -1,
+                                 &log->insert, NULL) != SQLITE_OK)
+        ok = sqlite_door_error(log->db, log->path, "open", err);
+    if (!ok)
+        close_file(log);
+    return ok;
+}
+
+/* ---- trouble ---- */
+
+/* err NULL: it is over. */
+static void tell_trouble(struct tick_log *log, const struct error *err)
+{
+    if (err == NULL ? log->trouble.code == ERRCODE_NONE
+                    : log->trouble.code == err->code && strcmp(log->trouble.message, err->message) == 0)
+        return;
+    if (err != NULL)
+        log_write(LOG_ERROR, "nothing can be written for now: %s", err->message);
+    else
+        log_write(LOG_INFO, "file \"%s\" can be written again", log->path);
+    pthread_mutex_lock(&log->trouble_lock);
+    if (err != NULL)
+        log->trouble = *err;
+    else
+        error_init(&log->trouble);
+    if (log->on_trouble != NULL)
+        log->on_trouble(log->on_trouble_ctx, err);
+    pthread_mutex_unlock(&log->trouble_lock);
+}
+
+/* What was accepted must fit, and a checkpoint, which makes room. */
+static void check_space(struct tick_log *log)
+{
+    struct error err;
+    if (disk_has_space(log->dir, &err))
+        tell_trouble(log, NULL);
+    else
+        tell_trouble(log, &err);
+}
+
+/* Waits, under the lock, until there is something to do or the time has passed. */
+static void wait_ms(struct tick_log *log, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&log->cond, &log->lock, &until);
+}
+
+/* false: no more tries. */
+static bool wait_to_retry(struct tick_log *log, int64_t ms)
+{
+    int64_t until_ns = clock_monotonic_ns() + ms * 1000000;
+    pthread_mutex_lock(&log->lock);
+    while (!log->gives_up && clock_monotonic_ns() < until_ns)
+        wait_ms(log, (until_ns - clock_monotonic_ns()) / 1000000 + 1);
+    bool again = !log->gives_up;
+    pthread_mutex_unlock(&log->lock);
+    return again;
+}
+
+/* Every piece of the transaction; a commit when it ends with a tick. */
+static bool write_all(struct tick_log *log, struct error *err)
+{
+    for (struct piece *piece = log->taken.first; piece != NULL; piece = piece->next)
+        if (!write_piece(log, piece, err))
+            return false;
+    return log->taken.last == NULL || !log->taken.last->is_last || commit(log, err);
+}
+
+/* The ticks that are on disk are done. */
+static void drop_written(struct tick_log *log, uint64_t last, struct pieces *done)
+{
+    while (log->taken.first != NULL && log->taken.first->tick.epoch <= last) {
+        struct piece *piece = log->taken.first;
+        log->taken.first = piece->next;
+        if (log->taken.first == NULL)
+            log->taken.last = NULL;
+        if (piece->is_last)
+            pieces_add(done, piece);
+        else
+            piece_put(log, piece);
+    }
+}
+
+/* Nothing is known of the file: opens it again and writes what is not there, until that has succeeded. `done`: ticks
+ * that were there. false: given up. */
+static bool recover(struct tick_log *log, const struct error *first, struct pieces *done)
+{
+    struct error err = *first;
+    int64_t wait = 0;
+    for (;;) {
+        atomic_fetch_add(&log->errors, 1);
+        close_file(log);
+        if (wait > 0) {
+            tell_trouble(log, &err); /* trying again at once has not helped */
+            if (!wait_to_retry(log, wait))
+                break;
+        }
+        wait = wait == 0 ? RETRY_MIN_MS : wait * 2 < RETRY_MAX_MS ? wait * 2 : RETRY_MAX_MS;
+        uint64_t last = 0;
+        if (!open_file(log, false, &last, &err))
+            continue;
+        drop_written(log, last, done);
+        if (write_all(log, &err))
+            return true;
+    }
+    log->failure = err;
+    error_set(&log->failure, ERRCODE_STATEMENT_COMPLETION_UNKNOWN,
+              "it is not known whether the transaction was committed: %s", err.message);
+    return false;
+}
+
+/* ---- the log thread ---- */
 
 /* What waits, up to the last end of a tick; when there is none, the pieces of the tick that is being made. Under
  * the lock. */
@@ -253,42 +424,84 @@ static struct pieces take_waiting(struct tick_log *log)
     return taken;
 }
 
-static void tell_owners(struct tick_log *log, struct pieces *ticks)
+static void tell_owners(struct tick_log *log, struct pieces *ticks, bool ok)
 {
-    bool ok = log->failure.code == ERRCODE_NONE;
     struct piece *next;
     for (struct piece *piece = ticks->first; piece != NULL; piece = next) {
         next = piece->next;
-        if (ok) {
-            atomic_store(&log->last_epoch, piece->tick.epoch);
-            atomic_fetch_add(&log->ticks, 1);
+        if (piece->is_last) {
+            if (ok) {
+                atomic_store(&log->last_epoch, piece->tick.epoch);
+                atomic_fetch_add(&log->ticks, 1);
+            }
+            piece->tick.done(piece->tick.ctx, piece->tick.epoch, ok ? NULL : &log->failure);
         }
-        piece->tick.done(piece->tick.ctx, piece->tick.epoch, ok ? NULL : &log->failure);
         piece_put(log, piece);
     }
     *ticks = (struct pieces){NULL, NULL};
 }
 
+/* Of a piece that waits for the end of its tick only the compressed bytes are kept; its buffer serves the next ones. */
+static struct piece *shrink(struct tick_log *log, struct piece *piece)
+{
+    if (piece->is_last || piece->bytes.len > PIECE_BYTES_MAX ||
+        !compress(log, piece->bytes.data, piece->bytes.len))
+        return piece;
+    struct piece *small = mem_zalloc(sizeof(*small));
+    small->tick = piece->tick;
+    small->raw_bytes = piece->bytes.len;
+    strbuf_reserve(&small->bytes, log->compressed.len);
+    strbuf_add(&small->bytes, log->compressed.data, log->compressed.len);
+    piece_put(log, piece);
+    return small;
+}
+
 static void write_taken(struct tick_log *log, struct pieces taken)
 {
-    struct pieces ticks = {NULL, NULL}; /* last pieces, whose owners wait */
+    struct pieces done = {NULL, NULL}; /* found on disk after an error */
     struct error error;
     error_init(&error);
     struct piece *next;
+    bool ok = log->failure.code == ERRCODE_NONE;
     for (struct piece *piece = taken.first; piece != NULL; piece = next) {
         next = piece->next;
-        if (log->failure.code == ERRCODE_NONE && !write_piece(log, piece, &error))
-            fail(log, &error);
-        if (piece->is_last)
-            pieces_add(&ticks, piece);
-        else
-            piece_put(log, piece);
+        if (ok)
+            piece = shrink(log, piece);
+        pieces_add(&log->taken, piece);
+        if (ok && !write_piece(log, piece, &error))
+            ok = recover(log, &error, &done);
     }
-    if (ticks.first == NULL)
+    /* `recover` has committed what ends with a tick */
+    if (ok && log->taken.last != NULL && log->taken.last->is_last && log->writing && !commit(log, &error))
+        ok = recover(log, &error, &done);
+    tell_owners(log, &done, true);
+    if (ok && (log->taken.last == NULL || !log->taken.last->is_last))
         return; /* the tick goes on */
-    if (log->failure.code == ERRCODE_NONE && !commit(log, &error))
-        fail(log, &error);
-    tell_owners(log, &ticks);
+    tell_owners(log, &log->taken, ok);
+    if (ok)
+        check_space(log);
+}
+
+/* Removes some ticks that a checkpoint holds. Never the newest: it says where the log ended. */
+static void truncate_some(struct tick_log *log, uint64_t before)
+{
+    struct error err;
+    char sql[192];
+    uint64_t last = atomic_load(&log->last_epoch);
+    if (before > last)
+        before = last;
+    sqlite3_snprintf(sizeof(sql), sql,
+                     "DELETE FROM tick WHERE (epoch, piece) IN"
+                     " (SELECT epoch, piece FROM tick WHERE epoch < %llu ORDER BY epoch, piece LIMIT %d)",
+                     (unsigned long long)before, TRUNCATE_ROWS);
+    if (!sqlite_door_exec(log->db, log->path, sql, &err)) {
+        struct pieces done = {NULL, NULL};
+        (void)recover(log, &err, &done);
+        log->truncated = before; /* until the next checkpoint: ticks are more urgent */
+        log_write(LOG_WARNING, "old ticks could not be removed: %s", err.message);
+    } else if (sqlite3_changes(log->db) == 0) {
+        log->truncated = before;
+    }
 }
 
 static void *log_main(void *arg)
@@ -296,13 +509,28 @@ static void *log_main(void *arg)
     struct tick_log *log = arg;
     pthread_mutex_lock(&log->lock);
     for (;;) {
-        while (log->waiting.first == NULL && !log->stopping)
-            pthread_cond_wait(&log->cond, &log->lock);
-        if (log->waiting.first == NULL)
+        bool truncates = log->truncate > log->truncated && log->taken.first == NULL &&
+                         log->failure.code == ERRCODE_NONE && !log->stopping;
+        if (log->waiting.first == NULL && log->stopping)
             break;
+        if (log->waiting.first == NULL && !truncates) {
+            if (log->trouble.code == ERRCODE_NONE || log->failure.code != ERRCODE_NONE) {
+                pthread_cond_wait(&log->cond, &log->lock);
+            } else {
+                wait_ms(log, SPACE_CHECK_MS);
+                pthread_mutex_unlock(&log->lock);
+                check_space(log);
+                pthread_mutex_lock(&log->lock);
+            }
+            continue;
+        }
         struct pieces taken = take_waiting(log);
+        uint64_t truncate = log->truncate;
         pthread_mutex_unlock(&log->lock);
-        write_taken(log, taken);
+        if (taken.first != NULL)
+            write_taken(log, taken);
+        else
+            truncate_some(log, truncate);
         pthread_mutex_lock(&log->lock);
     }
     pthread_mutex_unlock(&log->lock);
@@ -311,24 +539,9 @@ static void *log_main(void *arg)
 
 /* ---- public ---- */
 
-static bool read_last(struct tick_log *log, struct error *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    bool ok = sqlite3_prepare_v2(log->db, "SELECT coalesce(max(epoch), 0) FROM tick", -1, &stmt, NULL) ==
-                  SQLITE_OK &&
-              sqlite3_step(stmt) == SQLITE_ROW;
-    if (ok)
-        atomic_store(&log->last_epoch, (uint64_t)sqlite3_column_int64(stmt, 0));
-    else
-        sqlite_door_error(log->db, "log.db", "read", err);
-    sqlite3_finalize(stmt);
-    return ok;
-}
-
 static void release(struct tick_log *log)
 {
-    sqlite3_finalize(log->insert);
-    sqlite3_close(log->db);
+    close_file(log);
     while (log->spares != NULL) {
         struct piece *piece = log->spares;
         log->spares = piece->next;
@@ -337,37 +550,75 @@ static void release(struct tick_log *log)
     strbuf_release(&log->compressed);
     ZSTD_freeCCtx(log->zstd);
     pthread_mutex_destroy(&log->lock);
+    pthread_mutex_destroy(&log->trouble_lock);
     pthread_cond_destroy(&log->cond);
     pthread_cond_destroy(&log->room);
+    mem_free(log->dir);
+    mem_free(log->path);
     mem_free(log);
 }
 
 bool tick_log_open(const char *dir, bool may_create, struct tick_log **out, struct error *err)
 {
     struct tick_log *log = mem_zalloc(sizeof(*log));
+    struct strbuf path = STRBUF_INIT;
+    strbuf_addf(&path, "%s/log.db", dir);
+    log->dir = mem_strdup(dir);
+    log->path = mem_strdup(strbuf_text(&path));
+    strbuf_release(&path);
     error_init(&log->failure);
+    error_init(&log->trouble);
     pthread_mutex_init(&log->lock, NULL);
+    pthread_mutex_init(&log->trouble_lock, NULL);
     pthread_cond_init(&log->cond, NULL);
     pthread_cond_init(&log->room, NULL);
     log->zstd = ZSTD_createCCtx();
     CHECK(log->zstd != NULL);
-    bool ok = sqlite_door_open(dir, "log.db", schema, may_create, &log->db, err) && read_last(log, err);
-    if (ok && sqlite3_prepare_v2(log->db, "INSERT INTO tick VALUES (?, ?, ?, ?, ?, ?, ?, ?)", -1,
-                                 &log->insert, NULL) != SQLITE_OK)
-        ok = sqlite_door_error(log->db, "log.db", "open", err);
-    if (!ok) {
+    uint64_t last;
+    if (!open_file(log, may_create, &last, err)) {
         release(log);
         return false;
     }
+    atomic_store(&log->last_epoch, last);
+    check_space(log);
     CHECK(pthread_create(&log->thread, NULL, log_main, log) == 0);
     *out = log;
     return true;
+}
+
+void tick_log_on_trouble(struct tick_log *log, void (*on_trouble)(void *ctx, const struct error *err),
+                         void *ctx)
+{
+    pthread_mutex_lock(&log->trouble_lock);
+    log->on_trouble = on_trouble;
+    log->on_trouble_ctx = ctx;
+    if (on_trouble != NULL && log->trouble.code != ERRCODE_NONE)
+        on_trouble(ctx, &log->trouble);
+    pthread_mutex_unlock(&log->trouble_lock);
+}
+
+void tick_log_give_up(struct tick_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->gives_up = true;
+    pthread_cond_signal(&log->cond);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void tick_log_truncate(struct tick_log *log, uint64_t before)
+{
+    pthread_mutex_lock(&log->lock);
+    if (before > log->truncate)
+        log->truncate = before;
+    pthread_cond_signal(&log->cond);
+    pthread_mutex_unlock(&log->lock);
 }
 
 void tick_log_close(struct tick_log *log)
 {
     pthread_mutex_lock(&log->lock);
     log->stopping = true;
+    log->gives_up = true;
     pthread_cond_signal(&log->cond);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->thread, NULL);
@@ -515,14 +766,14 @@ bool tick_log_read(struct tick_log *log, uint64_t after, visit_fn visit, void *c
                            "SELECT epoch, piece, is_last, clock_us, seed, raw_bytes, checksum, body FROM tick"
                            " WHERE epoch > ? ORDER BY epoch, piece",
                            -1, &stmt, NULL) != SQLITE_OK)
-        return sqlite_door_error(log->db, "log.db", "read", err);
+        return sqlite_door_error(log->db, log->path, "read", err);
     sqlite3_bind_int64(stmt, 1, (sqlite3_int64)after);
     struct strbuf body = STRBUF_INIT;
     bool ok = true;
     int step, next_piece = 0;
     while (ok && (step = sqlite3_step(stmt)) != SQLITE_DONE) {
         if (step != SQLITE_ROW) {
-            ok = sqlite_door_error(log->db, "log.db", "read", err);
+            ok = sqlite_door_error(log->db, log->path, "read", err);
             break;
         }
         uint64_t epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
@@ -557,5 +808,6 @@ void tick_log_stats(struct tick_log *log, struct tick_log_stats *out)
     *out = (struct tick_log_stats){.ticks = atomic_load(&log->ticks),
                                    .commits = atomic_load(&log->commits),
                                    .bytes = atomic_load(&log->bytes),
+                                   .errors = atomic_load(&log->errors),
                                    .sync_ns = atomic_load(&log->sync_ns)};
 }

@@ -33,11 +33,21 @@ void tick_log_close(struct tick_log *log);
 /* Epoch of the last tick in the log; 0 when empty. */
 uint64_t tick_log_last(struct tick_log *log);
 /* Queues a tick for the log thread, which serializes nothing: the bytes are made here. done(ctx, epoch, err)
- * is called from the log thread when it is on disk, in epoch order; after one error every later tick fails
- * with the same. */
+ * is called from the log thread when it is on disk, in epoch order. An error of the disk delays that until a later
+ * try succeeds; only after tick_log_give_up done is called with an error: 40003, the tick may be there at the next
+ * start or not, and every later one fails as well. */
 void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uint64_t seed,
                      const struct tick_log_entry *entries, uint32_t entries_count,
                      void (*done)(void *ctx, uint64_t epoch, const struct error *err), void *ctx);
+/* on_trouble(ctx, err) is called from the log thread when ticks cannot be written for now, or little space is left (53100,
+ * 58030 with the file's name), and with NULL when all is well again. Meanwhile nothing should be appended that can
+ * be refused. NULL: nobody listens, and no call is running or comes any more. */
+void tick_log_on_trouble(struct tick_log *log, void (*on_trouble)(void *ctx, const struct error *err),
+                         void *ctx);
+/* From now on what fails is tried once more at once and then given up: the server stops. */
+void tick_log_give_up(struct tick_log *log);
+/* Ticks with epoch < before may go, but for the newest: they go soon, a few at a time between others' commits. */
+void tick_log_truncate(struct tick_log *log, uint64_t before);
 /* Reads every tick with epoch > after in order. visit gets the raw entries: decode each with tick_log_decode
  * into a batch of the relation's types. */
 struct tick_log_raw {
@@ -54,7 +64,7 @@ bool tick_log_read(struct tick_log *log, uint64_t after,
 MUST_CHECK
 bool tick_log_decode(const struct tick_log_raw *entry, struct batch *batch, struct error *err);
 struct tick_log_stats {
-    uint64_t ticks, commits, bytes;
+    uint64_t ticks, commits, bytes, errors;
     int64_t sync_ns;
 };
 void tick_log_stats(struct tick_log *log, struct tick_log_stats *out);

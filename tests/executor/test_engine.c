@@ -117,7 +117,7 @@ static void run_all(struct outcomes *all)
     struct engine_txn empty = {0};
     struct error err;
     uint64_t epoch;
-    EXPECT(engine_commit(all->world->engine, &empty, &epoch, &err)); /* comes after them */
+    EXPECT(engine_commit(all->world->engine, &empty, NULL, &epoch, &err)); /* comes after them */
     engine_at_boundary(all->world->engine, nothing, NULL);
     for (uint32_t i = 0; i < all->count; i++)
         EXPECT(all->list[i].done);
@@ -135,7 +135,7 @@ static void commit_row(struct world *w, struct relation *relation, int weight, i
     change(add_txn(&all), relation, weight, k, g, v);
     uint64_t epoch;
     struct error err;
-    EXPECT(engine_commit(w->engine, &all.list[0].txn, &epoch, &err));
+    EXPECT(engine_commit(w->engine, &all.list[0].txn, NULL, &epoch, &err));
 }
 
 /* ---- looking ---- */
@@ -305,7 +305,7 @@ TEST(rejected_alone)
     change(add_txn(&all), w.t, 1, 1, 2, 2);
     struct error err;
     uint64_t epoch;
-    EXPECT(!engine_commit(w.engine, &all.list[0].txn, &epoch, &err));
+    EXPECT(!engine_commit(w.engine, &all.list[0].txn, NULL, &epoch, &err));
     EXPECT_INT(err.code, ERRCODE_UNIQUE_VIOLATION);
     EXPECT_INT(snapshots_visible(engine_snapshots(w.engine)), before);
     commit_row(&w, w.t, 1, 2, 2, 2);
@@ -378,7 +378,7 @@ TEST(views_over_shards)
         struct engine_txn txn = {.changes_count = 1, .changes = &one};
         uint64_t epoch;
         struct error err;
-        EXPECT(engine_commit(w.engine, &txn, &epoch, &err));
+        EXPECT(engine_commit(w.engine, &txn, NULL, &epoch, &err));
         if (round == 1)
             view = count_view(&w, w.t);
         if (view == NULL)
@@ -453,7 +453,7 @@ TEST(dropped_relations)
     struct outcome *outcome = add_txn(&all);
     change(outcome, w.t, 1, 1, 1, 1);
     change(outcome, w.u, 1, 1, 1, 1);
-    EXPECT(!engine_commit(w.engine, &outcome->txn, &epoch, &err));
+    EXPECT(!engine_commit(w.engine, &outcome->txn, NULL, &epoch, &err));
     EXPECT_INT(err.code, ERRCODE_UNDEFINED_TABLE);
     EXPECT(!engine_subscribe(w.engine, w.u, &stream, &epoch, &err));
     EXPECT_INT(err.code, ERRCODE_UNDEFINED_TABLE);

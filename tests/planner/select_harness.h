@@ -135,7 +135,7 @@ static inline bool harness_insert(struct harness *h, struct planner_context *ctx
     struct txn_change change = {object->relation, converted, NULL};
     struct engine_txn txn = {.changes_count = 1, .changes = &change};
     uint64_t epoch;
-    return engine_commit(h->engine, &txn, &epoch, err);
+    return engine_commit(h->engine, &txn, NULL, &epoch, err);
 }
 
 static inline bool harness_statement(struct harness *h, struct planner_context *ctx,
