@@ -2,6 +2,7 @@
 #include "executor/operator.h"
 
 #include "executor/dataflow_internal.h"
+#include "storage/state/memory_governor.h"
 
 /* Only this thread writes it; others may look. */
 static void count(_Atomic uint64_t *counter, uint64_t more)
@@ -12,6 +13,7 @@ static void count(_Atomic uint64_t *counter, uint64_t more)
 
 static bool emit_piece(struct operator* op, const struct batch *piece, struct error *err)
 {
+    memory_pace();
     count(&op->rows_out, piece->rows);
     for (uint32_t i = 0; i < op->edges_count; i++) {
         struct operator* to = op->edges[i].to;

@@ -78,6 +78,7 @@ int main(int argc, char **argv)
         return reference_write(request.reference_dir, &err) ? 0 : fail(&err);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the one who writes */
     raise_file_limit();
     /* blocked before any thread starts, so that only sigwait below sees them */
     sigset_t stop_signals;

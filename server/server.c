@@ -15,6 +15,8 @@
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 #include "storage/disk/tick_log.h"
+#include "storage/state/memory_governor.h"
+#include "storage/state/state_memory.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -58,12 +60,25 @@ static bool start_sources(struct server *server, struct error *err)
     return true;
 }
 
+static bool limit_memory(struct server *server, const char *data_dir, struct error *err)
+{
+    const struct settings *settings = server->settings;
+    if (settings->memory_limit_bytes < MEMORY_LIMIT_MIN) {
+        error_set(err, ERRCODE_CONFIG_FILE_ERROR, "setting \"memory-limit\" is too small");
+        return error_hint(err, "The least limit is %lldMB; 0 is none.", (long long)MEMORY_LIMIT_MIN >> 20);
+    }
+    if (!state_memory_open(settings->spill_dir[0] != '\0' ? settings->spill_dir : data_dir, err))
+        return false;
+    memory_governor_start(settings->memory_limit_bytes, &server->account);
+    return true;
+}
+
 bool server_open(struct server *server, struct settings *settings, struct error *err)
 {
     memset(server, 0, sizeof(*server));
     server->settings = settings;
     server->start_us = clock_now_us();
-    account_init(&server->account, NULL, "server", settings->memory_limit_bytes);
+    account_init(&server->account, NULL, "server", 0);
     pthread_mutex_init(&server->ddl, NULL);
     sequence_register_functions();
     system_functions_register();
@@ -76,6 +91,8 @@ bool server_open(struct server *server, struct settings *settings, struct error 
          !checkpoint_store_open(server->store, &server->checkpoints, err) ||
          !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err) ||
          !catalog_store_complete(server->store, err)))
+        goto failed;
+    if (settings->memory_limit_bytes > 0 && !limit_memory(server, durable ? settings->data_dir : ".", err))
         goto failed;
     struct engine_options options = {.shards = shards_of(settings),
                                      .log = server->log,
@@ -116,6 +133,8 @@ void server_close(struct server *server)
         catalog_store_close(server->store);
     if (server->locks != NULL)
         table_locks_destroy(server->locks);
+    memory_governor_stop();
+    state_memory_close();
     pthread_mutex_destroy(&server->ddl);
     memset(server, 0, sizeof(*server));
 }

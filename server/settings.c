@@ -2,7 +2,9 @@
 #include "server/settings.h"
 
 #include "storage/base/arena.h"
+#include "storage/base/units.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +26,12 @@ static const struct setting_row setting_rows[] = {
     {"max-connections", SETTING_INTEGER, FIELD(max_connections), "200", 1, 10000,
      "clients at one time; more are refused with 53300"},
     {"memory-limit", SETTING_BYTES, FIELD(memory_limit_bytes), "0", 0, INT64_MAX,
-     "memory of the whole server; 0 is no limit"},
+     "resident memory of the server, at least 64MB: state beyond goes to disk, statements that need more fail with "
+     "53200; 0 is no limit"},
+    {"spill-dir", SETTING_TEXT, FIELD(spill_dir), "", 0, 0,
+     "directory of the files that state goes to under a memory limit; empty is the data directory"},
     {"query-memory-limit", SETTING_BYTES, FIELD(query_memory_limit_bytes), "1GB", 0, INT64_MAX,
-     "memory of one statement, 53200 beyond; 0 is no limit"},
+     "memory of one statement, 53200 beyond, unless its session says otherwise; 0 is no limit"},
     {"checkpoint-interval", SETTING_INTEGER, FIELD(checkpoint_interval_s), "60", 0, 86400,
      "seconds between two checkpoints while something changes; 0 is none by time"},
     {"checkpoint-log-size", SETTING_BYTES, FIELD(checkpoint_log_bytes), "256MB", 0, INT64_MAX,
@@ -43,29 +48,15 @@ const struct setting_row *settings_rows(size_t *count)
 
 static bool settings_number(const struct setting_row *row, const char *text, int64_t *out, struct error *err)
 {
-    static const struct {
-        const char *suffix;
-        int64_t factor;
-    } units[] = {{"B", 1}, {"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", INT64_C(1) << 40}};
     char *end;
-    long long value = strtoll(text, &end, 10);
-    int64_t factor = 1;
-    bool ok = end != text;
-    if (ok && *end != '\0') {
-        ok = false;
-        for (size_t i = 0; i < ARRAY_COUNT(units) && row->type == SETTING_BYTES; i++) {
-            if (strcmp(end, units[i].suffix) == 0) {
-                factor = units[i].factor;
-                ok = true;
-            }
-        }
-    }
-    int64_t scaled;
-    if (!ok || __builtin_mul_overflow((int64_t)value, factor, &scaled) || scaled < row->min ||
-        scaled > row->max)
+    errno = 0;
+    int64_t value = row->type == SETTING_BYTES ? 0 : strtoll(text, &end, 10);
+    bool ok = row->type == SETTING_BYTES ? bytes_parse(text, &value)
+                                         : end != text && *end == '\0' && errno == 0;
+    if (!ok || value < row->min || value > row->max)
         return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "invalid value for setting \"%s\": \"%s\"",
                          row->name, text);
-    *out = scaled;
+    *out = value;
     return true;
 }
 

@@ -21,6 +21,7 @@ struct settings {
     int64_t tick_rows; /* 0: TICK_ROWS_MAX */
     int64_t max_connections;
     int64_t memory_limit_bytes;       /* 0: none */
+    const char *spill_dir;            /* empty: data_dir */
     int64_t query_memory_limit_bytes; /* per statement; 0: none */
     int64_t checkpoint_interval_s;    /* 0: only by CHECKPOINT, by size and at the end */
     int64_t checkpoint_log_bytes;     /* the log's growth after which there is one; 0: none */

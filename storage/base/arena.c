@@ -24,6 +24,9 @@ void account_init(struct account *account, struct account *parent, const char *n
     atomic_init(&account->peak_bytes, 0);
     account->limit_bytes = limit_bytes;
     atomic_init(&account->exceeded, false);
+    account->is_state = false;
+    account->grown = NULL;
+    atomic_init(&account->pressed, false);
 }
 
 void account_charge(struct account *account, int64_t bytes)
@@ -34,17 +37,27 @@ void account_charge(struct account *account, int64_t bytes)
             atomic_store_explicit(&account->peak_bytes, used, memory_order_relaxed);
         if (account->limit_bytes > 0)
             atomic_store_explicit(&account->exceeded, used > account->limit_bytes, memory_order_relaxed);
+        if (account->parent == NULL && account->grown != NULL && bytes > 0)
+            account->grown(bytes);
     }
 }
 
 bool account_check(const struct account *account, struct error *err)
 {
-    for (; account != NULL; account = account->parent) {
+    const struct account *asking = account;
+    for (; account != NULL; account = account->is_state ? NULL : account->parent) {
         if (UNLIKELY(atomic_load_explicit(&account->exceeded, memory_order_relaxed))) {
             error_set(err, ERRCODE_OUT_OF_MEMORY, "memory limit of %s exceeded", account->name);
             error_detail(err, "%lld bytes are in use, %lld are allowed.",
                          (long long)atomic_load_explicit(&account->used_bytes, memory_order_relaxed),
                          (long long)account->limit_bytes);
+            return false;
+        }
+        if (UNLIKELY(atomic_load_explicit(&account->pressed, memory_order_relaxed)) &&
+            atomic_load_explicit(&asking->used_bytes, memory_order_relaxed) >= ACCOUNT_LARGE_BYTES) {
+            error_set(err, ERRCODE_OUT_OF_MEMORY, "memory limit of %s exceeded", account->name);
+            error_detail(err, "This statement holds %lld bytes while memory is short.",
+                         (long long)atomic_load_explicit(&asking->used_bytes, memory_order_relaxed));
             return false;
         }
     }

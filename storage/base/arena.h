@@ -27,12 +27,20 @@ struct account {
     _Atomic int64_t peak_bytes;
     int64_t limit_bytes; /* 0: no limit of its own */
     _Atomic bool exceeded;
+    /* What a view keeps: it answers for its own limit and for nobody else's, so that one greedy statement does not
+     * stop views. */
+    bool is_state;
+    /* Of the root, from whoever watches the whole process; NULL, false: nobody does. */
+    void (*grown)(int64_t bytes); /* any thread, for each charge above 0 */
+    _Atomic bool pressed;         /* memory is short: statements that hold ACCOUNT_LARGE_BYTES are to end */
 };
+
+#define ACCOUNT_LARGE_BYTES (INT64_C(4) << 20)
 
 void account_init(struct account *account, struct account *parent, const char *name, int64_t limit_bytes);
 /* Adds `bytes` (may be negative) here and in every parent. NULL account: nothing happens. Any thread. */
 void account_charge(struct account *account, int64_t bytes);
-/* false with 53200 naming the account when it or a parent stands above its limit. */
+/* false with 53200 naming the account when it or a parent stands above its limit, or a root is pressed. */
 MUST_CHECK
 bool account_check(const struct account *account, struct error *err);
 

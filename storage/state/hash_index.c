@@ -50,7 +50,7 @@ static struct hash_bucket *segment_alloc(struct hash_index *index, uint32_t buck
     size_t bytes = (bucket_mask + 1) * sizeof(struct hash_bucket);
     if (bytes < SEGMENT_BYTES) {
         charge(index, (int64_t)bytes);
-        return memory_map(bytes, false);
+        return memory_map(bytes, 0);
     }
     struct hash_bucket *segment = slot_pages_at(&index->blocks, slot_pages_alloc(&index->blocks));
     return memset(segment, 0, SEGMENT_BYTES);

@@ -217,7 +217,7 @@ static struct varlen store_text(struct segments *s, const struct varlen *value)
         return *value;
     if ((size_t)(s->text_end - s->text_next) < value->len) {
         size_t bytes = s->chunk_bytes > value->len ? s->chunk_bytes : value->len;
-        struct text_chunk *chunk = memory_map(sizeof(*chunk) + bytes, true);
+        struct text_chunk *chunk = memory_map(sizeof(*chunk) + bytes, MEMORY_HUGE | MEMORY_SCANNED);
         chunk->older = s->chunk;
         chunk->newer = NULL;
         chunk->bytes = bytes;
@@ -254,7 +254,7 @@ static void need_segment(struct segments *s, uint32_t k)
     charge(s, (int64_t)(sizeof(*columns) * (s->columns_count + 1)));
     for (uint32_t c = 0; c < s->columns_count; c++) {
         size_t bytes = segment_rows(k) * phys_bytes(s->phys[c]);
-        columns[c].data = memory_map(bytes, true);
+        columns[c].data = memory_map(bytes, MEMORY_HUGE | MEMORY_GROWS | MEMORY_SCANNED);
         if (!memory_is_lazy(bytes))
             charge(s, (int64_t)bytes);
     }
@@ -267,6 +267,8 @@ static void append_column(struct segments *s, uint32_t k, uint32_t c, uint64_t a
     struct segment_column *to = &segment_at(s, k)[c];
     uint32_t bytes = phys_bytes(s->phys[c]);
     uint8_t *data = (uint8_t *)to->data + at * bytes;
+    if (memory_is_lazy(segment_rows(k) * bytes))
+        memory_grow(to->data, segment_rows(k) * bytes, (at + count) * bytes);
     const uint8_t *values = (const uint8_t *)from->data + (from->is_constant ? 0 : (size_t)first * bytes);
     if (s->phys[c] == PHYS_VAR) {
         struct varlen *out = (struct varlen *)(void *)data;
@@ -288,7 +290,7 @@ static void append_column(struct segments *s, uint32_t k, uint32_t c, uint64_t a
     if (nulls == NULL) {
         if (memchr(from->nulls + (from->is_constant ? 0 : first), 1, from->is_constant ? 1 : count) == NULL)
             return;
-        nulls = memory_map(segment_rows(k), false);
+        nulls = memory_map(segment_rows(k), MEMORY_SCANNED);
         charge(s, (int64_t)segment_rows(k));
         atomic_store_explicit(&to->nulls, nulls, memory_order_release);
     }

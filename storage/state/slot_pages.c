@@ -1,52 +1,7 @@
 /* slot_pages.c: see slot_pages.h. */
 #include "storage/state/slot_pages.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
-
-#define LAZY_BYTES   ((size_t)256 << 10) /* from here on: address space, not malloc */
-#define HUGE_BYTES   ((size_t)4 << 20)   /* from here on two megabyte pages waste less than they win */
-#define CHARGE_BYTES ((size_t)64 << 10)  /* lazily backed chunks are charged in steps of this */
-
-bool memory_is_lazy(size_t bytes)
-{
-    return bytes >= LAZY_BYTES;
-}
-
-void *memory_map(size_t bytes, bool huge_pages)
-{
-    if (!memory_is_lazy(bytes)) {
-        void *data = NULL;
-        size_t rounded = (bytes + 63) & ~(size_t)63;
-        if (posix_memalign(&data, 64, rounded) != 0)
-            data = NULL;
-        CHECK(data != NULL);
-        return memset(data, 0, rounded);
-    }
-    void *data =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(data != MAP_FAILED);
-#ifdef MADV_HUGEPAGE
-    if (huge_pages && bytes >= HUGE_BYTES)
-        (void)madvise(data, bytes, MADV_HUGEPAGE);
-#endif
-    return data;
-}
-
-void memory_unmap(void *data, size_t bytes)
-{
-    if (data == NULL)
-        return;
-    if (memory_is_lazy(bytes))
-        munmap(data, bytes);
-    else
-        free(data);
-}
-
-void memory_discard(void *data, size_t bytes)
-{
-    (void)madvise(data, bytes, MADV_DONTNEED);
-}
+#define CHARGE_BYTES ((size_t)64 << 10) /* lazily backed chunks are charged in steps of this */
 
 static uint32_t high_bit(uint32_t value)
 {
@@ -166,7 +121,7 @@ static void add_chunk(struct slot_pages *pages)
     uint32_t slots = pages->capacity + pages->first;
     CHECK(slots > 0 && slots < UINT32_C(1) << 31);
     size_t bytes = (size_t)slots * pages->stride;
-    uintptr_t chunk = (uintptr_t)memory_map(bytes, true);
+    uintptr_t chunk = (uintptr_t)memory_map(bytes, MEMORY_HUGE | MEMORY_GROWS);
     pages->biased[high_bit(slots)] = chunk - (uintptr_t)slots * pages->stride;
     pages->capacity += slots;
     if (!memory_is_lazy(bytes))
@@ -175,7 +130,23 @@ static void add_chunk(struct slot_pages *pages)
         grow_dirty(pages);
 }
 
-/* A chunk that the kernel backs lazily is paid for step by step: what this slot adds. */
+/* Bytes [begin, end) of the chunk that begins with slot number `slots` - first get into use: what they cost. Where
+ * they are backed lazily they are paid for step by step. */
+static int64_t use_bytes(const struct slot_pages *pages, uint32_t slots, size_t begin, size_t end)
+{
+    size_t chunk_bytes = (size_t)slots * pages->stride;
+    if (!memory_is_lazy(chunk_bytes))
+        return 0;
+    size_t paid = (begin + CHARGE_BYTES - 1) / CHARGE_BYTES, due = (end + CHARGE_BYTES - 1) / CHARGE_BYTES;
+    if (due == paid)
+        return 0;
+    size_t used = due * CHARGE_BYTES;
+    void *chunk = (void *)(pages->biased[high_bit(slots)] + (uintptr_t)slots * pages->stride);
+    memory_grow(chunk, chunk_bytes, used < chunk_bytes ? used : chunk_bytes);
+    return (int64_t)((due - paid) * CHARGE_BYTES);
+}
+
+/* What a slot has added to the cost of its chunk. */
 static int64_t slot_cost(const struct slot_pages *pages, uint32_t slot)
 {
     uint32_t biased = slot + pages->first;
@@ -200,7 +171,9 @@ uint32_t slot_pages_alloc(struct slot_pages *pages)
         add_chunk(pages);
     slot = pages->used++;
     slot_pages_touch(pages, slot);
-    int64_t cost = slot_cost(pages, slot);
+    uint32_t biased = slot + pages->first, chunk_slots = UINT32_C(1) << high_bit(biased);
+    size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
+    int64_t cost = use_bytes(pages, chunk_slots, begin, begin + pages->stride);
     if (UNLIKELY(cost > 0))
         charge(pages, cost);
     return slot;
@@ -217,14 +190,10 @@ uint32_t slot_pages_extend(struct slot_pages *pages, uint32_t count)
         uint32_t biased = pages->used + pages->first;
         uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
         uint32_t room = 2 * chunk_slots - biased, piece = count < room ? count : room;
-        if (memory_is_lazy((size_t)chunk_slots * pages->stride)) {
-            size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
-            size_t end = begin + (size_t)piece * pages->stride;
-            size_t steps =
-                (end + CHARGE_BYTES - 1) / CHARGE_BYTES - (begin + CHARGE_BYTES - 1) / CHARGE_BYTES;
-            if (steps > 0)
-                charge(pages, (int64_t)(steps * CHARGE_BYTES));
-        }
+        size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
+        int64_t cost = use_bytes(pages, chunk_slots, begin, begin + (size_t)piece * pages->stride);
+        if (cost > 0)
+            charge(pages, cost);
         pages->used += piece;
         count -= piece;
     }
@@ -266,10 +235,11 @@ void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
             add_chunk(pages);
         uint32_t biased = pages->used + pages->first;
         uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
-        uint32_t piece = chunk_slots < used - pages->used ? chunk_slots : used - pages->used;
-        if (memory_is_lazy((size_t)chunk_slots * pages->stride))
-            charge(pages, (int64_t)(((size_t)piece * pages->stride + CHARGE_BYTES - 1) / CHARGE_BYTES *
-                                    CHARGE_BYTES));
+        uint32_t room = 2 * chunk_slots - biased, piece = used - pages->used < room ? used - pages->used : room;
+        size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
+        int64_t cost = use_bytes(pages, chunk_slots, begin, begin + (size_t)piece * pages->stride);
+        if (cost > 0)
+            charge(pages, cost);
         pages->used += piece;
     }
 }

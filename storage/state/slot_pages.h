@@ -15,6 +15,7 @@
 #define MILLRACE_STATE_SLOT_PAGES_H
 
 #include "storage/base/arena.h"
+#include "storage/state/state_memory.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -110,14 +111,5 @@ static inline int64_t slot_pages_bytes(const struct slot_pages *pages)
 {
     return pages->charged;
 }
-
-/* Zeroed memory, 64-byte aligned; large pieces are backed on first touch. With huge_pages the kernel is asked
- * for them. */
-void *memory_map(size_t bytes, bool huge_pages);
-void memory_unmap(void *data, size_t bytes);
-/* Whole pages of a piece that is backed on first touch: they are zero again and cost nothing. */
-void memory_discard(void *data, size_t bytes);
-/* Whether memory_map hands out this size as address space backed on first touch. */
-bool memory_is_lazy(size_t bytes);
 
 #endif

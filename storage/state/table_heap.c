@@ -22,6 +22,7 @@ struct heap_chunk {
 
 struct heap_large {
     struct heap_large *previous, *next;
+    size_t bytes;
     _Alignas(16) uint8_t data[];
 };
 
@@ -56,19 +57,17 @@ static void charge(struct table_heap *heap, int64_t bytes)
     account_charge(heap->account, bytes);
 }
 
-/* chunk->bytes and the header in front of them */
-static struct heap_chunk *chunk_alloc(size_t bytes)
+static void *piece_alloc(size_t bytes)
 {
-    return memory_is_lazy(bytes) ? memory_map(bytes, true) : mem_alloc(bytes);
+    return memory_is_lazy(bytes) ? memory_map(bytes, MEMORY_HUGE) : mem_alloc(bytes);
 }
 
-static void chunk_free(struct heap_chunk *chunk)
+static void piece_free(void *piece, size_t bytes)
 {
-    size_t bytes = sizeof(*chunk) + chunk->bytes;
     if (memory_is_lazy(bytes))
-        memory_unmap(chunk, bytes);
+        memory_unmap(piece, bytes);
     else
-        mem_free(chunk);
+        mem_free(piece);
 }
 
 void table_heap_destroy(struct table_heap *heap)
@@ -77,12 +76,12 @@ void table_heap_destroy(struct table_heap *heap)
         return;
     for (struct heap_chunk *chunk = heap->chunks; chunk != NULL;) {
         struct heap_chunk *older = chunk->older;
-        chunk_free(chunk);
+        piece_free(chunk, sizeof(*chunk) + chunk->bytes);
         chunk = older;
     }
     for (struct heap_large *large = heap->large; large != NULL;) {
         struct heap_large *next = large->next;
-        mem_free(large);
+        piece_free(large, sizeof(*large) + large->bytes);
         large = next;
     }
     account_charge(heap->account, -heap->bytes);
@@ -120,7 +119,7 @@ static void add_chunk(struct table_heap *heap)
         push_free(heap, piece / 16 - 1, heap->next);
         heap->next += piece;
     }
-    struct heap_chunk *chunk = chunk_alloc(heap->chunk_bytes);
+    struct heap_chunk *chunk = piece_alloc(heap->chunk_bytes);
     chunk->bytes = heap->chunk_bytes - sizeof(*chunk);
     chunk->older = heap->chunks;
     heap->chunks = chunk;
@@ -134,7 +133,8 @@ static void add_chunk(struct table_heap *heap)
 void *table_heap_alloc(struct table_heap *heap, uint32_t bytes)
 {
     if (UNLIKELY(bytes > CLASSED_MAX)) {
-        struct heap_large *large = mem_alloc(sizeof(*large) + bytes);
+        struct heap_large *large = piece_alloc(sizeof(*large) + bytes);
+        large->bytes = bytes;
         large->previous = NULL;
         large->next = heap->large;
         if (heap->large != NULL)
@@ -163,7 +163,7 @@ static void shrink(struct table_heap *heap)
     while (heap->chunks->older != NULL) {
         struct heap_chunk *older = heap->chunks->older;
         charge(heap, -(int64_t)(sizeof(*heap->chunks) + heap->chunks->bytes));
-        chunk_free(heap->chunks);
+        piece_free(heap->chunks, sizeof(*heap->chunks) + heap->chunks->bytes);
         heap->chunks = older;
     }
     memset(heap->free, 0, sizeof(heap->free));
@@ -184,7 +184,7 @@ void table_heap_release(struct table_heap *heap, void *block, uint32_t bytes)
         if (large->next != NULL)
             large->next->previous = large->previous;
         charge(heap, -((int64_t)sizeof(*large) + bytes));
-        mem_free(large);
+        piece_free(large, sizeof(*large) + bytes);
         return;
     }
     uint32_t block_bytes, class = class_of(bytes, &block_bytes);
