@@ -169,8 +169,11 @@ static void find_timed_nodes(struct dataflow *flow)
     flow->timed_nodes = ARENA_ARRAY(&flow->arena, struct node *, flow->nodes_count);
     for (uint32_t n = 0; n < flow->nodes_count; n++) {
         const struct operator_class *class = flow->nodes[n]->ops[0]->class;
-        if (class->due_clock != NULL || class->due_watermark != NULL)
+        if (class->due_clock != NULL || class->due_watermark != NULL || class->holds_watermark != NULL)
             flow->timed_nodes[flow->timed_nodes_count++] = flow->nodes[n];
+        const struct plan *plan = flow->nodes[n]->plan;
+        flow->holds_watermark |=
+            class->holds_watermark != NULL && plan->kind == PLAN_LOOKUP_JOIN && plan->lookup_join.is_external;
     }
 }
 
@@ -322,14 +325,45 @@ static void lowest_watermark(const struct dataflow *flow, uint64_t epoch, bool *
         lowest_watermark(flow->used[i]->dataflow, epoch, found, before, now);
 }
 
+static int64_t held_watermark(const struct dataflow *flow)
+{
+    int64_t held = TIME_NEVER;
+    for (uint32_t n = 0; n < flow->timed_nodes_count; n++) {
+        const struct operator_class *class = flow->timed_nodes[n]->ops[0]->class;
+        for (uint32_t shard = 0; shard < flow->shards_count && class->holds_watermark != NULL; shard++) {
+            int64_t one = class->holds_watermark(flow->timed_nodes[n]->ops[shard]);
+            held = one < held ? one : held;
+        }
+    }
+    return held;
+}
+
+/* Where rows may have to wait, only the end of a tick tells which do: the watermark follows that of the inputs one tick
+ * behind, and not past what rows that wait came with. */
+static void follow_watermark(struct dataflow *flow, bool initial, int64_t before)
+{
+    int64_t held = held_watermark(flow);
+    flow->watermark_before = flow->watermark;
+    if (initial)
+        return;
+    before = before < held ? before : held;
+    if (before > flow->watermark)
+        flow->watermark = before;
+}
+
 static void begin_event_time(struct dataflow *flow, uint64_t epoch, int64_t clock_us, bool initial)
 {
     bool found = false;
     int64_t before = WATERMARK_NONE, now = WATERMARK_NONE;
     lowest_watermark(flow, epoch, &found, &before, &now);
-    flow->watermark_before = initial ? WATERMARK_NONE : before;
-    if (now > flow->watermark)
-        flow->watermark = now;
+    flow->input_watermark = now;
+    if (flow->holds_watermark) {
+        follow_watermark(flow, initial, before);
+    } else {
+        flow->watermark_before = initial ? WATERMARK_NONE : before;
+        if (now > flow->watermark)
+            flow->watermark = now;
+    }
     for (uint32_t i = 0; i < flow->shards_count; i++) {
         struct dataflow_shard *shard = &flow->shards[i];
         shard->ctx.watermark_before = flow->watermark_before;
@@ -363,6 +397,9 @@ static void end_event_time(struct dataflow *flow)
             flow->due_watermark = watermark < flow->due_watermark ? watermark : flow->due_watermark;
         }
     }
+    if (flow->holds_watermark && flow->input_watermark > flow->watermark &&
+        held_watermark(flow) > flow->watermark)
+        flow->due_clock = flow->env.io.now_us < flow->due_clock ? flow->env.io.now_us : flow->due_clock;
     for (uint32_t i = 0; i < flow->shards_count && flow->target != NULL; i++) {
         atomic_fetch_add(&flow->target->judged_count, flow->shards[i].judged);
         atomic_fetch_add(&flow->target->late_count, flow->shards[i].late_count);

@@ -314,6 +314,15 @@ static struct node *build_join(struct builder *b, const struct plan *plan, uint3
     return dataflow_open_node(node, flow->shards_count, b->err) ? node : NULL;
 }
 
+/* Of the external table that the right side of a lookup join scans. */
+static struct lookup_source *external_source(const struct plan *plan)
+{
+    while (plan->kind == PLAN_CALC)
+        plan = plan->children[0];
+    CHECK(plan->kind == PLAN_SCAN && plan->scan.relation->lookup != NULL);
+    return plan->scan.relation->lookup;
+}
+
 /* Its left rows pass through; only the right side is kept. */
 static struct node *build_lookup_join(struct builder *b, const struct plan *plan, uint32_t depth)
 {
@@ -329,8 +338,11 @@ static struct node *build_lookup_join(struct builder *b, const struct plan *plan
     left = exchange(b, left, plan->lookup_join.left_keys, keys_count);
     struct node *node =
         dataflow_add_node(flow, &op_lookup_join_class, plan, plan->columns_count, plan->types, depth);
-    for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+    for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
         op_lookup_join_setup(node->ops[shard], right.states[shard], right.is_shared);
+        if (plan->lookup_join.is_external)
+            op_lookup_join_external(node->ops[shard], external_source(plan->children[1]));
+    }
     dataflow_connect(flow, left, node, 0);
     dataflow_connect(flow, right.node, node, 1);
     node->distribution = left->distribution;

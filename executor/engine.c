@@ -70,6 +70,7 @@ void engine_destroy(struct engine *engine)
     mem_free(engine->relations);
     mem_free(engine->schedule);
     mem_free(engine->watermarked);
+    mem_free(engine->caches);
     mem_free(engine->timed);
     pthread_mutex_destroy(&engine->lock);
     pthread_mutex_destroy(&engine->subscriptions_lock);
@@ -507,7 +508,7 @@ static bool wait_for_work(struct engine *engine)
 {
     while ((engine->staged_first == NULL || is_held(engine)) && engine->commands_first == NULL &&
            !engine->stopping && !checkpoint_runs(engine)) {
-        if (engine->wake_us == INT64_MAX || clock_is_set() || atomic_load(&engine->recovering) ||
+        if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) ||
             is_held(engine)) {
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;
@@ -515,6 +516,10 @@ static bool wait_for_work(struct engine *engine)
         int64_t left_us = engine->wake_us - clock_now_us();
         if (left_us <= 0)
             return true;
+        if (clock_is_set()) { /* it stands still: engine_run_due follows when it is moved */
+            pthread_cond_wait(&engine->work, &engine->lock);
+            continue;
+        }
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         left_us = left_us < WAIT_MAX_US ? left_us : WAIT_MAX_US;

@@ -56,6 +56,8 @@ bool engine_create_index(struct engine *engine, struct relation *relation, const
                          struct error *err);
 MUST_CHECK
 bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
+/* External tables: joins ask once more (relation_lookup_source) for everything that waits in them. For who has begun to listen. */
+void engine_ask_again(struct engine *engine, struct relation *relation);
 /* Runs fn(ctx) on the engine's thread between two ticks: catalog switches that must have a place in the
  * order. */
 void engine_at_boundary(struct engine *engine, void (*fn)(void *ctx), void *ctx);

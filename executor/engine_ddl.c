@@ -1,4 +1,5 @@
 /* engine_ddl.c: relations, views and indexes come and go between two ticks, on the engine's thread. */
+#include "executor/dataflow_internal.h"
 #include "executor/engine_internal.h"
 
 struct ddl {
@@ -17,16 +18,27 @@ struct ddl {
     bool ok;
 };
 
+static void run_add_cache(struct engine *engine, void *ctx)
+{
+    if (engine->caches_count == engine->caches_cap) {
+        engine->caches_cap = engine->caches_cap ? engine->caches_cap * 2 : 4;
+        engine->caches = mem_realloc(engine->caches, sizeof(*engine->caches) * engine->caches_cap);
+    }
+    engine->caches[engine->caches_count++] = ctx;
+}
+
 bool engine_create_relation(struct engine *engine, const struct relation_desc *desc, struct relation **out,
                             struct error *err)
 {
-    /* an empty relation that nobody knows yet needs no place in the order */
+    /* an empty relation that nobody knows yet needs no place in the order, but for the list of caches */
     struct relation *relation = relation_create(desc, engine->shards_count, engine->account);
     if (desc->watermark.is_declared && !watermark_create(&desc->watermark, desc->types, desc->columns_count,
                                                          engine->account, &relation->watermark, err)) {
         relation_release(relation);
         return false;
     }
+    if (desc->is_cache)
+        engine_command(engine, run_add_cache, relation);
     *out = relation;
     return true;
 }
@@ -84,6 +96,10 @@ static void run_drop(struct engine *engine, void *ctx)
         if (engine->watermarked[i] == relation)
             engine->watermarked[i--] = engine->watermarked[--engine->watermarked_count];
     }
+    for (uint32_t i = 0; i < engine->caches_count; i++) {
+        if (engine->caches[i] == relation)
+            engine->caches[i--] = engine->caches[--engine->caches_count];
+    }
     engine->wake_us = engine_next_due(engine);
     subscription_relation_dropped(relation);
     relation->dropped = true;
@@ -101,6 +117,28 @@ bool engine_drop_relation(struct engine *engine, struct relation *relation, stru
     if (ddl.ok)
         relation_release(relation);
     return ddl.ok;
+}
+
+static void run_ask_again(struct engine *engine, void *ctx)
+{
+    const struct relation *relation = ctx;
+    (void)engine;
+    for (const struct shared_arrangement *shared = relation->arrangements; shared != NULL;
+         shared = shared->next) {
+        const struct feed *feed = &shared->dataflow->own_feed;
+        for (uint32_t d = 0; d < feed->dependents_count; d++) {
+            const struct dataflow *flow = feed->dependents[d];
+            for (uint32_t n = 0; n < flow->nodes_count; n++)
+                for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+                    if (flow->nodes[n]->ops[shard]->class == &op_lookup_join_class)
+                        op_lookup_join_ask_again(flow->nodes[n]->ops[shard]);
+        }
+    }
+}
+
+void engine_ask_again(struct engine *engine, struct relation *relation)
+{
+    engine_command(engine, run_ask_again, relation);
 }
 
 /* A unique index over present rows: each value at most once. */

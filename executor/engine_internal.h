@@ -91,6 +91,8 @@ struct engine {
 
     struct relation **watermarked; /* relations with rows and a watermark of their own */
     uint32_t watermarked_count, watermarked_cap;
+    struct relation **caches; /* of external tables */
+    uint32_t caches_count, caches_cap;
     struct dataflow **timed; /* wait for a clock */
     uint32_t timed_count, timed_cap;
     int64_t wake_us; /* clock at which something is due though no row comes; INT64_MAX: nothing */

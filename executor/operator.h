@@ -62,6 +62,9 @@ struct operator_class {
      * this. Asked after each tick; TIME_NEVER (or no entry): not before the next row. */
     int64_t (*due_clock)(const struct operator* op);
     int64_t (*due_watermark)(const struct operator* op);
+    /* Rows wait in it that came when the watermark was no further than this: the dataflow's may reach it, but not pass it.
+     * TIME_NEVER (or no entry): no such row. */
+    int64_t (*holds_watermark)(const struct operator* op);
     int64_t (*state_bytes)(const struct operator* op);
     uint64_t (*state_rows)(const struct operator* op);
     /* What a checkpoint saves of the operator between two ticks (storage/state/saved_table.h); NULL: it remembers nothing.
@@ -172,5 +175,11 @@ void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_s
 void op_join_forget_setup(struct operator* op, struct operator* left, struct operator* right);
 /* The right side of a lookup join, shared or not as above; its left side is never arranged. Call before open. */
 void op_lookup_join_setup(struct operator* op, struct arrangement *right, bool right_is_shared);
+/* The right side, which is shared, is the cache of an external table: rows that are not there wait and are asked for.
+ * Call after op_lookup_join_setup, before open. */
+struct lookup_source;
+void op_lookup_join_external(struct operator* op, struct lookup_source *source);
+/* Asks once more for all keys that rows wait for. Between two ticks. */
+void op_lookup_join_ask_again(struct operator* op);
 
 #endif

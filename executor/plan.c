@@ -642,7 +642,8 @@ static void print_asof_join(const struct plan *plan, struct strbuf *out)
 
 static void print_lookup_join(const struct plan *plan, struct strbuf *out)
 {
-    strbuf_adds(out, plan->lookup_join.is_left ? "Lookup Left Join" : "Lookup Join");
+    strbuf_addf(out, "%sLookup %sJoin", plan->lookup_join.is_external ? "External " : "",
+                plan->lookup_join.is_left ? "Left " : "");
     print_time_keys(plan->lookup_join.left_keys, plan->lookup_join.right_keys, plan->lookup_join.keys_count,
                     out);
     if (plan->lookup_join.residual != NULL) {

@@ -273,6 +273,10 @@ struct plan {
             uint32_t keys_count; /* at least 1 */
             uint32_t *left_keys, *right_keys;
             struct expr *residual;
+            /* The right child is a scan of an external table's cache; keys are its primary key. A row there whose
+             * found_column (boolean, of the right child) is false says that the table has no row with that key. */
+            bool is_external;
+            uint32_t found_column;
         } lookup_join;
         struct {
             uint32_t time_column;

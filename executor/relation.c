@@ -1,7 +1,9 @@
 /* relation.c: sharded storage of one relation, its scans and lookups, and its error rows. */
 #include "executor/relation_internal.h"
 
+#include "executor/cache.h"
 #include "executor/dataflow.h"
+#include "executor/lookup_source.h"
 
 #include <stdio.h>
 
@@ -88,6 +90,10 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
                 row_store_create(relation->types, relation->columns_count, relation->key_columns,
                                  relation->key_count, &relation->account);
     }
+    if (desc->is_cache) {
+        CHECK(desc->key_count > 0 && desc->columns_count > CACHE_COLUMNS);
+        relation->lookup = lookup_source_create();
+    }
     feed_init(&relation->feed, shards_count);
     pthread_mutex_init(&relation->lock, NULL);
     return relation;
@@ -112,6 +118,8 @@ static void relation_destroy(struct relation *relation)
         hashed_table_destroy(relation->errors);
     watermark_destroy(relation->watermark);
     relation_release(relation->late);
+    cache_release(relation);
+    lookup_source_destroy(relation->lookup);
     feed_release(&relation->feed);
     pthread_mutex_destroy(&relation->lock);
     arena_release(&relation->arena);
@@ -160,6 +168,11 @@ uint32_t relation_key(const struct relation *relation, const uint32_t **columns)
     if (columns != NULL)
         *columns = relation->key_columns;
     return relation->key_count;
+}
+
+struct lookup_source *relation_lookup_source(const struct relation *relation)
+{
+    return relation->lookup;
 }
 
 void relation_retain(struct relation *relation)

@@ -68,7 +68,13 @@ struct relation_desc {
     const struct unique_desc *uniques;
     struct watermark_desc watermark;
     const struct late_desc *late; /* views: NULL when no row can be late */
+    bool is_cache; /* of an external table: the last CACHE_COLUMNS columns are its own; there is a key */
 };
+
+/* Behind an external table's own columns its relation has found (boolean: false says that there is no row with the key, whose
+ * other columns are NULL) and expires (timestamptz). A row that is inserted replaces the one with its key; it goes with the
+ * first tick whose clock has reached expires. */
+#define CACHE_COLUMNS 2u
 
 struct relation;
 
@@ -82,6 +88,9 @@ uint64_t relation_created_epoch(const struct relation *relation);
 bool relation_is_append_only(const struct relation *relation);
 /* The key columns; 0 when rows are identified by their whole contents. */
 uint32_t relation_key(const struct relation *relation, const uint32_t **columns);
+/* Of an external table: where its rows are asked for; NULL: it is none. */
+struct lookup_source;
+struct lookup_source *relation_lookup_source(const struct relation *relation);
 void relation_retain(struct relation *relation);
 void relation_release(struct relation *relation);
 

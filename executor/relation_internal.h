@@ -13,6 +13,8 @@
 #include <pthread.h>
 
 struct dataflow;
+struct lookup_source;
+struct row_queue;
 struct subscription;
 struct shared_arrangement;
 
@@ -85,6 +87,10 @@ struct relation {
     bool listed;                            /* in the engine's list, at listed_at */
     uint32_t listed_at;
     bool wants_trim;
+
+    /* External tables (cache.h), engine's thread. */
+    struct lookup_source *lookup; /* NULL: it is none; then all else is unset */
+    struct row_queue *expiries;   /* keys by the time at which they expire; NULL: not made yet */
 
     pthread_mutex_t lock; /* `dataflow` and `indexes` for other threads, `errors`, `failure` */
     _Atomic bool failed;  /* a view that could not be maintained: reads give `failure` */

@@ -3,6 +3,7 @@
  * A transaction is checked against the state its predecessors in the tick have left and either applied as a
  * whole or taken back as a whole (row_store marks). Applied changes stand in their relations' feeds;
  * dataflows run by (level, age) so that each sees the finished change of everything below it. */
+#include "executor/cache.h"
 #include "executor/engine_internal.h"
 
 #include "storage/base/clock.h"
@@ -388,6 +389,8 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
     part->logged = part->net;
     if (relation->watermark != NULL)
         judge_times(tick, part);
+    if (relation->lookup != NULL)
+        part->net = cache_replace(relation, part->net, arena);
     split_by_shard(tick, part);
     if (relation->append_only) {
         atomic_fetch_add(&relation->rows_seen, part->net->rows);
@@ -472,6 +475,8 @@ static void feed_part(struct tick *tick, struct part *part)
     for (uint32_t shard = 0; shard < part->relation->shards_count; shard++)
         feed_add(&part->relation->feed, shard, part->pieces[shard]);
     struct relation *relation = part->relation;
+    if (relation->lookup != NULL)
+        cache_note(relation, part->net, &tick->engine->tick_arena);
     relation->feed.dirty |= part->net->rows > 0;
     tick->rows += part->net->rows;
     if (relation->watermark != NULL)
@@ -517,6 +522,31 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
         ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
     }
     return true;
+}
+
+/* Rows of external tables whose time is over leave their caches before anything else happens in the tick. That follows from
+ * the clock, so that it is not logged. */
+static void expire_caches(struct tick *tick)
+{
+    struct engine *engine = tick->engine;
+    for (uint32_t i = 0; i < engine->caches_count; i++) {
+        struct relation *relation = engine->caches[i];
+        struct part part = {.relation = relation,
+                            .net = cache_take_expired(relation, tick->clock_us, &engine->tick_arena)};
+        struct error ignored;
+        if (part.net == NULL)
+            continue;
+        CHECK(apply_part(tick, &part, false, &ignored));
+        feed_part(tick, &part);
+    }
+}
+
+static bool has_expired(const struct engine *engine, int64_t clock_us)
+{
+    for (uint32_t i = 0; i < engine->caches_count; i++)
+        if (cache_has_expired(engine->caches[i], clock_us))
+            return true;
+    return false;
 }
 
 /* ---- the schedule ---- */
@@ -773,6 +803,10 @@ int64_t engine_next_due(struct engine *engine)
         if (dataflow_due_clock(engine->timed[i]) < due)
             due = dataflow_due_clock(engine->timed[i]);
     }
+    for (uint32_t i = 0; i < engine->caches_count; i++) {
+        int64_t expires = cache_due(engine->caches[i]);
+        due = expires < due ? expires : due;
+    }
     return due;
 }
 
@@ -780,6 +814,10 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
 {
     struct tick tick = {.engine = engine, .epoch = engine->epoch + 1, .clock_us = clock_now_us()};
     bool is_due = transactions == NULL || engine->wake_us <= tick.clock_us;
+    if (has_expired(engine, tick.clock_us)) {
+        is_due = true;
+        expire_caches(&tick);
+    }
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
     error_init(&pending->log_error);
     pending->epoch = tick.epoch;
@@ -864,6 +902,7 @@ static void run_replay(struct engine *engine, void *ctx)
     struct tick tick = {.engine = engine, .epoch = replay->epoch, .clock_us = replay->clock_us};
     CHECK(replay->epoch > engine->epoch || replay->changes_count == 0);
     engine->epoch = replay->epoch;
+    expire_caches(&tick);
     uint32_t parts_count;
     struct part *parts = make_parts(&tick, replay->changes, replay->changes_count, &parts_count);
     struct error ignored;

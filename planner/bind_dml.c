@@ -85,6 +85,11 @@ static bool find_target(struct planner_context *ctx, const PgQuery__RangeVar *na
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot change materialized view \"%s\"", object->name);
         error_hint(err, "Change the tables it reads; the view follows.");
         break;
+    case CATALOG_EXTERNAL_TABLE:
+        error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot %s external table \"%s\"", verbs[kind],
+                  object->name);
+        error_hint(err, "Its rows are changed in the external database.");
+        break;
     case CATALOG_SEQUENCE:
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot change sequence \"%s\"", object->name);
         break;

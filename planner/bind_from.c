@@ -98,12 +98,15 @@ bool planner_relation(struct planner_context *ctx, const PgQuery__RangeVar *name
 
 static struct plan *scan_plan(struct planner_context *ctx, const struct catalog_object *object)
 {
-    bool is_system = object->kind == CATALOG_SYSTEM_VIEW;
-    struct plan *plan = plan_new(ctx->arena, is_system ? PLAN_SYSTEM : PLAN_SCAN, object->columns_count, 0);
-    uint32_t *columns = ARENA_ARRAY(ctx->arena, uint32_t, object->columns_count);
-    for (uint32_t i = 0; i < object->columns_count; i++) {
+    bool is_system = object->kind == CATALOG_SYSTEM_VIEW,
+         is_external = object->kind == CATALOG_EXTERNAL_TABLE;
+    uint32_t count = object->columns_count + is_external; /* and whether there is such a row */
+    struct plan *plan = plan_new(ctx->arena, is_system ? PLAN_SYSTEM : PLAN_SCAN, count, 0);
+    uint32_t *columns = ARENA_ARRAY(ctx->arena, uint32_t, count);
+    for (uint32_t i = 0; i < count; i++) {
         columns[i] = i;
-        plan->types[i] = object->columns[i].type;
+        plan->types[i] =
+            i < object->columns_count ? object->columns[i].type : (struct sql_type){OID_BOOL, -1};
     }
     if (is_system) {
         plan->system.name = arena_strdup(ctx->arena, object->name);
@@ -173,8 +176,19 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
     return ok;
 }
 
-static bool relation_plan(struct planner_context *ctx, const struct catalog_object *object, int32_t location,
-                          struct plan **out, struct error *err)
+static bool refuse_external(struct planner_context *ctx, const struct catalog_object *object,
+                            int32_t location, struct error *err)
+{
+    BIND_FAIL(ctx, err, location, ERRCODE_FEATURE_NOT_SUPPORTED, "external table \"%s\" cannot be read %s",
+              object->name, ctx->for_view ? "as a whole" : "by a SELECT");
+    return error_hint(err,
+                      "It is looked up row by row in a materialized view: FROM stream s LEFT JOIN %s FOR "
+                      "SYSTEM_TIME AS OF now() AS x ON s.k = x.key.",
+                      object->name);
+}
+
+static bool relation_plan(struct planner_context *ctx, const struct catalog_object *object, bool is_looked_up,
+                          int32_t location, struct plan **out, struct error *err)
 {
     switch (object->kind) {
     case CATALOG_VIEW:
@@ -189,6 +203,10 @@ static bool relation_plan(struct planner_context *ctx, const struct catalog_obje
                       "system relation \"%s\" cannot be used in a materialized view", object->name);
             return error_hint(err, "Its rows are made when it is read, so changes to it are not known.");
         }
+        break;
+    case CATALOG_EXTERNAL_TABLE:
+        if (!ctx->for_view || !is_looked_up)
+            return refuse_external(ctx, object, location, err);
         break;
     case CATALOG_INDEX:
         return BIND_FAIL(ctx, err, location, ERRCODE_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"",
@@ -259,6 +277,8 @@ bool from_relation(struct planner_context *ctx, struct scope *parent, const PgQu
                    struct from_item *out, struct error *err)
 {
     uint32_t levels;
+    bool is_looked_up = ctx->in_lookup_join;
+    ctx->in_lookup_join = false; /* it is about this relation, not about what a view is made of */
     struct cte *cte = name->schemaname[0] == '\0' ? find_cte(parent, name->relname, &levels) : NULL;
     if (cte != NULL) {
         if (!from_cte(ctx, parent, cte, levels, out, err))
@@ -267,7 +287,7 @@ bool from_relation(struct planner_context *ctx, struct scope *parent, const PgQu
     }
     struct catalog_object *object;
     if (!planner_relation(ctx, name, &object, err) ||
-        !relation_plan(ctx, object, name->location, &out->plan, err))
+        !relation_plan(ctx, object, is_looked_up, name->location, &out->plan, err))
         return false;
     depend_on(ctx, object->oid);
     out->scope = from_scope(ctx, parent);
@@ -676,6 +696,7 @@ static bool from_join(struct planner_context *ctx, struct scope *parent, const P
     if (is_marked_asof(node->larg))
         return BIND_FAIL(ctx, err, node->larg->range_var->location, ERRCODE_FEATURE_NOT_SUPPORTED,
                          "the right side of ASOF JOIN must be one relation");
+    ctx->in_lookup_join = is_lookup;
     if (has_clause ? !from_relation(ctx, left.scope, &system_time, &right, err)
                    : !from_node(ctx, left.scope, node->rarg, &right, err))
         return false;

@@ -1,6 +1,7 @@
 /* bind_lookup_join.c: see bind_time_join.h. Keys and conditions on one side are sorted out as for an ordinary join. */
 #include "planner/bind_time_join.h"
 
+#include "executor/relation.h"
 #include "planner/join_keys.h"
 #include "planner/statement.h"
 
@@ -99,6 +100,118 @@ static struct expr *take_clock_conditions(struct planner_context *ctx, uint32_t 
     return above;
 }
 
+/* ---- external tables ---- */
+
+/* Which column of the key the right side of an equality is; -1: none. Text keys may have been relabelled. */
+static int32_t key_place(const struct expr *right, const uint32_t *key, uint32_t key_count)
+{
+    while (right->kind == EXPR_CAST && right->cast == CAST_RELABEL && right->type.oid == OID_TEXT &&
+           right->args[0]->type.oid == OID_VARCHAR)
+        right = right->args[0];
+    for (uint32_t k = 0; k < key_count; k++)
+        if (right->kind == EXPR_COLUMN && right->index == key[k])
+            return (int32_t)k;
+    return -1;
+}
+
+/* What ON is made of: a value of the left side for each column of the key, conditions on the left side alone, the rest. */
+struct external_condition {
+    const uint32_t *key;
+    uint32_t key_count;
+    struct expr **values;
+    struct expr *below, *rest;
+};
+
+static bool sort_out(struct planner_context *ctx, bool is_left, uint32_t left_count, const struct plan *right,
+                     struct expr *condition, struct external_condition *out, struct error *err)
+{
+    uint32_t count, total = left_count + right->columns_count;
+    struct expr **parts = bound_conjuncts(ctx->arena, condition, &count);
+    out->key_count = relation_key(right->scan.relation, &out->key);
+    out->values = ARENA_ARRAY(ctx->arena, struct expr *, out->key_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct join_equality equality;
+        int32_t place = -1;
+        if (join_equality_of(ctx, parts[i], left_count, total, &equality) && !equality.null_safe)
+            place = key_place(equality.right, out->key, out->key_count);
+        if (place >= 0 && out->values[place] == NULL) {
+            struct sql_type type = right->types[out->key[place]];
+            if (equality.left->type.oid != type.oid &&
+                !bind_coerce(ctx, equality.left, (struct sql_type){type.oid, -1}, COERCION_IMPLICIT, -1,
+                             &equality.left, err))
+                return false;
+            out->values[place] = equality.left;
+            continue;
+        }
+        bool on_left =
+            !is_left && join_sides(ctx, parts[i], left_count, total) == 1 && !expr_is_volatile(parts[i]);
+        struct expr **list = on_left ? &out->below : &out->rest;
+        *list = bound_and(ctx->arena, *list, parts[i]);
+    }
+    for (uint32_t k = 0; k < out->key_count; k++) {
+        const char *name = relation_column_names(right->scan.relation)[out->key[k]];
+        if (out->values[k] != NULL)
+            continue;
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                  "external table \"%s\" is looked up by its primary key: ON needs an equality for column "
+                  "\"%s\"",
+                  right->scan.name, name);
+        return error_hint(err, "ON s.k = %s.%s; a value of a wider type must be cast to that of the column.",
+                          right->scan.name, name);
+    }
+    return true;
+}
+
+/* Keys in the order of the table's own; conditions on the right side stay above the lookup, which would take a row that
+ * they leave out for one that is not known yet. */
+static bool bind_external_join(struct planner_context *ctx, bool is_left, struct plan *left,
+                               struct plan *right, struct expr *condition, struct plan **out,
+                               struct error *err)
+{
+    struct arena *arena = ctx->arena;
+    uint32_t l = left->columns_count, r = right->columns_count;
+    struct external_condition on = {0};
+    if (!sort_out(ctx, is_left, l, right, condition, &on, err))
+        return false;
+    struct expr **computed = ARENA_ARRAY(arena, struct expr *, on.key_count);
+    uint32_t *left_keys = ARENA_ARRAY(arena, uint32_t, on.key_count), computed_count = 0, first = 0;
+    for (uint32_t k = 0; k < on.key_count; k++) {
+        bool is_column = on.values[k]->kind == EXPR_COLUMN;
+        left_keys[k] = is_column ? on.values[k]->index : l + computed_count;
+        if (!is_column)
+            computed[computed_count++] = on.values[k];
+    }
+    if (on.below != NULL)
+        left = plan_filter(arena, left, on.below);
+    if (computed_count > 0)
+        left = plan_extend(arena, left, computed, computed_count, &first);
+    uint32_t wide = left->columns_count;
+    CHECK(wide == l + computed_count);
+    uint32_t *list = ARENA_ARRAY(arena, uint32_t, l + r);
+    for (uint32_t i = 0; i < l + r; i++)
+        list[i] = i < l ? i : i - l + wide;
+    struct plan *plan = plan_new(arena, PLAN_LOOKUP_JOIN, wide + r, 2);
+    memcpy(plan->types, left->types, sizeof(*plan->types) * wide);
+    memcpy(plan->types + wide, right->types, sizeof(*plan->types) * r);
+    plan->children[0] = left;
+    plan->children[1] = right;
+    plan->lookup_join.is_left = is_left;
+    plan->lookup_join.keys_count = on.key_count;
+    plan->lookup_join.left_keys = left_keys;
+    plan->lookup_join.right_keys = arena_copy(arena, on.key, sizeof(*on.key) * on.key_count);
+    plan->lookup_join.residual = on.rest != NULL ? bound_remap(arena, on.rest, list, 0) : NULL;
+    plan->lookup_join.is_external = true;
+    plan->lookup_join.found_column = r - 1; /* scan_plan */
+    *out = wide > l ? plan_pick(arena, plan, list, l + r) : plan;
+    return true;
+}
+
+static bool is_external(const struct plan *plan)
+{
+    return plan->kind == PLAN_SCAN && plan->scan.relation != NULL &&
+           relation_lookup_source(plan->scan.relation) != NULL;
+}
+
 bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *left, struct plan *right,
                       struct expr *condition, struct plan **out, struct error *err)
 {
@@ -113,6 +226,12 @@ bool bind_lookup_join(struct planner_context *ctx, bool is_left, struct plan *le
     struct expr *above = NULL;
     if (!is_left)
         above = take_clock_conditions(ctx, left->columns_count, join->columns_count, &condition);
+    if (is_external(right)) {
+        if (!bind_external_join(ctx, is_left, left, right, condition, &join, err))
+            return false;
+        *out = above != NULL ? plan_filter(ctx->arena, join, above) : join;
+        return true;
+    }
     join->join.residual = condition;
     join = join_take_keys(ctx, join);
     struct plan **slot = &join;

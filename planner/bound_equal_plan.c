@@ -136,6 +136,8 @@ static struct join_keys keys_of_lookup_join(const struct plan *plan)
 static bool same_lookup_join(const struct plan *a, const struct plan *b)
 {
     return a->lookup_join.is_left == b->lookup_join.is_left &&
+           a->lookup_join.is_external == b->lookup_join.is_external &&
+           a->lookup_join.found_column == b->lookup_join.found_column &&
            same_expr(a->lookup_join.residual, b->lookup_join.residual) &&
            same_join_keys(keys_of_lookup_join(a), keys_of_lookup_join(b));
 }

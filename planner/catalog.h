@@ -26,6 +26,7 @@ enum catalog_kind {
     CATALOG_INDEX,
     CATALOG_SYSTEM_VIEW,
     CATALOG_SEQUENCE,
+    CATALOG_EXTERNAL_TABLE, /* `relation` is its cache: CACHE_COLUMNS more columns */
 };
 
 struct catalog_column {

@@ -667,6 +667,14 @@ static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *no
     if (!ddl_options(b->ctx, node->n_options, node->options, has_connector ? NULL : known, b->arena,
                      &b->object->options, &b->object->options_count, err))
         return false;
+    if (statement->word == STATEMENT_WORD_EXTERNAL) {
+        b->object->kind = CATALOG_EXTERNAL_TABLE;
+        if (has_connector)
+            return true;
+        error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                  "CREATE EXTERNAL TABLE needs WITH (connector = ...)");
+        return error_hint(err, "It names the kind of database that has the rows: 'postgres' or 'redis'.");
+    }
     const char *append_only = ddl_option(b->object, "append_only");
     if (append_only != NULL && strcmp(append_only, "true") != 0 && strcmp(append_only, "false") != 0)
         return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
@@ -683,6 +691,32 @@ static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *no
     if (!has_connector && ddl_option(b->object, "paused") != NULL)
         return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "option \"paused\" needs a connector");
     return retention_option(b, statement, err);
+}
+
+/* A key and columns is all that an external table has. */
+static bool check_external(struct table_builder *b, struct error *err)
+{
+    const struct catalog_object *object = b->object;
+    const char *what = object->watermark_column != NULL ? "a watermark" : NULL;
+    bool has_key = false;
+    for (uint32_t i = 0; i < object->constraints_count; i++) {
+        if (object->constraints[i].kind == CONSTRAINT_PRIMARY_KEY)
+            has_key = true;
+        else
+            what = object->constraints[i].kind == CONSTRAINT_UNIQUE ? "a UNIQUE constraint"
+                                                                    : "a CHECK constraint";
+    }
+    for (uint32_t i = 0; i < object->columns_count; i++)
+        if (object->columns[i].default_sql != NULL || object->columns[i].generated_sql != NULL)
+            what = "columns with values of their own";
+    if (what != NULL)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "external table \"%s\" cannot have %s",
+                         object->name, what);
+    if (has_key)
+        return true;
+    error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "external table \"%s\" needs a primary key",
+              object->name);
+    return error_hint(err, "Rows are looked up by it.");
 }
 
 static bool build_table(struct table_builder *b, const struct statement *statement, struct error *err)
@@ -714,7 +748,8 @@ static bool build_table(struct table_builder *b, const struct statement *stateme
         if (!table_constraint(b, node->constraints[i]->constraint, err))
             return false;
     return bind_columns(b, err) && bind_constraints(b, err) && bind_watermark(b, statement->watermark, err) &&
-           ddl_check_stream_time(b->object, err);
+           (b->object->kind == CATALOG_EXTERNAL_TABLE ? check_external(b, err)
+                                                      : ddl_check_stream_time(b->object, err));
 }
 
 bool ddl_bind_table(struct planner_context *ctx, const struct statement *statement, uint32_t oid, bool stored,

@@ -326,7 +326,10 @@ static void add_options(struct strbuf *out, const struct catalog_object *object)
 const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object)
 {
     struct strbuf out = STRBUF_INIT;
-    strbuf_addf(&out, "CREATE %s %s (", object->kind == CATALOG_STREAM ? "STREAM" : "TABLE",
+    strbuf_addf(&out, "CREATE %s %s (",
+                object->kind == CATALOG_STREAM           ? "STREAM"
+                : object->kind == CATALOG_EXTERNAL_TABLE ? "EXTERNAL TABLE"
+                                                         : "TABLE",
                 ddl_qualified(arena, catalog, object));
     for (uint32_t i = 0; i < object->columns_count; i++) {
         const struct catalog_column *column = &object->columns[i];
@@ -403,11 +406,18 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
         .append_only = object->kind == CATALOG_STREAM,
         .no_retention = !catalog_object_keeps_rows(object),
     };
-    struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, object->columns_count);
-    const char **names = ARENA_ARRAY(arena, const char *, object->columns_count);
+    struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, object->columns_count + CACHE_COLUMNS);
+    const char **names = ARENA_ARRAY(arena, const char *, object->columns_count + CACHE_COLUMNS);
     for (uint32_t i = 0; i < object->columns_count; i++) {
         types[i] = object->columns[i].type;
         names[i] = object->columns[i].name;
+    }
+    if (object->kind == CATALOG_EXTERNAL_TABLE) {
+        out->is_cache = true;
+        types[out->columns_count] = (struct sql_type){OID_BOOL, -1};
+        names[out->columns_count++] = "found";
+        types[out->columns_count] = (struct sql_type){OID_TIMESTAMPTZ, -1};
+        names[out->columns_count++] = "expires";
     }
     out->types = types;
     out->column_names = names;

@@ -289,6 +289,8 @@ static struct plan *prune_time_join(struct planner_context *ctx, struct plan *pl
     }
     if (old.residual != NULL && *old.residual != NULL)
         bound_columns(*old.residual, used, l + r);
+    if (plan->kind == PLAN_LOOKUP_JOIN && plan->lookup_join.is_external)
+        used[l + plan->lookup_join.found_column] = true;
     /* The whole row decides which of several with the same time is the nearest. */
     for (uint32_t i = 0; plan->kind == PLAN_ASOF_JOIN && i < r; i++)
         used[l + i] = true;
@@ -313,6 +315,8 @@ static struct plan *prune_time_join(struct planner_context *ctx, struct plan *pl
     }
     if (new.residual != NULL &&*old.residual != NULL)
         *new.residual = bound_remap(ctx->arena, *old.residual, joined, 0);
+    if (copy->kind == PLAN_LOOKUP_JOIN && copy->lookup_join.is_external)
+        copy->lookup_join.found_column = right_map[plan->lookup_join.found_column];
     for (uint32_t i = 0; i < (both ? l + r : l); i++)
         map[i] = joined[i];
     return copy;

@@ -666,6 +666,11 @@ static bool rewrite_create(struct rewrite *r, struct error *err)
     }
     if (is_word(r, at, "temp") || is_word(r, at, "temporary") || is_word(r, at, "unlogged"))
         at++;
+    if (is_word(r, at, "external") && is_word(r, at + 1, "table")) {
+        r->statement->word = STATEMENT_WORD_EXTERNAL;
+        overwrite(r, at, at, "");
+        return true;
+    }
     if (is_word(r, at, "stream") || is_word(r, at, "source")) {
         r->statement->word = is_word(r, at, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;
         overwrite(r, at, at, "TABLE");
@@ -812,7 +817,16 @@ static bool rewrite(struct rewrite *r, struct error *err)
         if ((is_word(r, 1, "stream") || is_word(r, 1, "source")) && is_name(r, 2)) {
             statement->word = is_word(r, 1, "stream") ? STATEMENT_WORD_STREAM : STATEMENT_WORD_SOURCE;
             overwrite(r, 1, 1, "TABLE");
+        } else if (is_word(r, 1, "external") && is_word(r, 2, "table")) {
+            statement->word = STATEMENT_WORD_EXTERNAL;
+            overwrite(r, 1, 1, "");
         }
+        return true;
+    }
+    if (is_word(r, 0, "comment") && is_word(r, 1, "on") && is_word(r, 2, "external") &&
+        is_word(r, 3, "table")) {
+        statement->word = STATEMENT_WORD_EXTERNAL;
+        overwrite(r, 2, 2, "");
         return true;
     }
     if (is_word(r, 0, "comment") && is_word(r, 1, "on") &&

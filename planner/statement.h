@@ -6,6 +6,7 @@
  * rest:
  *
  *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
+ *   CREATE EXTERNAL TABLE t (a int PRIMARY KEY) WITH (...)              CREATE          TABLE t (a int PRIMARY KEY) WITH (...)
  *   CREATE MATERIALIZED VIEW v AS SELECT 1 EMIT FINAL                   CREATE MATERIALIZED VIEW v AS SELECT 1
  *   SELECT 1 FROM s JOIN t FOR SYSTEM_TIME AS OF now() ON s.k = t.k     SELECT 1 FROM s JOIN system_time(t) ON s.k = t.k
  *   SELECT 1 FROM s ASOF LEFT JOIN t ON s.k = t.k AND s.ts >= t.ts      SELECT 1 FROM s LEFT JOIN ONLY t ON ...
@@ -32,8 +33,13 @@ MUST_CHECK
 bool statement_split(struct arena *arena, const char *sql, size_t len, struct statement_piece **out,
                      uint32_t *count, struct error *err);
 
-/* The word in place of TABLE in CREATE, DROP, ALTER, TRUNCATE and COMMENT. */
-enum statement_word { STATEMENT_WORD_NONE, STATEMENT_WORD_STREAM, STATEMENT_WORD_SOURCE };
+/* The word in place of TABLE, or before it, in CREATE, DROP, ALTER, TRUNCATE and COMMENT. */
+enum statement_word {
+    STATEMENT_WORD_NONE,
+    STATEMENT_WORD_STREAM,
+    STATEMENT_WORD_SOURCE,
+    STATEMENT_WORD_EXTERNAL, /* EXTERNAL TABLE */
+};
 enum statement_emit {
     STATEMENT_EMIT_NONE,
     STATEMENT_EMIT_CHANGES,

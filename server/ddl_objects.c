@@ -23,7 +23,7 @@ const char *ddl_kind_word(const struct catalog_object *object)
         [CATALOG_TABLE] = "table",       [CATALOG_STREAM] = "stream",
         [CATALOG_VIEW] = "view",         [CATALOG_MATERIALIZED_VIEW] = "materialized view",
         [CATALOG_INDEX] = "index",       [CATALOG_SYSTEM_VIEW] = "view",
-        [CATALOG_SEQUENCE] = "sequence",
+        [CATALOG_SEQUENCE] = "sequence", [CATALOG_EXTERNAL_TABLE] = "external table",
     };
     return words[object->kind];
 }

@@ -79,6 +79,8 @@ static bool damaged(const struct stored *stored, const struct error *why, struct
               copy.message);
     if (copy.detail[0] != '\0')
         error_detail(err, "%s", copy.detail);
+    if (is_kind(stored, "external table")) /* its definition may hold a password */
+        return false;
     return error_hint(err, "Its stored definition is: %.300s", stored->record.sql);
 }
 
@@ -358,7 +360,8 @@ static bool restore_relations(struct recovery *recovery, struct error *err)
     }
     for (uint32_t i = 0; i < recovery->count; i++) {
         struct stored *stored = &recovery->items[i];
-        bool is_table = is_kind(stored, "table") || is_kind(stored, "stream");
+        bool is_table =
+            is_kind(stored, "table") || is_kind(stored, "stream") || is_kind(stored, "external table");
         if (stored->done || (!is_table && !is_kind(stored, "sequence")))
             continue;
         if (is_table ? !restore_table(recovery, stored, &why) : !restore_sequence(recovery, stored, &why))

@@ -6,6 +6,8 @@
 #include "planner/pass.h"
 #include "planner/routines.h"
 #include "protocol/connector/connector.h"
+#include "protocol/connector/lookup.h"
+#include "server/external.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
 #include "server/system_views.h"
@@ -300,6 +302,22 @@ static void print_settings(struct strbuf *out)
 
 /* ---- connectors ---- */
 
+static void print_options(const struct connector_option_row *rows, struct strbuf *out)
+{
+    add_table_head(out, "option|default|meaning");
+    for (const struct connector_option_row *row = rows; row->name != NULL; row++) {
+        add_code_cell(out, row->name);
+        if (row->default_value == NULL)
+            add_cell(out, "required");
+        else if (row->default_value[0] != '\0')
+            add_code_cell(out, row->default_value);
+        else
+            add_cell(out, "");
+        add_cell(out, row->help);
+        add_row_end(out);
+    }
+}
+
 static void print_connectors(struct strbuf *out)
 {
     strbuf_adds(out,
@@ -308,18 +326,17 @@ static void print_connectors(struct strbuf *out)
     const struct connector_class *class;
     for (size_t i = 0; (class = connector_at(i)) != NULL; i++) {
         strbuf_addf(out, "\n## %s\n\n%s.\n", class->name, class->help);
-        add_table_head(out, "option|default|meaning");
-        for (const struct connector_option_row *row = class->options; row->name != NULL; row++) {
-            add_code_cell(out, row->name);
-            if (row->default_value == NULL)
-                add_cell(out, "required");
-            else if (row->default_value[0] != '\0')
-                add_code_cell(out, row->default_value);
-            else
-                add_cell(out, "");
-            add_cell(out, row->help);
-            add_row_end(out);
-        }
+        print_options(class->options, out);
+    }
+    strbuf_adds(out,
+                "\n## External tables\n\n`CREATE EXTERNAL TABLE name (columns, PRIMARY KEY (...)) WITH "
+                "(connector = 'NAME', option = 'value', ...)` names a table\nof another database, in which "
+                "a materialized view looks rows up by their key. Options of all of them:\n");
+    print_options(external_options, out);
+    const struct lookup_class *lookup;
+    for (size_t i = 0; (lookup = lookup_at(i)) != NULL; i++) {
+        strbuf_addf(out, "\n### %s\n\n%s.\n", lookup->name, lookup->help);
+        print_options(lookup->options, out);
     }
 }
 

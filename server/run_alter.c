@@ -129,8 +129,8 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
     bool is_column = node->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
     bool has_text = ok && (object->kind == CATALOG_TABLE || object->kind == CATALOG_STREAM);
     ok = ok && refuse_dependents(job, object, err);
-    if (ok && (object->kind == CATALOG_SEQUENCE || (object->kind == CATALOG_INDEX && object->sql == NULL) ||
-               (is_column && !has_text)))
+    if (ok && (object->kind == CATALOG_SEQUENCE || object->kind == CATALOG_EXTERNAL_TABLE ||
+               (object->kind == CATALOG_INDEX && object->sql == NULL) || (is_column && !has_text)))
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "RENAME of this %s is not supported",
                        is_column ? "column" : ddl_kind_word(object));
     if (ok) {
@@ -539,8 +539,8 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
         return true;
     }
     if (ok && !owner_only && old->kind != CATALOG_TABLE && old->kind != CATALOG_STREAM)
-        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER of a %s is not supported",
-                       ddl_kind_word(old));
+        ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER of %s %s is not supported",
+                       old->kind == CATALOG_EXTERNAL_TABLE ? "an" : "a", ddl_kind_word(old));
     if (ok && owner_only)
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "OWNER TO is not supported");
     ok = ok && read_definition(job, old, &definition, err);

@@ -87,6 +87,7 @@ static bool check_target(const struct catalog_object *target, struct error *err)
     const char *what = target->kind == CATALOG_VIEW                ? "view"
                        : target->kind == CATALOG_MATERIALIZED_VIEW ? "materialized view"
                        : target->kind == CATALOG_SEQUENCE          ? "sequence"
+                       : target->kind == CATALOG_EXTERNAL_TABLE    ? "external table"
                                                                    : "non-table relation";
     return error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot copy to %s \"%s\"", what, target->name);
 }

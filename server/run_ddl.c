@@ -749,7 +749,9 @@ bool run_ddl(struct session *session, struct prepared *prepared, struct result_s
     const char *spelled = prepared->tag;
     if (prepared->statement->word != STATEMENT_WORD_NONE &&
         prepared->node->node_case == PG_QUERY__NODE__NODE_CREATE_STMT)
-        spelled = prepared->statement->word == STATEMENT_WORD_STREAM ? "CREATE STREAM" : "CREATE SOURCE";
+        spelled = prepared->statement->word == STATEMENT_WORD_STREAM   ? "CREATE STREAM"
+                  : prepared->statement->word == STATEMENT_WORD_SOURCE ? "CREATE SOURCE"
+                                                                       : "CREATE EXTERNAL TABLE";
     snprintf(tag, 64, "%s", spelled);
     if (!run_needs_writing(session, tag, err) || !run_no_block(session, tag, err))
         return false;

@@ -103,11 +103,15 @@ static const struct drop_kind drop_kinds[] = {
 
 static bool fits(const struct ddl_job *job, PgQuery__ObjectType type, const struct catalog_object *object)
 {
+    enum statement_word word = job->prepared->statement->word;
     switch (type) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
-        /* a stream is what WITH (append_only = true) makes of CREATE TABLE: DROP TABLE knows both */
-        return object->kind == CATALOG_STREAM ||
-               (object->kind == CATALOG_TABLE && job->prepared->statement->word == STATEMENT_WORD_NONE);
+        /* a stream is what WITH (append_only = true) makes of CREATE TABLE: DROP TABLE knows both, and external ones */
+        return word == STATEMENT_WORD_EXTERNAL ? object->kind == CATALOG_EXTERNAL_TABLE
+               : word == STATEMENT_WORD_NONE
+                   ? object->kind == CATALOG_STREAM || object->kind == CATALOG_TABLE ||
+                         object->kind == CATALOG_EXTERNAL_TABLE
+                   : object->kind == CATALOG_STREAM;
     case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
         return object->kind == CATALOG_VIEW;
     case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
@@ -169,8 +173,10 @@ static bool add_named(struct ddl_job *job, const PgQuery__DropStmt *node, const 
 {
     struct catalog *catalog = job->server->catalog;
     const char *schema, *name;
-    bool is_stream = job->prepared->statement->word != STATEMENT_WORD_NONE;
-    const char *word = is_stream ? "stream" : kind->word;
+    enum statement_word spelled = job->prepared->statement->word;
+    const char *word = spelled == STATEMENT_WORD_NONE       ? kind->word
+                       : spelled == STATEMENT_WORD_EXTERNAL ? "external table"
+                                                            : "stream";
     if (!node_names_split(name_node->list->n_items, name_node->list->items, &schema, &name))
         return error_set(err, ERRCODE_SYNTAX_ERROR, "improper relation name (too many dotted names)");
     if (schema != NULL && catalog_find_schema(catalog, schema) == NULL) {
@@ -193,9 +199,10 @@ static bool add_named(struct ddl_job *job, const PgQuery__DropStmt *node, const 
         const char *is = ddl_kind_word(object);
         for (size_t i = 0; i <= strlen(is) && i < sizeof(upper); i++)
             upper[i] = is[i] >= 'a' && is[i] <= 'z' ? (char)(is[i] - 'a' + 'A') : is[i];
-        const char *article = word[0] == 'i' ? "an" : "a";
+        const char *article = word[0] == 'i' || word[0] == 'e' ? "an" : "a";
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not %s %s", name, article, word);
-        return error_hint(err, "Use DROP %s to remove %s %s.", upper, is[0] == 'i' ? "an" : "a", is);
+        return error_hint(err, "Use DROP %s to remove %s %s.", upper,
+                          is[0] == 'i' || is[0] == 'e' ? "an" : "a", is);
     }
     if (listed(list, object->oid))
         return true;
@@ -384,9 +391,10 @@ bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *
         return drop_unknown(job, node, err);
     enum statement_word spelled = job->prepared->statement->word;
     snprintf(job->tag, 64, "%s",
-             spelled == STATEMENT_WORD_STREAM   ? "DROP STREAM"
-             : spelled == STATEMENT_WORD_SOURCE ? "DROP SOURCE"
-                                                : kind->statement);
+             spelled == STATEMENT_WORD_STREAM     ? "DROP STREAM"
+             : spelled == STATEMENT_WORD_SOURCE   ? "DROP SOURCE"
+             : spelled == STATEMENT_WORD_EXTERNAL ? "DROP EXTERNAL TABLE"
+                                                  : kind->statement);
     struct drop_list list = {0};
     catalog_read_lock(job->server->catalog);
     bool ok = true;

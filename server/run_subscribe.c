@@ -68,7 +68,7 @@ static bool find_relation(struct subscribe_run *run, const struct statement *sta
     ctx.sql = statement->sql;
     struct catalog_object *object = NULL;
     bool ok = planner_relation(&ctx, name, &object, err);
-    if (ok && object->relation == NULL) {
+    if (ok && (object->relation == NULL || object->kind == CATALOG_EXTERNAL_TABLE)) {
         ok = error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot subscribe to \"%s\"", object->name);
         error_hint(err, object->kind == CATALOG_VIEW
                             ? "Only tables, streams and materialized views can be followed; "

@@ -5,6 +5,7 @@
 #include "planner/ddl.h"
 #include "server/checkpointer.h"
 #include "server/ddl_objects.h"
+#include "server/external.h"
 #include "server/recover.h"
 #include "server/sequence.h"
 #include "server/settings.h"
@@ -100,6 +101,7 @@ bool server_open(struct server *server, struct settings *settings, struct error 
                                      .tick_rows_max = (uint32_t)settings->tick_rows};
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
+    server->externals = externals_create();
     server->sources = &source_hooks_running;
     if (recover_catalog(server, err) && start_sources(server, err)) {
         if (durable)
@@ -117,6 +119,8 @@ void server_close(struct server *server)
         engine_give_up(server->engine);
     if (server->running_sources != NULL)
         sources_destroy(server->running_sources);
+    if (server->externals != NULL)
+        externals_destroy(server->externals);
     if (server->engine != NULL)
         sequences_close(server);
     checkpointer_stop(server->checkpointer, true);

@@ -13,7 +13,8 @@ struct checkpoint_store;
 struct checkpointer;
 struct settings; /* server/settings.h: the process's settings */
 struct listener;
-struct sources; /* server/sources.h */
+struct sources;   /* server/sources.h */
+struct externals; /* server/external.h */
 struct sequence;
 struct table_locks;  /* server/table_locks.h */
 struct source_hooks; /* server/sources.h */
@@ -29,6 +30,7 @@ struct server {
     struct checkpointer *checkpointer;    /* server/checkpointer.h */
     struct listener *listener;
     struct sources *running_sources;
+    struct externals *externals;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
     int64_t start_us;                   /* clock when it was opened */

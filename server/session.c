@@ -1,4 +1,5 @@
 /* session.c: the life of a session and the list of all of them. */
+#define _GNU_SOURCE /* strcasestr */
 #include "server/session.h"
 
 #include "server/checkpointer.h"
@@ -157,6 +158,9 @@ void session_set_activity(struct session *session, const char *sql)
     session->state_change_us = clock_now_us();
     if (sql != NULL) {
         snprintf(session->shown.query, sizeof(session->shown.query), "%s", sql);
+        char *external = strcasestr(session->shown.query, "external");
+        if (external != NULL) /* CREATE EXTERNAL TABLE: a password may follow */
+            external[strlen("external")] = '\0';
         session->shown.query_start_us = session->state_change_us;
     }
     snprintf(session->shown.application_name, sizeof(session->shown.application_name), "%s",

@@ -6,6 +6,7 @@
 
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
+#include "server/external.h"
 #include "server/source_align.h"
 #include "server/source_rows.h"
 #include "storage/base/clock.h"
@@ -76,6 +77,8 @@ static bool read_paused(const struct catalog_object *object, bool *paused, struc
 bool sources_check(struct server *server, const struct catalog_object *object, struct error *err)
 {
     bool paused;
+    if (object->kind == CATALOG_EXTERNAL_TABLE)
+        return external_check(object, err);
     return read_paused(object, &paused, err) && source_rows_open(server, object, 0, NULL, err);
 }
 
@@ -314,6 +317,8 @@ static bool join_group(struct runner *runner, struct error *err)
 static bool source_create(struct server *server, struct catalog_object *object, struct error *err)
 {
     struct relation_stats stats;
+    if (object->kind == CATALOG_EXTERNAL_TABLE)
+        return external_start(server, object, err);
     relation_stats(object->relation, &stats);
     struct runner *runner = mem_zalloc(sizeof(*runner));
     runner->server = server;
@@ -374,6 +379,10 @@ static void runner_stop(struct runner *runner)
 
 static void source_drop(struct server *server, struct catalog_object *object)
 {
+    if (object->kind == CATALOG_EXTERNAL_TABLE) {
+        external_stop(server, object);
+        return;
+    }
     pthread_mutex_lock(&server->running_sources->lock);
     struct runner **link = &server->running_sources->first;
     while (*link != NULL && (*link)->object->oid != object->oid)

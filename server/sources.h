@@ -7,7 +7,8 @@
 
 struct sources;
 
-/* What a connector does when a relation that it feeds is created or dropped; tests put their own in. */
+/* What a connector does when a relation that it feeds, or is looked up in for, is created or dropped; tests put their own
+ * in. */
 struct source_hooks {
     /* The relation is in the catalog and the engine; rows may come from now on. Checks the options: 22023,
      * 0A000 for an unknown connector. Also called for each at start. */

@@ -266,6 +266,8 @@ char sys_relkind(const struct catalog_object *object)
         return 'i';
     case CATALOG_SEQUENCE:
         return 'S';
+    case CATALOG_EXTERNAL_TABLE:
+        return 'f';
     case CATALOG_SYSTEM_VIEW:
         return system_view_of(object)->relkind;
     }

@@ -139,7 +139,11 @@ static bool rows_tables(struct sys_rows *rows, struct error *err)
             continue;
         char kind = sys_relkind(object);
         this_table(rows, object);
-        sys_text(rows, "table_type", kind == 'r' ? "BASE TABLE" : kind == 'v' ? "VIEW" : "MATERIALIZED VIEW");
+        sys_text(rows, "table_type",
+                 kind == 'r'   ? "BASE TABLE"
+                 : kind == 'v' ? "VIEW"
+                 : kind == 'f' ? "FOREIGN"
+                               : "MATERIALIZED VIEW");
         sys_yes(rows, "is_insertable_into", sys_is_user_table(object));
         sys_end(rows);
     }

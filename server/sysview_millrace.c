@@ -1,6 +1,7 @@
 /* sysview_millrace.c: our own views: what relations hold, what operators do, where the engine stands. */
 #include "planner/routines.h"
 #include "server/checkpointer.h"
+#include "server/external.h"
 #include "server/session.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
@@ -21,7 +22,8 @@ static bool rows_relations(struct sys_rows *rows, struct error *err)
     static const char *const kinds[] = {[CATALOG_TABLE] = "table",
                                         [CATALOG_STREAM] = "stream",
                                         [CATALOG_VIEW] = "view",
-                                        [CATALOG_MATERIALIZED_VIEW] = "materialized view"};
+                                        [CATALOG_MATERIALIZED_VIEW] = "materialized view",
+                                        [CATALOG_EXTERNAL_TABLE] = "external table"};
     for (uint32_t i = 0; i < rows->objects_count; i++) {
         const struct catalog_object *object = rows->objects[i];
         if (!is_maintained(object))
@@ -199,6 +201,44 @@ static bool rows_sources(struct sys_rows *rows, struct error *err)
     return true;
 }
 
+static bool add_external(void *ctx, const struct external_status *status)
+{
+    struct sys_rows *rows = ctx;
+    const struct catalog_object *object = sys_object(rows, status->relation_oid);
+    if (object == NULL)
+        return true;
+    struct relation_stats stats;
+    relation_stats(object->relation, &stats);
+    sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+    sys_text(rows, "name", object->name);
+    sys_text(rows, "connector", status->connector);
+    sys_text(rows, "state", status->state);
+    sys_int(rows, "cached_rows", (int64_t)stats.rows);
+    sys_int(rows, "cached_bytes", stats.bytes);
+    sys_int(rows, "hits", (int64_t)status->hits);
+    sys_int(rows, "misses", (int64_t)status->misses);
+    sys_int(rows, "waiting_rows", status->waiting_rows);
+    sys_int(rows, "waiting_keys", (int64_t)status->waiting_keys);
+    sys_int(rows, "questions", (int64_t)status->questions);
+    sys_int(rows, "found", (int64_t)status->found);
+    sys_int(rows, "not_found", (int64_t)status->not_found);
+    sys_int(rows, "failures", (int64_t)status->failures);
+    sys_int(rows, "retries", (int64_t)status->retries);
+    if (status->last_error != NULL) {
+        sys_text(rows, "last_error", arena_strdup(rows->arena, status->last_error));
+        sys_int(rows, "last_error_at", status->last_error_us);
+    }
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_external_tables(struct sys_rows *rows, struct error *err)
+{
+    if (rows->server->externals != NULL)
+        externals_for_each(rows->server->externals, add_external, rows);
+    return true;
+}
+
 /* The process's settings, then the session's. */
 static bool rows_settings(struct sys_rows *rows, struct error *err)
 {
@@ -334,6 +374,16 @@ const struct system_view_row sysview_millrace_rows[] = {
     VIEW("sources",
          "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text",
          rows_sources, "connectors that feed relations"),
+    VIEW(
+        "external_tables",
+        "schema name, name name, connector text, state text, cached_rows int8, cached_bytes int8, hits int8, "
+        "misses int8, waiting_rows int8, waiting_keys int8, questions int8, found int8, not_found int8, "
+        "failures int8, retries int8, last_error text, last_error_at timestamptz",
+        rows_external_tables,
+        "caches of external tables and the questions to their databases, since the server has started; "
+        "misses: rows that had to wait for an answer; waiting_rows, waiting_keys: now; found, not_found: "
+        "keys "
+        "that were answered; retries: keys that had to be asked for again"),
     VIEW("settings", "name text, value text, scope text, default_value text, help text", rows_settings,
          "settings of the server and of this session"),
     VIEW("functions", "name text, arguments text, result text, kind text, help text", rows_functions,

@@ -5,6 +5,7 @@
  * A stream is shown as a table; the index behind a key is a pg_class row of its own; a view has one rule. */
 #include "executor/functions/quote.h"
 #include "planner/reg_names.h"
+#include "server/external.h"
 #include "server/sequence.h"
 #include "server/sysview.h"
 
@@ -90,10 +91,13 @@ static bool rows_pg_class(struct sys_rows *rows, struct error *err)
         sys_char(rows, "relreplident", is_stored && object->kind != CATALOG_SYSTEM_VIEW ? 'd' : 'n');
         if (object->options_count > 0) {
             const char **options = ARENA_ARRAY(rows->arena, const char *, object->options_count);
+            uint32_t count = 0;
             for (uint32_t j = 0; j < object->options_count; j++)
-                options[j] =
-                    arena_printf(rows->arena, "%s=%s", object->options[j].name, object->options[j].value);
-            sys_text_array(rows, "reloptions", options, object->options_count);
+                if (object->kind != CATALOG_EXTERNAL_TABLE || /* what is its connector's may be a secret */
+                    external_option_is_ours(object->options[j].name))
+                    options[count++] =
+                        arena_printf(rows->arena, "%s=%s", object->options[j].name, object->options[j].value);
+            sys_text_array(rows, "reloptions", options, count);
         }
         sys_end(rows);
     }

@@ -20,6 +20,7 @@ struct harness {
     struct operator* op;
     struct operator* arranges[2]; /* in front of a join */
     bool join_shared[2];          /* set before harness_open: the test applies to the arrangements itself */
+    struct lookup_source *source; /* of an external lookup join; set before harness_open */
     struct batch *output;         /* of the present tick */
     struct strbuf errors;         /* "+1 22003 message" lines of the present tick */
     struct strbuf late;           /* late rows of all ticks */
@@ -211,6 +212,8 @@ static inline void harness_open(struct harness *h, const struct operator_class *
         arrange->edges_count = 1;
         h->arranges[1] = arrange;
         op_lookup_join_setup(h->op, op_arrange_state(arrange), h->join_shared[1]);
+        if (h->source != NULL)
+            op_lookup_join_external(h->op, h->source);
     }
     if (class->open != NULL && !class->open(h->op, plan, &err)) {
         fprintf(stderr, "open: %s\n", err.message);

@@ -1,5 +1,6 @@
 /* test_op_lookup_join.c: lookup joins tick by tick, against loops over what each tick brings, and what they keep. */
 #include "executor/function.h"
+#include "executor/lookup_source.h"
 #include "tests/executor/op_harness.h"
 
 struct shape {
@@ -221,11 +222,223 @@ TEST(failing_residual)
     harness_close(&h);
 }
 
+/* ---- external tables ---- */
+
+#define EXTERNAL_KEYS 7
+
+static bool asked[EXTERNAL_KEYS];
+
+static void note_asked(void *ctx, const struct batch *keys)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < keys->rows; i++)
+        asked[((const int32_t *)keys->columns[0].data)[i]] = true;
+}
+
+/* Rows: key, number; on the right, found behind them. */
+static struct plan *external_plan(struct harness *h, const struct shape *shape)
+{
+    struct plan *plan = harness_plan(h, PLAN_LOOKUP_JOIN, "int4 int4 int4 int4 bool");
+    harness_child(h, plan, "int4 int4");
+    harness_child(h, plan, "int4 int4 bool");
+    plan->children[0]->append_only = true;
+    plan->lookup_join = join_plan(h, shape)->lookup_join;
+    plan->lookup_join.is_external = true;
+    plan->lookup_join.found_column = 2;
+    return plan;
+}
+
+struct external_row {
+    int32_t key; /* -1: NULL */
+    uint32_t number;
+    int64_t watermark;
+};
+
+struct cached_row {
+    bool is_there, is_found;
+    uint32_t number;
+};
+
+static void cached_text(uint32_t key, const struct cached_row *row, char sign, struct strbuf *out)
+{
+    if (row->is_found)
+        strbuf_addf(out, "%c %u %u t\n", sign, key, row->number);
+    else
+        strbuf_addf(out, "%c %u \\N f\n", sign, key);
+}
+
+static void external_result(const struct shape *shape, const struct external_row *left,
+                            const struct cached_row *right, struct strbuf *out)
+{
+    char key[16] = "\\N";
+    if (left->key >= 0)
+        snprintf(key, sizeof(key), "%d", left->key);
+    if (left->key >= 0 && right->is_found && (!shape->has_residual || right->number < left->number))
+        strbuf_addf(out, "+ %s %u %d %u t\n", key, left->number, left->key, right->number);
+    else if (shape->is_left)
+        strbuf_addf(out, "+ %s %u \\N \\N \\N\n", key, left->number);
+}
+
+/* Answers come some ticks later, several times, and are forgotten again. */
+static void external_property(const struct shape *shape, uint32_t seed, uint32_t ticks)
+{
+    static struct external_row waiting[100000];
+    struct cached_row cache[EXTERNAL_KEYS] = {{0}};
+    uint32_t waiting_count = 0, number = 0;
+    struct harness h;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    h.join_shared[1] = true;
+    h.source = lookup_source_create();
+    memset(asked, 0, sizeof(asked));
+    lookup_source_listen(h.source, note_asked, NULL);
+    harness_open(&h, &op_lookup_join_class, external_plan(&h, shape));
+    struct strbuf left = STRBUF_INIT, right = STRBUF_INIT, expected = STRBUF_INIT;
+    uint64_t hits = 0, misses = 0;
+    for (uint32_t t = 0; t < ticks && test_failures == 0; t++) {
+        strbuf_reset(&left);
+        strbuf_reset(&right);
+        h.ctx.watermark_before = h.ctx.watermark = 1000 + t;
+        bool answered[EXTERNAL_KEYS] = {0};
+        for (uint32_t key = 0; key < EXTERNAL_KEYS; key++) {
+            bool forgets = cache[key].is_there && harness_random(&seed, 4) == 0;
+            bool answers = (asked[key] || cache[key].is_there) && harness_random(&seed, 3) == 0;
+            if (cache[key].is_there && (forgets || answers))
+                cached_text(key, &cache[key], '-', &right);
+            if (forgets)
+                cache[key].is_there = false;
+            if (!answers)
+                continue;
+            cache[key] =
+                (struct cached_row){true, harness_random(&seed, 3) != 0, harness_random(&seed, number + 1)};
+            cached_text(key, &cache[key], '+', &right);
+            answered[key] = true;
+            asked[key] = false;
+        }
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < waiting_count; i++) {
+            if (answered[waiting[i].key])
+                external_result(shape, &waiting[i], &cache[waiting[i].key], &expected);
+            else
+                waiting[kept++] = waiting[i];
+        }
+        waiting_count = kept;
+        for (uint32_t i = harness_random(&seed, 40); i > 0; i--) {
+            struct external_row row = {(int32_t)harness_random(&seed, EXTERNAL_KEYS + 1) - 1, ++number,
+                                       1000 + t};
+            if (row.key < 0)
+                strbuf_addf(&left, "+ \\N %u\n", row.number);
+            else
+                strbuf_addf(&left, "+ %d %u\n", row.key, row.number);
+            if (row.key >= 0 && !cache[row.key].is_there) {
+                waiting[waiting_count++] = row;
+                misses++;
+            } else {
+                external_result(shape, &row, row.key >= 0 ? &cache[row.key] : NULL, &expected);
+                hits++;
+            }
+        }
+        struct error err;
+        EXPECT(harness_push(&h, 1, strbuf_text(&right), &err));
+        EXPECT(harness_push(&h, 0, strbuf_text(&left), &err));
+        uint32_t before = h.total->rows;
+        harness_finish(&h);
+        bool in_order =
+            !shape->has_residual && !shape->is_left; /* else rows without a match come behind the others */
+        for (uint32_t i = before + 1; i < h.total->rows && in_order; i++)
+            EXPECT(((const int32_t *)h.total->columns[1].data)[i] >
+                   ((const int32_t *)h.total->columns[1].data)[i - 1]);
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct batch *batch = batch_create(&arena, h.op->types, h.op->columns_count, 16);
+        EXPECT(expected.len == 0 || batch_from_text(batch, expected.data, &err));
+        struct strbuf sorted = STRBUF_INIT;
+        strbuf_adds(&sorted, harness_text(&h, batch));
+        EXPECT_TEXT(harness_contents(&h), strbuf_text(&sorted));
+        strbuf_release(&sorted);
+        arena_release(&arena);
+        struct lookup_counts counts;
+        lookup_source_counts(h.source, &counts);
+        EXPECT_INT(counts.waiting, waiting_count);
+        EXPECT_INT(counts.hits, hits);
+        EXPECT_INT(counts.misses, misses);
+        EXPECT_INT(h.op->class->state_rows(h.op), waiting_count);
+        int64_t held = TIME_NEVER;
+        for (uint32_t i = 0; i < waiting_count; i++) {
+            EXPECT(asked[waiting[i].key]);
+            held = waiting[i].watermark < held ? waiting[i].watermark : held;
+        }
+        EXPECT_INT(h.op->class->holds_watermark(h.op), held);
+        if (harness_random(&seed, 10) == 0) { /* as after a restart */
+            memset(asked, 0, sizeof(asked));
+            op_lookup_join_ask_again(h.op);
+            for (uint32_t i = 0; i < waiting_count; i++)
+                EXPECT(asked[waiting[i].key]);
+        }
+    }
+    harness_close(&h);
+    struct lookup_counts counts;
+    lookup_source_counts(h.source, &counts);
+    EXPECT_INT(counts.waiting, 0);
+    lookup_source_destroy(h.source);
+    strbuf_release(&left);
+    strbuf_release(&right);
+    strbuf_release(&expected);
+}
+
+TEST(external_tables)
+{
+    for (uint32_t bits = 0; bits < 4 && test_failures == 0; bits++) {
+        struct shape shape = {.is_left = bits & 1, .has_residual = bits & 2};
+        external_property(&shape, bits + 1, 200);
+    }
+}
+
+/* More rows than a batch holds wait for one key; they come with the watermarks and positions they came with. */
+TEST(external_many_rows)
+{
+    struct shape shape = {0};
+    struct harness h;
+    struct error err;
+    harness_init(&h, DATAFLOW_CONTINUOUS);
+    h.join_shared[1] = true;
+    h.source = lookup_source_create();
+    harness_open(&h, &op_lookup_join_class, external_plan(&h, &shape));
+    const struct plan *child = h.op->plan->children[0];
+    uint32_t rows = 3 * BATCH_ROWS_MAX + 5;
+    int64_t watermarks[BATCH_ROWS_MAX], positions[BATCH_ROWS_MAX];
+    for (uint32_t first = 0; first < rows; first += BATCH_ROWS_MAX) {
+        uint32_t count = rows - first < BATCH_ROWS_MAX ? rows - first : BATCH_ROWS_MAX;
+        struct batch *change = batch_create(&h.text_arena, child->types, 2, count);
+        for (uint32_t i = 0; i < count; i++) {
+            struct datum values[] = {datum_i32(3), datum_i32((int32_t)(first + i))};
+            batch_append_datums(change, values, 1);
+            watermarks[i] = 100 + first + i;
+            positions[i] = first + i;
+        }
+        change->watermarks = watermarks;
+        change->positions = positions;
+        EXPECT(harness_push_batch(&h, 0, change, &err));
+        EXPECT_TEXT(harness_finish(&h), "");
+    }
+    EXPECT_INT(h.op->class->holds_watermark(h.op), 100);
+    EXPECT(harness_push(&h, 1, "+ 3 9 t\n", &err));
+    harness_finish(&h);
+    EXPECT_INT(h.total->rows, rows);
+    for (uint32_t i = 0; i < h.total->rows; i++)
+        EXPECT_INT(((const int32_t *)h.total->columns[1].data)[i], i);
+    EXPECT_INT(h.op->class->state_rows(h.op), 0);
+    EXPECT(h.op->class->holds_watermark(h.op) == TIME_NEVER);
+    harness_close(&h);
+    lookup_source_destroy(h.source);
+}
+
 int main(void)
 {
     RUN(random_changes);
     RUN(many_pairs);
     RUN(arrival_is_passed_on);
     RUN(failing_residual);
+    RUN(external_tables);
+    RUN(external_many_rows);
     return test_result();
 }

@@ -50,6 +50,12 @@ class Server:
                 raise RuntimeError("the server did not stop within %d s" % timeout)
         return self.process.returncode
 
+    def start_again(self):
+        """After stop, for those that know how: the same port and data."""
+        self.process = self.launch()
+        self.pid = self.process.pid
+        self.wait_ready()
+
     def log_text(self):
         with open(self.log, errors="replace") as f:
             return f.read()
@@ -131,23 +137,58 @@ def postgres(*options):
         subprocess.run([POSTGRES_BIN + "/initdb", "-D", data, "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8",
                         "--no-sync"], check=True, stdout=subprocess.DEVNULL, preexec_fn=become_postgres, env=env, cwd="/")
         log = os.path.join(base, "pg.log")
-        out = open(log, "ab")
-        process = subprocess.Popen(
-            [POSTGRES_BIN + "/postgres", "-D", data, "-p", str(port), "-k", base, "-c", "listen_addresses=127.0.0.1", "-c",
-             "fsync=off", "-c", "timezone=UTC", "-c", "max_connections=60", "-c", "jit=off",
-             *(word for option in options for word in ("-c", option))],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=become_postgres, env=env, cwd="/")
-        out.close()
-        server = Server(process, port, log)
-        try:
+
+        def launch():
+            with open(log, "wb") as out:
+                return subprocess.Popen(
+                    [POSTGRES_BIN + "/postgres", "-D", data, "-p", str(port), "-k", base, "-c", "listen_addresses=127.0.0.1", "-c",
+                     "fsync=off", "-c", "timezone=UTC", "-c", "max_connections=60", "-c", "jit=off",
+                     *(word for option in options for word in ("-c", option))],
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, preexec_fn=become_postgres, env=env, cwd="/")
+
+        def wait():
             deadline = time.monotonic() + 60
             while "ready to accept connections" not in server.log_text():
-                if process.poll() is not None or time.monotonic() > deadline:
+                if server.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("PostgreSQL did not start:\n" + server.log_text())
                 time.sleep(0.02)
+
+        server = Server(launch(), port, log)
+        server.launch, server.wait_ready = launch, wait
+        try:
+            wait()
             yield server
         finally:
             server.stop(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def redis(*options):
+    """A Redis of its own that keeps nothing on disk but what SHUTDOWN SAVE leaves in its temporary directory."""
+    with temp_dir() as base:
+        port = free_port()
+        log = os.path.join(base, "redis.log")
+
+        def launch():
+            with open(log, "wb") as out:
+                return subprocess.Popen(
+                    ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", base, "--save", "", *options],
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+        def wait():
+            deadline = time.monotonic() + 60
+            while "eady to accept connections" not in server.log_text():
+                if server.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("Redis did not start:\n" + server.log_text())
+                time.sleep(0.02)
+
+        server = Server(launch(), port, log)
+        server.launch, server.wait_ready = launch, wait
+        try:
+            wait()
+            yield server
+        finally:
+            server.stop()
 
 
 def cpu_seconds(pid):
