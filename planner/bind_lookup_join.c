@@ -102,15 +102,36 @@ static struct expr *take_clock_conditions(struct planner_context *ctx, uint32_t 
 
 /* ---- external tables ---- */
 
-/* Which column of the key the right side of an equality is; -1: none. Text keys may have been relabelled. */
+/* Which column of the key the right side of an equality is; -1: none. A key of type varchar may have been made text: the same bytes. */
 static int32_t key_place(const struct expr *right, const uint32_t *key, uint32_t key_count)
 {
-    while (right->kind == EXPR_CAST && right->cast == CAST_RELABEL && right->type.oid == OID_TEXT &&
-           right->args[0]->type.oid == OID_VARCHAR)
+    while (right->kind == EXPR_CAST && right->type.oid == OID_TEXT && right->args[0]->type.oid == OID_VARCHAR)
         right = right->args[0];
     for (uint32_t k = 0; k < key_count; k++)
         if (right->kind == EXPR_COLUMN && right->index == key[k])
             return (int32_t)k;
+    return -1;
+}
+
+/* column = constant, for a column of the key: *value is the constant. types: of the right side. */
+static int32_t constant_key(struct planner_context *ctx, const struct expr *part, uint32_t left_count,
+                            uint32_t total, const uint32_t *key, uint32_t key_count,
+                            const struct sql_type *types, struct expr **value)
+{
+    if (part->kind != EXPR_CALL || part->args_count != 2 || !(part->function->flags & FN_OPERATOR) ||
+        strcmp(part->function->name, "=") != 0 || join_sides(ctx, part, left_count, total) != 2)
+        return -1;
+    uint32_t *map = ARENA_ARRAY(ctx->arena, uint32_t, total);
+    for (uint32_t i = 0; i < total; i++)
+        map[i] = i < left_count ? UINT32_MAX : i - left_count;
+    for (uint32_t side = 0; side < 2; side++) {
+        int32_t place = key_place(bound_remap(ctx->arena, part->args[side], map, 0), key, key_count);
+        *value = part->args[1 - side];
+        if (place >= 0 && !bound_uses_row(*value) && !expr_is_volatile(*value) &&
+            !bound_contains(*value, KIND_BIT(EXPR_SUBQUERY)) &&
+            type_can_coerce((*value)->type.oid, types[key[place]].oid, COERCION_IMPLICIT))
+            return place;
+    }
     return -1;
 }
 
@@ -134,6 +155,9 @@ static bool sort_out(struct planner_context *ctx, bool is_left, uint32_t left_co
         int32_t place = -1;
         if (join_equality_of(ctx, parts[i], left_count, total, &equality) && !equality.null_safe)
             place = key_place(equality.right, out->key, out->key_count);
+        else
+            place = constant_key(ctx, parts[i], left_count, total, out->key, out->key_count, right->types,
+                                 &equality.left);
         if (place >= 0 && out->values[place] == NULL) {
             struct sql_type type = right->types[out->key[place]];
             if (equality.left->type.oid != type.oid &&
