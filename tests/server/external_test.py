@@ -376,8 +376,8 @@ def redis(t):
         con = t.con
         server.start_again()
         client = Redis(server, SECRET)
-        client.call("DEL", "user:bad")
-        client.call("HSET", "user:bad", "name", "good")
+        client.call("HSET", "user:good", "name", "good")
+        client.call("RENAME", "user:good", "user:bad")  # at once: it is asked for all the time
         all_come(con, "seen", 105)
         all_come(con, "bought", 103)
         until("nothing waits", lambda: status(con, "users", "waiting_rows") == 0)
