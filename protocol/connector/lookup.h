@@ -2,7 +2,7 @@
  * for users.
  *
  * A lookup belongs to the thread that asks (server/external.c). It connects when it is first asked, and again after the
- * connection was lost. Error messages hold no option that is_secret. */
+ * connection was lost. Error messages hold no password. */
 #ifndef MILLRACE_CONNECTOR_LOOKUP_H
 #define MILLRACE_CONNECTOR_LOOKUP_H
 
