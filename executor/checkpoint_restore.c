@@ -73,6 +73,21 @@ static void restore_owner(void *ctx, const struct owner *owner)
         job->ok = owner->op->class->restore_rest(owner->op, rest, rest_bytes, job->err);
 }
 
+static void count_as_saved(void *ctx, const struct owner *owner)
+{
+    struct restore_job *job = ctx;
+    struct saved_tables tables = {.arena = &job->arena};
+    owner_tables(owner, &tables);
+    for (uint32_t i = 0; i < tables.count; i++) {
+        const struct saved_table *table = &tables.items[i];
+        if (table->slots != NULL)
+            continue; /* slot_pages_restore_end has said so */
+        uint64_t first, end;
+        table->bounds(table->of, &first, &end);
+        *table->rows = (struct saved_rows){.saved = end, .taken = end, .front_taken = first};
+    }
+}
+
 /* ---- relations ---- */
 
 struct relation_job {
@@ -87,6 +102,7 @@ static void restore_contents(struct engine *engine, struct restore_job *job, str
     owners_of_relation(relation, &job->arena, restore_owner, job);
     if (!job->ok)
         return;
+    owners_of_relation(relation, &job->arena, count_as_saved, job);
     engine_list_relation(engine, relation);
     if (relation->watermark != NULL)
         engine_list_watermark(engine, relation);
@@ -171,6 +187,8 @@ static bool put_back(struct engine *engine, struct view_job *job, struct dataflo
     parts.ok = fill_fragments(engine, flow, false, job->why);
     if (parts.ok)
         owners_of_view(flow, &parts.arena, restore_owner, &parts);
+    if (parts.ok)
+        owners_of_view(flow, &parts.arena, count_as_saved, &parts);
     if (parts.ok)
         restore_contents(engine, &parts, job->relation);
     if (parts.ok)

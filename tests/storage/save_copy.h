@@ -154,8 +154,8 @@ static inline void save_copy_rows(struct save_copy *copy, struct save_copy_table
 {
     uint64_t first, end;
     table->bounds(table->of, &first, &end);
-    EXPECT(first <= end && (!table->rows->is_in_checkpoint || table->rows->saved <= end));
-    if (!table->rows->is_in_checkpoint)
+    EXPECT(first <= end && table->rows->saved <= end);
+    if (table->rows->saved == 0)
         to->first = to->end = 0;
     uint64_t at = table->rows->saved > first ? table->rows->saved : first;
     copy->rows_copied += end - at;
@@ -177,7 +177,6 @@ static inline void save_copy_rows(struct save_copy *copy, struct save_copy_table
     to->first = first;
     to->end = end;
     table->rows->saved = end;
-    table->rows->is_in_checkpoint = true;
 }
 
 /* Copies what has changed. The tables must be those of the last time, unless the copy is empty. */
@@ -380,14 +379,17 @@ static inline bool save_copy_restore(struct save_copy *copy, const struct saved_
         if (table->slots != NULL ? !save_copy_restore_slots(copy, from, table, is_damaged, err)
                                  : !save_copy_restore_rows(copy, from, table, is_damaged, err))
             return false;
-        if (!continues)
+        if (!continues) { /* another copy begins */
+            if (table->slots != NULL && table->slots->dirty != NULL)
+                slot_pages_mark_whole(table->slots);
             continue;
+        }
         if (table->slots != NULL) {
             slot_pages_track(table->slots);
             memset(table->slots->dirty, 0, sizeof(uint64_t) * table->slots->dirty_words);
             table->slots->is_whole = false;
         } else if (from->end > from->first) {
-            *table->rows = (struct saved_rows){.saved = from->end, .is_in_checkpoint = true};
+            *table->rows = (struct saved_rows){.saved = from->end};
         }
     }
     return true;
