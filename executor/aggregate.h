@@ -58,7 +58,17 @@ struct aggregate_row {
     /* Adds the accumulator parts[i] to wholes[i]: as if the rows of the part had been added to the whole. A
      * whole may occur more than once; parts stay as they are. NULL: cannot be merged. */
     void (*merge)(struct agg_call *call, void *const *wholes, void *const *parts, uint32_t count);
+    /* For checkpoints: appends a state in bytes that do not depend on the machine (agg_common.h); and makes it again in
+     * zero bytes, false when they are not what `save` writes. NULL, both: the state is state_bytes of plain int64s.
+     * Who has `release` has both. */
+    void (*save)(const struct agg_call *call, const void *state, struct strbuf *out);
+    bool (*load)(struct agg_call *call, void *state, const uint8_t *bytes, size_t len);
 };
+
+/* A state of any aggregate as bytes, part of the format on disk; and back into zero bytes: XX001 when it cannot be. */
+void aggregate_save(const struct agg_call *call, const void *state, struct strbuf *out);
+MUST_CHECK
+bool aggregate_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len, struct error *err);
 
 size_t aggregate_find(const char *name, const struct aggregate_row *const **rows);
 struct function_signature;

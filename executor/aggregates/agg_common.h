@@ -41,4 +41,30 @@ static inline void agg_set_numeric(struct column *result, uint32_t row, struct v
     ((struct varlen *)result->data)[row] = value;
 }
 
+/* ---- states in checkpoints: int64s, least significant byte first ---- */
+
+static inline void agg_save_i64(struct strbuf *out, int64_t value)
+{
+    uint8_t bytes[8];
+    for (uint32_t i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)((uint64_t)value >> 8 * i);
+    strbuf_add(out, bytes, sizeof(bytes));
+}
+
+struct agg_saved {
+    const uint8_t *at, *end;
+};
+
+static inline bool agg_load_i64(struct agg_saved *from, int64_t *value)
+{
+    uint64_t bits = 0;
+    if (from->end - from->at < 8)
+        return false;
+    for (uint32_t i = 0; i < 8; i++)
+        bits |= (uint64_t)from->at[i] << 8 * i;
+    from->at += 8;
+    *value = (int64_t)bits;
+    return true;
+}
+
 #endif

@@ -309,6 +309,83 @@ void decimal_sum_release(struct decimal_sum *sum, struct table_heap *heap)
     memset(sum, 0, sizeof(*sum));
 }
 
+void decimal_sum_save(const struct decimal_sum *sum, struct strbuf *out)
+{
+    const struct decimal_scale *scales = sum->scales != NULL ? sum->scales : &sum->one;
+    agg_save_i64(out, sum->count);
+    agg_save_i64(out, sum->nan);
+    agg_save_i64(out, sum->plus_infinity);
+    agg_save_i64(out, sum->minus_infinity);
+    agg_save_i64(out, sum->scale);
+    agg_save_i64(out, sum->scales_count);
+    for (uint32_t i = 0; i < sum->scales_count; i++) {
+        agg_save_i64(out, scales[i].scale);
+        agg_save_i64(out, scales[i].count);
+    }
+    if (sum->big == NULL) {
+        agg_save_i64(out, 0);
+        agg_save_i64(out, (int64_t)sum->small.low);
+        agg_save_i64(out, sum->small.high);
+        return;
+    }
+    uint32_t limbs = (uint32_t)(sum->big_size < 0 ? -sum->big_size : sum->big_size);
+    agg_save_i64(out, sum->big_size);
+    for (uint32_t i = 0; i < limbs; i++)
+        agg_save_i64(out, (int64_t)sum->big[i]);
+}
+
+static bool load_scales(struct decimal_sum *sum, struct table_heap *heap, struct agg_saved *from)
+{
+    int64_t count;
+    if (!agg_load_i64(from, &count) || count < 0 || count > (from->end - from->at) / 16 ||
+        count > (int64_t)HEAD_SCALE + 1)
+        return false;
+    struct decimal_scale *scales = &sum->one;
+    if (count > 1) {
+        sum->scales_cap = 4;
+        while (sum->scales_cap < count)
+            sum->scales_cap *= 2;
+        sum->scales = scales =
+            table_heap_alloc(heap, sum->scales_cap * (uint32_t)sizeof(struct decimal_scale));
+    }
+    sum->scales_count = (uint32_t)count;
+    for (uint32_t i = 0; i < sum->scales_count; i++)
+        if (!agg_load_i64(from, &scales[i].scale) || !agg_load_i64(from, &scales[i].count) ||
+            scales[i].scale < 0 || scales[i].scale > (int64_t)HEAD_SCALE)
+            return false;
+    return true;
+}
+
+bool decimal_sum_load(struct decimal_sum *sum, struct table_heap *heap, struct agg_saved *from)
+{
+    int64_t scale, size, low;
+    if (!agg_load_i64(from, &sum->count) || !agg_load_i64(from, &sum->nan) ||
+        !agg_load_i64(from, &sum->plus_infinity) || !agg_load_i64(from, &sum->minus_infinity) ||
+        !agg_load_i64(from, &scale) || scale < 0 || scale > 2 * (int64_t)HEAD_SCALE ||
+        !load_scales(sum, heap, from) || !agg_load_i64(from, &size))
+        return false;
+    sum->scale = (int32_t)scale;
+    if (size == 0) {
+        if (!agg_load_i64(from, &low) || !agg_load_i64(from, &sum->small.high))
+            return false;
+        sum->small.low = (uint64_t)low;
+        return true;
+    }
+    int64_t limbs_max = (from->end - from->at) / 8;
+    if (size < -limbs_max || size > limbs_max)
+        return false;
+    uint32_t limbs = (uint32_t)(size < 0 ? -size : size);
+    sum->big_size = (int32_t)size;
+    sum->big_cap = (limbs + 3) & ~3u;
+    sum->big = table_heap_alloc(heap, sum->big_cap * (uint32_t)sizeof(uint64_t));
+    for (uint32_t i = 0; i < limbs; i++) {
+        if (!agg_load_i64(from, &low))
+            return false;
+        sum->big[i] = (uint64_t)low;
+    }
+    return true;
+}
+
 bool decimal_sum_is_special(const struct decimal_sum *sum)
 {
     return sum->nan > 0 || sum->plus_infinity > 0 || sum->minus_infinity > 0;

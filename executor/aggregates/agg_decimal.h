@@ -42,6 +42,10 @@ void decimal_sum_add_integer(struct decimal_sum *sum, struct table_heap *heap, _
                              int64_t weight);
 /* Adds all that `part` holds. */
 void decimal_sum_merge(struct decimal_sum *sum, struct table_heap *heap, const struct decimal_sum *part);
+/* count, NaNs, infinities; scale; number of scales, and of each the scale and its count; number of limbs of the magnitude
+ * (negative: of a negative number; 0: 128 bits follow) and they. load: into zero bytes. */
+void decimal_sum_save(const struct decimal_sum *sum, struct strbuf *out);
+bool decimal_sum_load(struct decimal_sum *sum, struct table_heap *heap, struct agg_saved *from);
 void decimal_sum_release(struct decimal_sum *sum, struct table_heap *heap);
 bool decimal_sum_is_special(const struct decimal_sum *sum);
 int32_t decimal_sum_scale(const struct decimal_sum *sum); /* to show */

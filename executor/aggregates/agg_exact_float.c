@@ -6,6 +6,8 @@
 #define BIAS      2176 /* a multiple of 64 not below 2148, the exponent of the least product of doubles */
 #define LIMBS_MAX 80   /* (2176 + 2048 + 63 + headroom) / 64 */
 #define HEADROOM  ((int64_t)1 << 61)
+/* Where limbs of sums can end: the greatest products, 2^64 times. */
+#define LIMBS_USED_MAX 70
 
 /* value = m * 2^e for a finite value. */
 static int64_t decompose(double value, int *exponent)
@@ -126,16 +128,63 @@ void float_sum_add_product(struct float_sum *sum, struct table_heap *heap, doubl
     add_int128(sum, heap, high, exponent + 64);
 }
 
+/* The limbs [*first, *end) that say something: without zeros below, and the sign above once only. Without this, a merge
+ * would make the window wider than its part's, and many in a row wider than any sum needs. */
+static void significant(const struct float_sum *sum, uint32_t *first, uint32_t *end)
+{
+    *first = 0;
+    *end = sum->count;
+    while (*end > 1 && sum->limbs[*end - 1] == ((int64_t)sum->limbs[*end - 2] < 0 ? ~(uint64_t)0 : 0))
+        --*end;
+    while (*first < *end && sum->limbs[*first] == 0)
+        ++*first;
+}
+
 void float_sum_merge(struct float_sum *sum, struct table_heap *heap, const struct float_sum *part)
 {
     sum->nan += part->nan;
     sum->plus_infinity += part->plus_infinity;
     sum->minus_infinity += part->minus_infinity;
-    for (uint32_t i = 0; i < part->count; i++) {
-        bool is_top = i + 1U == part->count;
+    uint32_t first, end;
+    significant(part, &first, &end);
+    for (uint32_t i = first; i < end; i++) {
+        bool is_top = i + 1U == end;
         __int128 limb = is_top ? (__int128)(int64_t)part->limbs[i] : (__int128)part->limbs[i];
         add_int128(sum, heap, limb, (part->base + (int)i) * 64 - BIAS);
     }
+}
+
+void float_sum_save(const struct float_sum *sum, struct strbuf *out)
+{
+    uint32_t first, end;
+    significant(sum, &first, &end);
+    agg_save_i64(out, sum->nan);
+    agg_save_i64(out, sum->plus_infinity);
+    agg_save_i64(out, sum->minus_infinity);
+    agg_save_i64(out, first < end ? sum->base + (int64_t)first : 0);
+    agg_save_i64(out, end - first);
+    for (uint32_t i = first; i < end; i++)
+        agg_save_i64(out, (int64_t)sum->limbs[i]);
+}
+
+bool float_sum_load_saved(struct float_sum *sum, struct table_heap *heap, struct agg_saved *from)
+{
+    int64_t base, count, limb;
+    if (!agg_load_i64(from, &sum->nan) || !agg_load_i64(from, &sum->plus_infinity) ||
+        !agg_load_i64(from, &sum->minus_infinity) || !agg_load_i64(from, &base) ||
+        !agg_load_i64(from, &count) || count < 0 || count > LIMBS_USED_MAX || base < 0 ||
+        base > LIMBS_USED_MAX - count)
+        return false;
+    if (count == 0)
+        return true;
+    window_resize(sum, heap, 0, (uint32_t)count);
+    sum->base = (int16_t)base;
+    for (uint32_t i = 0; i < (uint32_t)count; i++) {
+        if (!agg_load_i64(from, &limb))
+            return false;
+        sum->limbs[i] = (uint64_t)limb;
+    }
+    return true;
 }
 
 void float_sum_release(struct float_sum *sum, struct table_heap *heap)

@@ -26,6 +26,9 @@ void float_sum_add_product(struct float_sum *sum, struct table_heap *heap, doubl
                            int64_t weight);
 /* Adds all that `part` holds. */
 void float_sum_merge(struct float_sum *sum, struct table_heap *heap, const struct float_sum *part);
+/* NaNs, infinities, base, number of limbs, and they. load: into zero bytes. */
+void float_sum_save(const struct float_sum *sum, struct strbuf *out);
+bool float_sum_load_saved(struct float_sum *sum, struct table_heap *heap, struct agg_saved *from);
 void float_sum_release(struct float_sum *sum, struct table_heap *heap);
 bool float_sum_is_special(const struct float_sum *sum);
 /* Rounded once, half to even; may be +-infinity by overflow. Specials give NaN or an infinity. */

@@ -109,16 +109,33 @@ static void float_release(struct agg_call *call, void *state)
     float_sum_release(&((struct float_state *)state)->sum, call->heap);
 }
 
+static void float_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct float_state *of = state;
+    (void)call;
+    agg_save_i64(out, of->count);
+    agg_save_i64(out, of->minus_zeros);
+    float_sum_save(&of->sum, out);
+}
+
+static bool float_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct float_state *of = state;
+    struct agg_saved from = {bytes, bytes + len};
+    return agg_load_i64(&from, &of->count) && agg_load_i64(&from, &of->minus_zeros) &&
+           float_sum_load_saved(&of->sum, call->heap, &from) && from.at == from.end;
+}
+
 #define STATE sizeof(struct float_state)
 
 const struct aggregate_row agg_float_rows[] = {
     {"sum", "float4", "float4", "sum of the values", 0, STATE, float4_add, sum_float4_finish, float_release,
-     NULL, float_merge},
+     NULL, float_merge, float_save, float_load},
     {"sum", "float8", "float8", "sum of the values", 0, STATE, float8_add, sum_float8_finish, float_release,
-     NULL, float_merge},
+     NULL, float_merge, float_save, float_load},
     {"avg", "float4", "float8", "average of the values", 0, STATE, float4_add, avg_float_finish,
-     float_release, NULL, float_merge},
+     float_release, NULL, float_merge, float_save, float_load},
     {"avg", "float8", "float8", "average of the values", 0, STATE, float8_add, avg_float_finish,
-     float_release, NULL, float_merge},
+     float_release, NULL, float_merge, float_save, float_load},
 };
 const size_t agg_float_rows_count = ARRAY_COUNT(agg_float_rows);

@@ -3,6 +3,7 @@
  * `add` keeps one value and serves input without retractions; otherwise the ordered multiset gives its first
  * or last value. Equal values keep the first one seen. */
 #include "executor/aggregates/agg_tables.h"
+#include "storage/data/type_check.h"
 
 struct extreme {
     uint64_t is_set;
@@ -179,6 +180,31 @@ static void extreme_var_release(struct agg_call *call, void *state)
     extreme->is_set = 0;
 }
 
+/* Nothing when there is no value, else a byte 1 and the value's. */
+static void extreme_var_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct extreme *extreme = state;
+    (void)call;
+    if (!extreme->is_set)
+        return;
+    strbuf_addc(out, 1);
+    strbuf_add(out, varlen_bytes(&extreme->var), extreme->var.len);
+}
+
+static bool extreme_var_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct extreme *extreme = state;
+    if (len == 0)
+        return true;
+    if (bytes[0] != 1 || len - 1 > VALUE_BYTES_MAX ||
+        !var_bytes_valid(call->arg_types[0].oid, bytes + 1, len - 1))
+        return false;
+    struct varlen value = varlen_view(bytes + 1, (uint32_t)len - 1);
+    extreme->is_set = 1;
+    extreme->var = table_heap_store(call->heap, &value);
+    return true;
+}
+
 static bool min_collect(struct agg_call *call, struct agg_values *values, struct datum *result)
 {
     int64_t copies;
@@ -218,7 +244,7 @@ static bool max_collect(struct agg_call *call, struct agg_values *values, struct
         "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, FIXED, max_##phys##_add, max_##phys##_finish,      \
             NULL, max_collect, max_##phys##_merge                                                            \
     }
-#define OTHER_ROWS(type, release)                                                                            \
+#define OTHER_ROWS(type, release, save, load)                                                                \
     {"min",                                                                                                  \
      type,                                                                                                   \
      type,                                                                                                   \
@@ -229,10 +255,12 @@ static bool max_collect(struct agg_call *call, struct agg_values *values, struct
      extreme_other_finish,                                                                                   \
      release,                                                                                                \
      min_collect,                                                                                            \
-     min_other_merge},                                                                                       \
+     min_other_merge,                                                                                        \
+     save,                                                                                                   \
+     load},                                                                                                  \
     {                                                                                                        \
         "max", type, type, MAX_HELP, AGG_APPEND_ONLY_ADD, STATE, max_other_add, extreme_other_finish,        \
-            release, max_collect, max_other_merge                                                            \
+            release, max_collect, max_other_merge, save, load                                                \
     }
 
 const struct aggregate_row agg_min_max_rows[] = {
@@ -246,12 +274,12 @@ const struct aggregate_row agg_min_max_rows[] = {
     FIXED_ROWS("time", i64),
     FIXED_ROWS("timestamp", i64),
     FIXED_ROWS("timestamptz", i64),
-    OTHER_ROWS("interval", NULL),
-    OTHER_ROWS("uuid", NULL),
-    OTHER_ROWS("numeric", extreme_var_release),
-    OTHER_ROWS("text", extreme_var_release),
-    OTHER_ROWS("bpchar", extreme_var_release),
-    OTHER_ROWS("bytea", extreme_var_release),
-    OTHER_ROWS("anyarray", extreme_var_release),
+    OTHER_ROWS("interval", NULL, NULL, NULL),
+    OTHER_ROWS("uuid", NULL, NULL, NULL),
+    OTHER_ROWS("numeric", extreme_var_release, extreme_var_save, extreme_var_load),
+    OTHER_ROWS("text", extreme_var_release, extreme_var_save, extreme_var_load),
+    OTHER_ROWS("bpchar", extreme_var_release, extreme_var_save, extreme_var_load),
+    OTHER_ROWS("bytea", extreme_var_release, extreme_var_save, extreme_var_load),
+    OTHER_ROWS("anyarray", extreme_var_release, extreme_var_save, extreme_var_load),
 };
 const size_t agg_min_max_rows_count = ARRAY_COUNT(agg_min_max_rows);

@@ -77,6 +77,27 @@ static void regr_release(struct agg_call *call, void *state)
         float_sum_release(sums[i], call->heap);
 }
 
+static void regr_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct regr_state *regr = state;
+    const struct float_sum *sums[] = {&regr->x, &regr->y, &regr->xx, &regr->yy, &regr->xy};
+    (void)call;
+    agg_save_i64(out, regr->count);
+    for (uint32_t i = 0; i < ARRAY_COUNT(sums); i++)
+        float_sum_save(sums[i], out);
+}
+
+static bool regr_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct regr_state *regr = state;
+    struct float_sum *sums[] = {&regr->x, &regr->y, &regr->xx, &regr->yy, &regr->xy};
+    struct agg_saved from = {bytes, bytes + len};
+    bool ok = agg_load_i64(&from, &regr->count);
+    for (uint32_t i = 0; i < ARRAY_COUNT(sums); i++)
+        ok = ok && float_sum_load_saved(sums[i], call->heap, &from);
+    return ok && from.at == from.end;
+}
+
 /* Sum of (a - mean a) * (b - mean b). */
 static double centred(const struct regr_state *state, const struct float_sum *ab, const struct float_sum *a,
                       const struct float_sum *b)
@@ -221,7 +242,7 @@ REGR_FINISH(regr_intercept)
 #define REGR_ROW(name, help)                                                                                 \
     {                                                                                                        \
 #name, "float8,float8", "float8", help, 0, sizeof(struct regr_state), regr_add, name##_finish,       \
-            regr_release, NULL, regr_merge                                                                   \
+            regr_release, NULL, regr_merge, regr_save, regr_load                                             \
     }
 
 const struct aggregate_row agg_regr_rows[] = {

@@ -53,6 +53,38 @@ static void sum_int_release(struct agg_call *call, void *state)
     *sum = (struct int_sum){0};
 }
 
+/* The sum, in two int64s when it is wide, and `tagged`. */
+static void sum_int_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct int_sum *sum = state;
+    (void)call;
+    if ((sum->tagged & 1) != 0) {
+        agg_save_i64(out, (int64_t)sum->wide->low);
+        agg_save_i64(out, sum->wide->high);
+    } else {
+        agg_save_i64(out, sum->sum);
+    }
+    agg_save_i64(out, sum->tagged);
+}
+
+static bool sum_int_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct int_sum *sum = state;
+    struct agg_saved from = {bytes, bytes + len};
+    bool is_wide = len == 24;
+    int64_t low, high = 0, tagged;
+    if ((len != 16 && !is_wide) || !agg_load_i64(&from, &low) || (is_wide && !agg_load_i64(&from, &high)) ||
+        !agg_load_i64(&from, &tagged) || (tagged & 1) != is_wide)
+        return false;
+    sum->sum = low;
+    if (is_wide) {
+        sum->wide = table_heap_alloc(call->heap, sizeof(struct agg_int128));
+        *sum->wide = (struct agg_int128){(uint64_t)low, high};
+    }
+    sum->tagged = tagged;
+    return true;
+}
+
 #define INT_SUM_ADD(name, type)                                                                              \
     static void name(struct agg_call *call, const struct column *args, const uint32_t *selection,            \
                      uint32_t count, const int64_t *weights, void *const *states)                            \
@@ -149,6 +181,18 @@ static void sum_numeric_merge(struct agg_call *call, void *const *wholes, void *
 static void sum_numeric_release(struct agg_call *call, void *state)
 {
     decimal_sum_release(state, call->heap);
+}
+
+static void sum_numeric_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    (void)call;
+    decimal_sum_save(state, out);
+}
+
+static bool sum_numeric_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct agg_saved from = {bytes, bytes + len};
+    return decimal_sum_load(state, call->heap, &from) && from.at == from.end;
 }
 
 static void numeric_finish(struct agg_call *call, void *const *states, uint32_t count, struct column *result,
@@ -292,14 +336,14 @@ static void avg_interval_finish(struct agg_call *call, void *const *states, uint
 #define INTERVAL_STATE sizeof(struct interval_sum)
 
 const struct aggregate_row agg_sum_rows[] = {
-    {"sum", "int2", "int8", "sum of the values", 0, INT_STATE, sum_int2_add, sum_int_finish, NULL, NULL,
-     sum_int_merge},
-    {"sum", "int4", "int8", "sum of the values", 0, INT_STATE, sum_int4_add, sum_int_finish, NULL, NULL,
-     sum_int_merge},
-    {"sum", "int8", "numeric", "sum of the values", 0, INT_STATE, sum_int8_add, sum_int8_finish, NULL, NULL,
-     sum_int_merge},
+    {"sum", "int2", "int8", "sum of the values", 0, INT_STATE, sum_int2_add, sum_int_finish, sum_int_release,
+     NULL, sum_int_merge, sum_int_save, sum_int_load},
+    {"sum", "int4", "int8", "sum of the values", 0, INT_STATE, sum_int4_add, sum_int_finish, sum_int_release,
+     NULL, sum_int_merge, sum_int_save, sum_int_load},
+    {"sum", "int8", "numeric", "sum of the values", 0, INT_STATE, sum_int8_add, sum_int8_finish,
+     sum_int_release, NULL, sum_int_merge, sum_int_save, sum_int_load},
     {"sum", "numeric", "numeric", "sum of the values", 0, DECIMAL_STATE, sum_numeric_add, sum_numeric_finish,
-     sum_numeric_release, NULL, sum_numeric_merge},
+     sum_numeric_release, NULL, sum_numeric_merge, sum_numeric_save, sum_numeric_load},
     {"sum", "interval", "interval", "sum of the values", 0, INTERVAL_STATE, sum_interval_add,
      sum_interval_finish, NULL, NULL, sum_interval_merge},
 };
@@ -307,13 +351,13 @@ const size_t agg_sum_rows_count = ARRAY_COUNT(agg_sum_rows);
 
 const struct aggregate_row agg_avg_rows[] = {
     {"avg", "int2", "numeric", "average of the values", 0, INT_STATE, sum_int2_add, avg_int_finish,
-     sum_int_release, NULL, sum_int_merge},
+     sum_int_release, NULL, sum_int_merge, sum_int_save, sum_int_load},
     {"avg", "int4", "numeric", "average of the values", 0, INT_STATE, sum_int4_add, avg_int_finish,
-     sum_int_release, NULL, sum_int_merge},
+     sum_int_release, NULL, sum_int_merge, sum_int_save, sum_int_load},
     {"avg", "int8", "numeric", "average of the values", 0, INT_STATE, sum_int8_add, avg_int_finish,
-     sum_int_release, NULL, sum_int_merge},
+     sum_int_release, NULL, sum_int_merge, sum_int_save, sum_int_load},
     {"avg", "numeric", "numeric", "average of the values", 0, DECIMAL_STATE, sum_numeric_add,
-     avg_numeric_finish, sum_numeric_release, NULL, sum_numeric_merge},
+     avg_numeric_finish, sum_numeric_release, NULL, sum_numeric_merge, sum_numeric_save, sum_numeric_load},
     {"avg", "interval", "interval", "average of the values", 0, INTERVAL_STATE, sum_interval_add,
      avg_interval_finish, NULL, NULL, sum_interval_merge},
 };

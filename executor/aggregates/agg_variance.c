@@ -65,6 +65,22 @@ static void variance_decimal_release(struct agg_call *call, void *state)
     decimal_sum_release(&variance->xx, call->heap);
 }
 
+static void variance_decimal_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct decimal_variance *variance = state;
+    (void)call;
+    decimal_sum_save(&variance->x, out);
+    decimal_sum_save(&variance->xx, out);
+}
+
+static bool variance_decimal_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct decimal_variance *variance = state;
+    struct agg_saved from = {bytes, bytes + len};
+    return decimal_sum_load(&variance->x, call->heap, &from) &&
+           decimal_sum_load(&variance->xx, call->heap, &from) && from.at == from.end;
+}
+
 /* Square root at the value's own scale, rounded half up. */
 static bool square_root(struct arena *arena, const struct varlen *value, struct varlen *out,
                         struct error *err)
@@ -176,6 +192,23 @@ static void variance_float_release(struct agg_call *call, void *state)
     float_sum_release(&variance->xx, call->heap);
 }
 
+static void variance_float_save(const struct agg_call *call, const void *state, struct strbuf *out)
+{
+    const struct float_variance *variance = state;
+    (void)call;
+    agg_save_i64(out, variance->count);
+    float_sum_save(&variance->x, out);
+    float_sum_save(&variance->xx, out);
+}
+
+static bool variance_float_load(struct agg_call *call, void *state, const uint8_t *bytes, size_t len)
+{
+    struct float_variance *variance = state;
+    struct agg_saved from = {bytes, bytes + len};
+    return agg_load_i64(&from, &variance->count) && float_sum_load_saved(&variance->x, call->heap, &from) &&
+           float_sum_load_saved(&variance->xx, call->heap, &from) && from.at == from.end;
+}
+
 static double variance_float(const struct float_variance *state, int kind)
 {
     if (float_sum_is_special(&state->x))
@@ -239,12 +272,14 @@ VARIANCE_FINISH(stddev_samp, IS_SAMPLE | IS_STDDEV)
 #define DECIMAL_ROW(name, kernels, type, help)                                                               \
     {                                                                                                        \
         name, #type, "numeric", help, 0, sizeof(struct decimal_variance), variance_##type##_add,             \
-            kernels##_decimal, variance_decimal_release, NULL, variance_decimal_merge                        \
+            kernels##_decimal, variance_decimal_release, NULL, variance_decimal_merge,                       \
+            variance_decimal_save, variance_decimal_load                                                     \
     }
 #define FLOAT_ROW(name, kernels, type, help)                                                                 \
     {                                                                                                        \
         name, #type, "float8", help, 0, sizeof(struct float_variance), variance_##type##_add,                \
-            kernels##_float, variance_float_release, NULL, variance_float_merge                              \
+            kernels##_float, variance_float_release, NULL, variance_float_merge, variance_float_save,        \
+            variance_float_load                                                                              \
     }
 #define VARIANCE_ROWS(name, kernels, help)                                                                   \
     DECIMAL_ROW(name, kernels, int2, help), DECIMAL_ROW(name, kernels, int4, help),                          \

@@ -156,8 +156,9 @@ static bool open_call(struct aggregate *agg, const struct plan *plan, uint32_t c
                 return true;
             }
         }
-        feed.values = agg_value_set_create(arena, types, feed.columns_count, spec->args_count, spec->order,
-                                           order_count, spec->keep_input_order, agg->base.ctx->account);
+        feed.values = agg_value_set_create(
+            arena, types, feed.columns_count, spec->args_count, spec->order, order_count,
+            spec->keep_input_order, agg->base.ctx->mode == DATAFLOW_CONTINUOUS, agg->base.ctx->account);
         feed.values->count_offset = agg->payload_bytes;
         agg->payload_bytes += sizeof(int64_t);
         agg->call_values[c] = feed.values;
@@ -174,7 +175,8 @@ static void open_spellings(struct aggregate *agg, const struct plan *plan)
     if (!needs_spellings(plan, has_only_inserts(agg, plan)))
         return;
     agg->spellings = agg_value_set_create(agg->base.ctx->plan_arena, agg->base.types, agg->groups_count,
-                                          agg->groups_count, NULL, 0, false, agg->base.ctx->account);
+                                          agg->groups_count, NULL, 0, false,
+                                          agg->base.ctx->mode == DATAFLOW_CONTINUOUS, agg->base.ctx->account);
     agg->spellings->count_offset = agg->payload_bytes;
     agg->payload_bytes += sizeof(int64_t);
     agg->value_sets[agg->value_sets_count++] = agg->spellings;
@@ -241,6 +243,8 @@ static bool aggregate_open(struct operator* op, const struct plan *plan, struct 
         agg->calls[c].heap = heap;
     if (plan->aggregate.slices != NULL)
         agg_slices_open(agg, plan);
+    if (op->ctx->mode == DATAFLOW_CONTINUOUS)
+        agg_saved_open(agg);
     return true;
 }
 
@@ -730,4 +734,7 @@ const struct operator_class op_aggregate_class = {
     .due_watermark = aggregate_due,
     .state_bytes = aggregate_bytes,
     .state_rows = aggregate_rows,
+    .saved_tables = agg_saved_tables,
+    .save_rest = agg_save_rest,
+    .restore_rest = agg_restore_rest,
 };

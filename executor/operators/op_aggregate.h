@@ -28,6 +28,12 @@ static inline uint64_t *agg_group_number(const struct agg_group *group)
 
 /* ---- ordered multisets (op_aggregate_values.c) ---- */
 
+/* Of a value. */
+struct agg_value {
+    int64_t copies;
+    uint64_t number; /* its group's */
+};
+
 /* The values of all groups in one ordered table: group number, order, identity -> count. */
 struct agg_value_set {
     struct ordered_table *table;
@@ -38,13 +44,16 @@ struct agg_value_set {
     bool by_arrival;
     uint64_t arrivals;
     uint32_t count_offset; /* of the int64 count of values in the group */
+    bool is_saved;         /* payloads are whole; else they end behind `copies` */
     struct strbuf key;
 };
 
 struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql_type *types,
                                            uint32_t columns_count, uint32_t args_count,
                                            const struct sort_key *order, uint32_t order_count,
-                                           bool by_arrival, struct account *account);
+                                           bool by_arrival, bool is_saved, struct account *account);
+/* Lists its table, when is_saved. */
+void agg_value_set_saved(struct agg_value_set *set, const char *name, struct saved_tables *out);
 /* Are equal values of the type always identical? Not so for 1.0 and 1.00, 0 and -0. */
 bool agg_type_is_exact(struct sql_type type);
 void agg_value_set_destroy(struct agg_value_set *set);
@@ -117,10 +126,17 @@ struct agg_buffers {
 void agg_feed_all(struct agg_feed *feeds, uint32_t feeds_count, struct agg_distinct *distincts,
                   uint32_t distincts_count, const struct batch *change, struct agg_buffers *buffers,
                   struct arena *scratch);
-/* Frees all entries of a group; only with has_links. */
+/* Only with has_links: puts an entry into its group's list; frees all entries of a group. */
+void agg_distinct_link(struct agg_distinct *set, uint32_t slot, struct agg_group *group);
 void agg_distinct_forget(struct agg_distinct *set, struct agg_group *group);
 
 /* ---- the operator ---- */
+
+/* A part of a group's payload that a checkpoint saves as a column. */
+struct agg_area {
+    uint32_t offset;
+    struct agg_call *call; /* whose state it is; NULL: an int64 */
+};
 
 struct touched_group {
     uint32_t slot;
@@ -165,6 +181,10 @@ struct aggregate {
     const uint32_t
         *part_columns; /* of the input: the groups, then the first open window's start with has_open */
     uint32_t part_columns_count;
+
+    struct agg_area *areas; /* op_aggregate_saved.c; CONTINUOUS */
+    uint32_t areas_count;
+    struct sql_type *area_types; /* of the group columns, then of the areas */
 };
 
 /* Rows 0..rows: buffers->groups and slots name their groups. Lists groups at their first touch in the tick
@@ -173,6 +193,15 @@ void agg_touch_groups(struct aggregate *agg, uint32_t rows);
 /* The rows' groups that are new (buffers->inserted) are forgotten when their time has come. columns: those of the
  * batch that hold the group columns. */
 void agg_expire_groups(struct aggregate *agg, const struct batch *rows, const uint32_t *columns);
+
+/* ---- checkpoints (op_aggregate_saved.c) ---- */
+
+/* When everything else is open. */
+void agg_saved_open(struct aggregate *agg);
+void agg_saved_tables(struct operator* op, struct saved_tables *out);
+void agg_save_rest(struct operator* op, struct strbuf *out);
+MUST_CHECK
+bool agg_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err);
 
 /* ---- windows of slices (op_aggregate_slices.c) ---- */
 

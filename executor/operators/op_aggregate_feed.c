@@ -117,7 +117,7 @@ static uint32_t *first_of(const struct agg_distinct *set, struct agg_group *grou
     return (uint32_t *)(void *)((uint8_t *)group + set->first_offset);
 }
 
-static void link_entry(struct agg_distinct *set, uint32_t slot, struct agg_group *group)
+void agg_distinct_link(struct agg_distinct *set, uint32_t slot, struct agg_group *group)
 {
     uint32_t *first = first_of(set, group);
     *link_of(set, slot) = (struct agg_link){.next = *first};
@@ -291,7 +291,7 @@ static void feed_distinct(struct agg_distinct *set, struct agg_feed *feeds, uint
         for (uint32_t i = 0; i < count; i++) {
             owners[i] = buffers->groups[selection != NULL ? selection[i] : i];
             if (buffers->inserted[i])
-                link_entry(set, buffers->slots[i], owners[i]);
+                agg_distinct_link(set, buffers->slots[i], owners[i]);
         }
     }
     for (uint32_t i = 0; i < count; i++) {

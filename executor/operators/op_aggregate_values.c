@@ -15,10 +15,12 @@ bool agg_type_is_exact(struct sql_type type)
 struct agg_value_set *agg_value_set_create(struct arena *arena, const struct sql_type *types,
                                            uint32_t columns_count, uint32_t args_count,
                                            const struct sort_key *order, uint32_t order_count,
-                                           bool by_arrival, struct account *account)
+                                           bool by_arrival, bool is_saved, struct account *account)
 {
     struct agg_value_set *set = ARENA_NEW(arena, struct agg_value_set);
-    set->table = ordered_table_create(types, columns_count, sizeof(int64_t), account);
+    set->table = ordered_table_create(types, columns_count,
+                                      is_saved ? sizeof(struct agg_value) : sizeof(int64_t), account);
+    set->is_saved = is_saved;
     set->columns_count = columns_count;
     set->by_arrival = by_arrival;
     set->keys_count = order_count > 0 ? order_count : args_count;
@@ -39,6 +41,16 @@ void agg_value_set_destroy(struct agg_value_set *set)
     strbuf_release(&set->key);
 }
 
+/* Into set->key. */
+static void encode_key(struct agg_value_set *set, uint64_t number, const struct batch *values, uint32_t row)
+{
+    strbuf_reset(&set->key);
+    strbuf_add_u64be(&set->key, number);
+    batch_encode_key(values, row, set->keys, set->keys_count, &set->key);
+    if (set->needs_identity)
+        op_encode_row(values, row, &set->key);
+}
+
 void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32_t rows,
                        const uint32_t *selection, uint32_t count, const int64_t *weights,
                        struct agg_group *const *groups)
@@ -50,21 +62,22 @@ void agg_value_set_add(struct agg_value_set *set, struct column *columns, uint32
         int64_t weight = weights != NULL ? weights[row] : 1;
         if (weight == 0)
             continue;
-        strbuf_reset(key);
-        strbuf_add_u64be(key, *agg_group_number(groups[i]));
+        uint64_t number = *agg_group_number(groups[i]);
         if (set->by_arrival) {
+            strbuf_reset(key);
+            strbuf_add_u64be(key, number);
             strbuf_add_u64be(key, set->arrivals++);
         } else {
-            batch_encode_key(&view, row, set->keys, set->keys_count, key);
-            if (set->needs_identity)
-                op_encode_row(&view, row, key);
+            encode_key(set, number, &view, row);
         }
         bool inserted;
         uint32_t slot =
             ordered_table_upsert(set->table, key->data, (uint32_t)key->len, &view, row, NULL, &inserted);
-        int64_t *copies = ordered_table_payload(set->table, slot);
-        *copies += weight;
-        if (*copies == 0)
+        struct agg_value *value = ordered_table_payload(set->table, slot);
+        if (inserted && set->is_saved)
+            value->number = number;
+        value->copies += weight;
+        if (value->copies == 0)
             ordered_table_remove(set->table, key->data, (uint32_t)key->len);
         int64_t *total = (int64_t *)((uint8_t *)groups[i] + set->count_offset);
         *total += weight;
@@ -90,6 +103,64 @@ void agg_value_set_forget(struct agg_value_set *set, const struct agg_group *gro
         ordered_table_remove(set->table, key->data, bytes);
     }
 }
+
+/* ---- checkpoints ---- */
+
+static void gather_values(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                          struct arena *arena)
+{
+    struct agg_value_set *set = of;
+    struct column *copies_column = &out[1 + set->columns_count];
+    const uint8_t **rows = arena_alloc(arena, sizeof(*rows) * count);
+    column_init(&out[0], (struct sql_type){OID_INT8, -1}, count, arena);
+    column_init(copies_column, (struct sql_type){OID_INT8, -1}, count, arena);
+    int64_t *numbers = out[0].data, *copies = copies_column->data;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct agg_value *value = ordered_table_payload(set->table, slots[i]);
+        rows[i] = ordered_table_row(set->table, slots[i]);
+        numbers[i] = (int64_t)value->number;
+        copies[i] = value->copies;
+    }
+    for (uint32_t c = 0; c < set->columns_count; c++)
+        row_layout_gather(ordered_table_layout(set->table), rows, count, c, true, &out[1 + c], arena);
+}
+
+static bool restore_values(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                           struct error *err)
+{
+    struct agg_value_set *set = of;
+    const struct column *copies = &rows->columns[1 + set->columns_count];
+    struct batch values = {
+        .rows = rows->rows, .columns_count = set->columns_count, .columns = rows->columns + 1};
+    (void)version;
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        uint64_t number = (uint64_t)((const int64_t *)rows->columns[0].data)[i];
+        encode_key(set, number, &values, i);
+        if (!ordered_table_restore(set->table, slots[i], set->key.data, (uint32_t)set->key.len, &values, i,
+                                   NULL))
+            return error_set(err, ERRCODE_DATA_CORRUPTED, "stored values of a group repeat");
+        *(struct agg_value *)ordered_table_payload(set->table, slots[i]) =
+            (struct agg_value){.copies = ((const int64_t *)copies->data)[i], .number = number};
+    }
+    return true;
+}
+
+void agg_value_set_saved(struct agg_value_set *set, const char *name, struct saved_tables *out)
+{
+    struct sql_type *types = ARENA_ARRAY(out->arena, struct sql_type, set->columns_count + 2);
+    types[0] = types[1 + set->columns_count] = (struct sql_type){OID_INT8, -1};
+    memcpy(types + 1, ordered_table_layout(set->table)->types, sizeof(struct sql_type) * set->columns_count);
+    saved_tables_add(out, (struct saved_table){.name = name,
+                                               .version = 1,
+                                               .columns_count = set->columns_count + 2,
+                                               .types = types,
+                                               .of = set,
+                                               .slots = ordered_table_slots(set->table),
+                                               .gather = gather_values,
+                                               .restore = restore_values});
+}
+
+/* ---- reading ---- */
 
 struct value_walk {
     struct agg_value_set *set;

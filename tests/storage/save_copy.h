@@ -112,11 +112,18 @@ static inline void save_copy_slots(struct save_copy *copy, struct save_copy_tabl
 {
     struct slot_pages *pages = table->slots;
     slot_pages_track(pages);
+    if (save_copy_random(&copy->seed, 4) == 0) { /* one that is given up before it: nothing is lost by it */
+        if (pages->is_whole)
+            slot_pages_take_whole(pages);
+        for (uint32_t word = 0; word < pages->dirty_words; word++)
+            slot_pages_take_dirty(pages, word);
+        slot_pages_settle(pages, false);
+    }
     if (pages->is_whole) {
         if (to->rows_of_cap > 0)
             memset(to->row_of, 0, sizeof(uint32_t) * to->rows_of_cap);
         to->used = 0;
-        pages->is_whole = false;
+        slot_pages_take_whole(pages);
     }
     uint32_t *changed = malloc(sizeof(uint32_t) * (pages->used + 1)), count = 0;
     for (uint32_t slot = 0; slot < pages->used; slot++) {
@@ -129,7 +136,9 @@ static inline void save_copy_slots(struct save_copy *copy, struct save_copy_tabl
             copy->removals_copied++;
         }
     }
-    memset(pages->dirty, 0, sizeof(uint64_t) * pages->dirty_words);
+    for (uint32_t word = 0; word < pages->dirty_words; word++)
+        slot_pages_take_dirty(pages, word);
+    slot_pages_settle(pages, true);
     copy->rows_copied += count;
     struct arena arena;
     arena_init(&arena, NULL);
@@ -155,8 +164,6 @@ static inline void save_copy_rows(struct save_copy *copy, struct save_copy_table
     uint64_t first, end;
     table->bounds(table->of, &first, &end);
     EXPECT(first <= end && table->rows->saved <= end);
-    if (table->rows->saved == 0)
-        to->first = to->end = 0;
     uint64_t at = table->rows->saved > first ? table->rows->saved : first;
     copy->rows_copied += end - at;
     copy->removals_copied += first > to->first;
@@ -176,7 +183,7 @@ static inline void save_copy_rows(struct save_copy *copy, struct save_copy_table
     arena_release(&arena);
     to->first = first;
     to->end = end;
-    table->rows->saved = end;
+    *table->rows = (struct saved_rows){.saved = end, .taken = end, .front_taken = first};
 }
 
 /* Copies what has changed. The tables must be those of the last time, unless the copy is empty. */
@@ -280,9 +287,8 @@ static inline void save_copy_damage(struct batch *rows, uint32_t *seed, struct a
     if (value.is_null)
         return;
     if (column->phys == PHYS_I64) {
-        value.i64 = save_copy_random(seed, 2)
-                        ? (int64_t)save_copy_random(seed, 100) - 50
-                        : (int64_t)((uint64_t)value.i64 ^ UINT64_C(1) << save_copy_random(seed, 64));
+        value.i64 = save_copy_random(seed, 2) ? (int64_t)save_copy_random(seed, 100) - 50
+                                              : value.i64 ^ INT64_C(1) << save_copy_random(seed, 64);
     } else if (column->phys == PHYS_I32) {
         value.i32 ^= (int32_t)(UINT32_C(1) << save_copy_random(seed, 32));
     } else if (column->type.oid == OID_BYTEA) {
@@ -366,8 +372,8 @@ static inline bool save_copy_restore_rows(struct save_copy *copy, struct save_co
 }
 
 /* Puts everything back into the tables of a fresh owner. continues: its next changes count as changes of this copy, as
- * after a restart from a valid checkpoint; else it is not tracked. is_damaged: some values are wrong; only then may it
- * fail (and a table that did so is not tracked). */
+ * after a restart from a valid checkpoint; else everything counts as changed. is_damaged: some values are wrong; only
+ * then may it fail. */
 static inline bool save_copy_restore(struct save_copy *copy, const struct saved_tables *tables,
                                      bool continues, bool is_damaged, struct error *err)
 {
@@ -379,18 +385,11 @@ static inline bool save_copy_restore(struct save_copy *copy, const struct saved_
         if (table->slots != NULL ? !save_copy_restore_slots(copy, from, table, is_damaged, err)
                                  : !save_copy_restore_rows(copy, from, table, is_damaged, err))
             return false;
-        if (!continues) { /* another copy begins */
-            if (table->slots != NULL && table->slots->dirty != NULL)
-                slot_pages_mark_whole(table->slots);
-            continue;
-        }
-        if (table->slots != NULL) {
-            slot_pages_track(table->slots);
-            memset(table->slots->dirty, 0, sizeof(uint64_t) * table->slots->dirty_words);
-            table->slots->is_whole = false;
-        } else if (from->end > from->first) {
-            *table->rows = (struct saved_rows){.saved = from->end};
-        }
+        if (table->slots != NULL && !continues)
+            slot_pages_mark_whole(table->slots);
+        if (table->slots == NULL && continues && from->end > from->first)
+            *table->rows =
+                (struct saved_rows){.saved = from->end, .taken = from->end, .front_taken = from->first};
     }
     return true;
 }
