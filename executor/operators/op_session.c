@@ -447,4 +447,5 @@ const struct operator_class op_session_class = {
     .due_watermark = sessions_due,
     .state_bytes = sessions_bytes,
     .state_rows = sessions_rows,
+    .saved_tables = session_saved_tables,
 };

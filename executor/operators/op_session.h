@@ -143,7 +143,7 @@ static inline uint32_t session_place_key(const uint8_t *place)
     return __builtin_bswap32(slot);
 }
 
-/* Lists a session with its present bounds, at the first call of the tick. */
+/* Lists a session with its present bounds, at the first call of the tick; before anything of it changes. */
 static inline void session_touch(struct sessions *state, uint32_t slot, bool is_new)
 {
     struct session *session = session_at(state, slot);
@@ -151,6 +151,7 @@ static inline void session_touch(struct sessions *state, uint32_t slot, bool is_
         return;
     session->stamp = state->tick;
     session->touched = state->touched_count;
+    slot_pages_touch(&state->pages, slot);
     struct touched_session touched = {.slot = slot,
                                       .old_row = UINT32_MAX,
                                       .old_start = session->start,
@@ -176,6 +177,9 @@ uint32_t session_find_holding(const struct sessions *state, uint32_t key, int64_
 void session_set_start(struct sessions *state, uint32_t slot, int64_t start);
 /* A new session, linked and touched. It must not overlap others of the key. */
 uint32_t session_create(struct sessions *state, uint32_t key, int64_t start, int64_t last);
+/* Where a session that was not there before is found from now on; false: its key has one with this start. */
+MUST_CHECK
+bool session_link(struct sessions *state, uint32_t slot);
 /* The session is no longer found; its slot stays until the tick ends. */
 void session_end(struct sessions *state, uint32_t slot);
 /* Keeps the results from before the tick of what was touched since the last call. To be called before any
@@ -240,6 +244,14 @@ bool session_rows_emit(struct sessions *state, struct error *err);
 /* Rows whose count is 0 go. */
 void session_rows_drop(struct sessions *state);
 bool session_has_rows(struct sessions *state, uint32_t key);
+
+/* The key of a row in `rows`, into state->place. */
+void session_row_encode(struct sessions *state, const struct batch *rows, uint32_t row, uint32_t key,
+                        int64_t time);
+
+/* ---- checkpoints (op_session_saved.c) ---- */
+
+void session_saved_tables(struct operator* op, struct saved_tables *out);
 
 /* ---- the operator (op_session.c) ---- */
 

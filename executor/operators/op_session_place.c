@@ -64,14 +64,14 @@ bool session_would_join(const struct sessions *state, uint32_t key, int64_t time
            (behind != SLOT_NONE && session_at(state, behind)->start < time + state->gap);
 }
 
-static void older_add(struct sessions *state, struct session_key *of, uint32_t slot)
+static bool older_add(struct sessions *state, struct session_key *of, uint32_t slot)
 {
     const struct session *session = session_at(state, slot);
     uint8_t place[PLACE_BYTES];
     session_place_encode(place, session->key, session->start);
     uint32_t value = slot;
-    btree_insert(&state->older, place, PLACE_BYTES, &value);
     of->older++;
+    return btree_insert(&state->older, place, PLACE_BYTES, &value);
 }
 
 static void older_remove(struct sessions *state, struct session_key *of, uint32_t slot)
@@ -83,17 +83,16 @@ static void older_remove(struct sessions *state, struct session_key *of, uint32_
     of->older--;
 }
 
-static void link_session(struct sessions *state, uint32_t slot)
+bool session_link(struct sessions *state, uint32_t slot)
 {
     const struct session *session = session_at(state, slot);
     struct session_key *of = hashed_table_payload(state->keys, session->key);
     if (of->newest == SLOT_NONE || session_at(state, of->newest)->start < session->start) {
-        if (of->newest != SLOT_NONE)
-            older_add(state, of, of->newest);
+        uint32_t older = of->newest;
         of->newest = slot;
-    } else {
-        older_add(state, of, slot);
+        return older == SLOT_NONE || older_add(state, of, older);
     }
+    return session_at(state, of->newest)->start != session->start && older_add(state, of, slot);
 }
 
 void session_list_idle(struct sessions *state, uint32_t key)
@@ -135,7 +134,7 @@ void session_set_start(struct sessions *state, uint32_t slot, int64_t start)
     }
     older_remove(state, of, slot);
     session->start = start;
-    older_add(state, of, slot);
+    CHECK(older_add(state, of, slot));
 }
 
 /* ---- touching ---- */
@@ -151,7 +150,7 @@ uint32_t session_create(struct sessions *state, uint32_t key, int64_t start, int
     session->last = last;
     session->into = SLOT_NONE;
     session_touch(state, slot, true);
-    link_session(state, slot);
+    CHECK(session_link(state, slot));
     state->live++;
     if (state->expiry.is_on)
         expiry_queue_add(&state->expiry.queue, last + state->gap, slot);
@@ -229,6 +228,7 @@ void session_end(struct sessions *state, uint32_t slot)
 {
     unlink_session(state, slot);
     session_at(state, slot)->is_gone = true;
+    slot_pages_touch(&state->pages, slot);
     state->live--;
 }
 

@@ -21,22 +21,29 @@ static int64_t old_count_of(const struct sessions *state, const struct session_e
     return positive(entry->stamp == state->tick ? entry->old_count : entry->count);
 }
 
+void session_row_encode(struct sessions *state, const struct batch *rows, uint32_t row, uint32_t key,
+                        int64_t time)
+{
+    struct strbuf *place = &state->place;
+    uint8_t prefix[PLACE_BYTES];
+    session_place_encode(prefix, key, time);
+    strbuf_reset(place);
+    strbuf_add(place, prefix, PLACE_BYTES);
+    for (uint32_t c = 0; c < state->child_columns; c++) {
+        if (!state->encoded[c])
+            continue;
+        struct datum value = column_get(&rows->columns[c], row);
+        type_encode_exact(rows->columns[c].type.oid, &value, place);
+    }
+}
+
 void session_rows_push(struct sessions *state, const struct batch *rows)
 {
     struct session_buffers *buffers = state->buffers;
     struct strbuf *place = &state->place;
     for (uint32_t i = 0; i < rows->rows; i++) {
-        uint8_t prefix[PLACE_BYTES];
         uint32_t key = buffers->agg.slots[i];
-        session_place_encode(prefix, key, buffers->times[i]);
-        strbuf_reset(place);
-        strbuf_add(place, prefix, PLACE_BYTES);
-        for (uint32_t c = 0; c < state->child_columns; c++) {
-            if (!state->encoded[c])
-                continue;
-            struct datum value = column_get(&rows->columns[c], i);
-            type_encode_exact(rows->columns[c].type.oid, &value, place);
-        }
+        session_row_encode(state, rows, i, key, buffers->times[i]);
         bool inserted;
         uint32_t slot =
             ordered_table_upsert(state->rows, place->data, (uint32_t)place->len, rows, i, NULL, &inserted);
