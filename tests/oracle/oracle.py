@@ -1,11 +1,13 @@
-"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--only KIND] [--big] [SERVER OPTIONS]
+"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--only KIND] [--big] [--restart N] [SERVER OPTIONS]
 
 After every statement each materialized view of Millrace must hold the rows that PostgreSQL 15 gives for the same query, and so must
-Millrace's own SELECT of it. Prints the seed and a script to repeat when they do not."""
+Millrace's own SELECT of it; with --restart also when the server has been stopped, or killed, and started again. Prints the seed and a
+script to repeat when they do not."""
 
 import argparse
 import os
 import random
+import signal
 import sys
 import time
 
@@ -35,13 +37,14 @@ class Difference(Exception):
 
 
 class Oracle:
-    def __init__(self, args, mill, pg):
+    def __init__(self, args, server, pg):
         self.rng = random.Random(args.seed)
+        self.server = server
         self.args = args
         self.gen = Generator(self.rng)
         self.gen.only_windows = args.windows
         self.gen.only = args.only
-        self.mill = mill.cursor()
+        self.mill = harness.connect_millrace(server).cursor()
         self.pg = pg.cursor()
         self.script = []
         self.views = []  # (name, ours, relation)
@@ -53,6 +56,7 @@ class Oracle:
         self.checked = 0
         self.selects = 0
         self.rows = 0
+        self.restarts = 0
 
     def both(self, sql):
         """Runs a statement on both sides; the same SQLSTATE must come of it."""
@@ -170,6 +174,23 @@ class Oracle:
             self.both(self.gen.change(big=self.args.big and self.rng.random() < 0.5))
         self.check()
 
+    def checkpoint(self):
+        self.script.append("CHECKPOINT")
+        self.mill.execute("CHECKPOINT")
+
+    def restart(self):
+        """Ends the server, orderly or not, right behind a checkpoint or later; nothing may be missing, nothing be there twice."""
+        how = self.rng.choice([signal.SIGTERM, signal.SIGKILL])
+        if self.rng.random() < 0.5:
+            self.checkpoint()
+        self.script.append("-- %s, and started again" % how.name)
+        self.mill.connection.close()
+        harness.restart_millrace(self.server, how)
+        self.mill = harness.connect_millrace(self.server).cursor()
+        self.mill.execute("SET TimeZone = 'UTC'")
+        self.restarts += 1
+        self.check()
+
     def run(self):
         for cursor in (self.mill, self.pg):
             cursor.execute("SET TimeZone = 'UTC'")
@@ -182,18 +203,21 @@ class Oracle:
                 self.add_view()
                 self.check()
             self.step()
+            if self.args.restart and self.rng.random() < 0.5 / self.args.restart:
+                self.checkpoint()
+            if self.args.restart and (n + 1) % self.args.restart == 0:
+                self.restart()
             if self.args.seconds and time.monotonic() - start > self.args.seconds:
                 break
         print("seed %d: %d statements, %d views, %d comparisons (%d rows, %d with SELECT), %d skipped, %d outgrown, %d not taken, %d refused,"
-              " 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
-                                            self.invalid, self.refused, time.monotonic() - start), flush=True)
+              " %d restarts, 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
+                                            self.invalid, self.refused, self.restarts, time.monotonic() - start), flush=True)
 
 
 def run_seed(args, options, pg):
     pg.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     with harness.millrace(args.binary, *options) as server:
-        mill = harness.connect_millrace(server)
-        oracle = Oracle(args, mill, pg)
+        oracle = Oracle(args, server, pg)
         try:
             oracle.run()
         except BaseException as e:
@@ -204,7 +228,7 @@ def run_seed(args, options, pg):
             print("statements so far: %s" % path)
             raise
         finally:
-            mill.close()
+            oracle.mill.connection.close()
 
 
 def main():
@@ -222,6 +246,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--windows", action="store_true", help="mostly views of windows over time, count_window and gap_fill")
     parser.add_argument("--only", choices=["over", "top", "with_query"], help="views of one kind")
+    parser.add_argument("--restart", type=int, default=0, help="end and start the server every N statements")
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
     args, options = parser.parse_known_args()
     if harness.SMALL:

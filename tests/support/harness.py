@@ -80,6 +80,7 @@ def start_millrace(binary, data_dir, *options, port=None):
         stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     out.close()
     server = Server(process, port, log)
+    server.started_with = binary, data_dir, options
     start = os.path.getsize(log)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -90,6 +91,16 @@ def start_millrace(binary, data_dir, *options, port=None):
             break
         time.sleep(0.01)
     raise RuntimeError("millrace did not start:\n" + server.log_text())
+
+
+def restart_millrace(server, how):
+    """Ends it by this signal and starts it again, on the same data and port."""
+    code = server.stop(how)
+    if how == signal.SIGTERM and code != 0:
+        raise RuntimeError("millrace stopped with exit code %d:\n%s" % (code, server.log_text()))
+    binary, data_dir, options = server.started_with
+    again = start_millrace(binary, data_dir, *options, port=server.port)
+    server.process, server.pid = again.process, again.pid
 
 
 @contextlib.contextmanager
