@@ -199,7 +199,7 @@ static struct shared_arrangement *find_shared(struct builder *b, const struct pl
         strbuf_addf(&text, " c%u", scan->scan.columns[i]);
     for (uint32_t i = 0; i < keys_count; i++)
         strbuf_addf(&text, " k%u", keys[i]);
-    if (relation->no_retention) /* views made at different times have seen different rows */
+    if (!relation_keeps_all_rows(relation)) /* views made at different times have seen different rows */
         strbuf_addf(&text, " v%u", flow->target->oid);
     struct shared_arrangement *shared = relation->arrangements;
     while (shared != NULL && strcmp(shared->fingerprint, strbuf_text(&text)) != 0)

@@ -100,6 +100,10 @@ static void run_drop(struct engine *engine, void *ctx)
         if (engine->caches[i] == relation)
             engine->caches[i--] = engine->caches[--engine->caches_count];
     }
+    for (uint32_t i = 0; i < engine->retained_count; i++) {
+        if (engine->retained[i] == relation)
+            engine->retained[i--] = engine->retained[--engine->retained_count];
+    }
     engine->wake_us = engine_next_due(engine);
     subscription_relation_dropped(relation);
     relation->dropped = true;

@@ -93,6 +93,8 @@ struct engine {
     uint32_t watermarked_count, watermarked_cap;
     struct relation **caches; /* of external tables */
     uint32_t caches_count, caches_cap;
+    struct relation **retained; /* relations with rows and a retention */
+    uint32_t retained_count, retained_cap;
     struct dataflow **timed; /* wait for a clock */
     uint32_t timed_count, timed_cap;
     int64_t wake_us; /* clock at which something is due though no row comes; INT64_MAX: nothing */
@@ -119,6 +121,8 @@ void engine_list_relation(struct engine *engine, struct relation *relation);
 void engine_unlist_relation(struct engine *engine, struct relation *relation);
 /* Its watermark may move by itself. */
 void engine_list_watermark(struct engine *engine, struct relation *relation);
+/* It holds rows that will have to go (nothing happens without a retention). */
+void engine_list_retention(struct engine *engine, struct relation *relation);
 /* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before
  * this returns true. */
 MUST_CHECK

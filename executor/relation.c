@@ -38,6 +38,8 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     relation->key_name = arena_strdup(&relation->arena, desc->key_name ? desc->key_name : "");
     relation->append_only = desc->append_only && desc->key_count == 0;
     relation->no_retention = relation->append_only && desc->no_retention;
+    if (relation->append_only && !desc->no_retention && (desc->retention_us > 0 || desc->retention_rows > 0))
+        relation->retention = retention_create(desc->retention_us, desc->retention_rows, shards_count);
     if (desc->key_count > 0) {
         relation->hash_columns = relation->key_columns;
         relation->hash_columns_count = relation->key_count;
@@ -117,6 +119,7 @@ static void relation_destroy(struct relation *relation)
     if (relation->errors != NULL)
         hashed_table_destroy(relation->errors);
     watermark_destroy(relation->watermark);
+    retention_destroy(relation->retention);
     relation_release(relation->late);
     cache_release(relation);
     lookup_source_destroy(relation->lookup);
@@ -429,7 +432,7 @@ void relation_stats(struct relation *relation, struct relation_stats *out)
                                    .rows_seen = atomic_load(&relation->rows_seen)};
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         if (relation->append_only) {
-            out->rows += segments_rows(relation->segments[shard]);
+            out->rows += segments_rows(relation->segments[shard]) - segments_first(relation->segments[shard]);
             out->bytes += segments_bytes(relation->segments[shard]);
         } else {
             out->rows += row_store_rows(relation->stores[shard]);

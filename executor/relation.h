@@ -60,8 +60,10 @@ struct relation_desc {
     const struct sql_type *types;
     const char *const *column_names;
     bool append_only;
-    bool no_retention;  /* append-only, and its rows are only passed on to views: none is kept */
-    uint32_t key_count; /* primary key (tables), or the unique key a view's plan has; 0: whole row */
+    bool no_retention;       /* append-only, and its rows are only passed on to views: none is kept */
+    int64_t retention_us;    /* append-only: rows that came longer ago go; 0: none do */
+    uint64_t retention_rows; /* the same of rows that so many have come after */
+    uint32_t key_count;      /* primary key (tables), or the unique key a view's plan has; 0: whole row */
     const uint32_t *key_columns;
     const char *key_name;  /* constraint name */
     uint32_t unique_count; /* further UNIQUE constraints */

@@ -5,6 +5,7 @@
 
 #include "executor/feed.h"
 #include "executor/relation.h"
+#include "executor/retention.h"
 #include "executor/watermark.h"
 #include "storage/state/hashed_table.h"
 #include "storage/state/row_store.h"
@@ -87,6 +88,9 @@ struct relation {
     bool listed;                            /* in the engine's list, at listed_at */
     uint32_t listed_at;
     bool wants_trim;
+    struct retention *retention; /* NULL: no row goes */
+    bool retention_listed;       /* in the engine's list */
+    uint64_t dropped_epoch;      /* in which rows went last */
 
     /* External tables (cache.h), engine's thread. */
     struct lookup_source *lookup; /* NULL: it is none; then all else is unset */
@@ -131,7 +135,7 @@ void relation_append(struct relation *relation, uint32_t shard, const struct bat
 /* Whether what it holds is all that it was ever given, less what was deleted. */
 static inline bool relation_keeps_all_rows(const struct relation *relation)
 {
-    return !relation->no_retention;
+    return !relation->no_retention && relation->retention == NULL;
 }
 #define ARRIVAL_COLUMNS 2u /* watermark and position, behind the relation's own */
 /* Do its stored rows have a watermark and a position each? */

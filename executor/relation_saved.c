@@ -126,6 +126,8 @@ void relation_save_rest(struct relation *relation, struct strbuf *out)
     }
     if (relation->watermark != NULL)
         watermark_save_rest(relation->watermark, out);
+    if (relation->retention != NULL)
+        retention_save_rest(relation->retention, out);
 }
 
 /* Whether the rows of an append-only relation are back; those before its first may be among them. */
@@ -216,6 +218,8 @@ bool relation_restore_rest(struct relation *relation, const void *rest, size_t r
         return false;
     if (relation->watermark != NULL)
         watermark_restore_rest(relation->watermark, &reader);
+    if (relation->retention != NULL)
+        retention_restore_rest(relation->retention, &reader);
     if (!rest_close(&reader, err))
         return false;
     count_errors(relation);

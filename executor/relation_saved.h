@@ -12,7 +12,8 @@ void relation_saved_tables(struct relation *relation, uint32_t shard, struct sav
 /* Of all shards: bytes in proportion to their number and, with retention, to some hundred marks. */
 void relation_save_rest(struct relation *relation, struct strbuf *out);
 /* When the tables of all shards are back, in a fresh relation; rest_bytes 0: nothing was saved. Fills indexes and UNIQUE
- * counts. XX001 when it cannot be. */
+ * counts. The engine must then list it: its watermark (engine_list_watermark), its retention (engine_list_retention).
+ * XX001 when it cannot be. */
 MUST_CHECK
 bool relation_restore_rest(struct relation *relation, const void *rest, size_t rest_bytes, struct error *err);
 

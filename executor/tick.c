@@ -676,6 +676,58 @@ void engine_forget_timer(struct engine *engine, struct dataflow *flow)
     }
 }
 
+/* ---- retention ---- */
+
+void engine_list_retention(struct engine *engine, struct relation *relation)
+{
+    if (relation->retention == NULL || relation->retention_listed)
+        return;
+    relation->retention_listed = true;
+    if (engine->retained_count == engine->retained_cap) {
+        engine->retained_cap = engine->retained_cap ? engine->retained_cap * 2 : 16;
+        engine->retained = mem_realloc(engine->retained, sizeof(*engine->retained) * engine->retained_cap);
+    }
+    engine->retained[engine->retained_count++] = relation;
+}
+
+static void want_trim(struct engine *engine, struct relation *relation)
+{
+    if (relation->wants_trim)
+        return;
+    if (engine->trims_count == engine->trims_cap) {
+        engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
+        engine->trims = mem_realloc(engine->trims, sizeof(*engine->trims) * engine->trims_cap);
+    }
+    relation->wants_trim = true;
+    engine->trims[engine->trims_count++] = relation;
+}
+
+/* Rows of streams that are too old by the tick's clock, or too many with the tick's rows, end with it. Views over them
+ * have seen them. Only in ticks that are logged: replayed, they do the same. */
+static void drop_old_rows(struct tick *tick)
+{
+    struct engine *engine = tick->engine;
+    uint64_t rows[SHARDS_MAX];
+    for (uint32_t i = 0; i < engine->touched_count; i++) {
+        struct relation *relation = engine->touched[i];
+        if (relation->retention == NULL)
+            continue;
+        engine_list_retention(engine, relation);
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            rows[shard] = segments_rows(relation->segments[shard]);
+        retention_note(relation->retention, tick->clock_us, atomic_load(&relation->rows_seen), rows);
+    }
+    for (uint32_t i = 0; i < engine->retained_count; i++) {
+        struct relation *relation = engine->retained[i];
+        if (!retention_pass(relation->retention, tick->clock_us, rows))
+            continue;
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            segments_drop(relation->segments[shard], rows[shard], tick->epoch);
+        relation->dropped_epoch = tick->epoch;
+        want_trim(engine, relation);
+    }
+}
+
 static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
 {
     struct engine *engine = tick->engine;
@@ -721,23 +773,15 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
             dataflow_end_tick(ran[i]);
     }
     atomic_fetch_add(&engine->stat_rows_processed, rows_processed);
+    drop_old_rows(tick);
 }
 
 /* Before-images and epoch marks that no snapshot can want any more. */
 static void trim(struct engine *engine)
 {
     uint64_t oldest = snapshots_oldest(engine->snapshots);
-    for (uint32_t i = 0; i < engine->touched_count; i++) {
-        struct relation *relation = engine->touched[i];
-        if (relation->wants_trim)
-            continue;
-        if (engine->trims_count == engine->trims_cap) {
-            engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
-            engine->trims = mem_realloc(engine->trims, sizeof(*engine->trims) * engine->trims_cap);
-        }
-        relation->wants_trim = true;
-        engine->trims[engine->trims_count++] = relation;
-    }
+    for (uint32_t i = 0; i < engine->touched_count; i++)
+        want_trim(engine, engine->touched[i]);
     for (uint32_t i = 0; i < engine->trims_count;) {
         struct relation *relation = engine->trims[i];
         for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
@@ -746,7 +790,8 @@ static void trim(struct engine *engine)
             else
                 row_store_trim(relation->stores[shard], oldest);
         }
-        if (atomic_load(&relation->last_epoch) <= oldest && !relation->touched) {
+        if (atomic_load(&relation->last_epoch) <= oldest && relation->dropped_epoch <= oldest &&
+            !relation->touched) {
             relation->wants_trim = false;
             engine->trims[i] = engine->trims[--engine->trims_count];
         } else {
@@ -798,6 +843,10 @@ int64_t engine_next_due(struct engine *engine)
         relation->watermark_wake_us = wake_of(relation);
         if (relation->watermark_wake_us < due)
             due = relation->watermark_wake_us;
+    }
+    for (uint32_t i = 0; i < engine->retained_count; i++) {
+        int64_t goes = retention_due(engine->retained[i]->retention);
+        due = goes < due ? goes : due;
     }
     for (uint32_t i = 0; i < engine->timed_count; i++) {
         if (dataflow_due_clock(engine->timed[i]) < due)

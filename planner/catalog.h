@@ -115,7 +115,8 @@ void catalog_reserve_oid(struct catalog *catalog, uint32_t used); /* recovery */
 
 /* A fresh object with its arena, one reference, not yet in the catalog. */
 struct catalog_object *catalog_object_create(void);
-/* false: a stream WITH (retention = '0'), whose rows only pass through the views over it. */
+/* false: a stream WITH (retention = '0'), whose rows only pass through the views over it, or one whose rows go after a
+ * time or when there are too many. */
 bool catalog_object_keeps_rows(const struct catalog_object *object);
 /* A copy with the same OID, for a change of it; holds the relation as well. The sequence is shared. */
 struct catalog_object *catalog_object_clone(const struct catalog_object *object);

@@ -81,8 +81,10 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
 bool catalog_object_keeps_rows(const struct catalog_object *object)
 {
     for (uint32_t i = 0; i < object->options_count; i++) {
-        if (strcmp(object->options[i].name, "retention") == 0)
-            return strcmp(object->options[i].value, "0") != 0;
+        const struct catalog_option *option = &object->options[i];
+        if (strcmp(option->name, "retention_rows") == 0 ||
+            (strcmp(option->name, "retention") == 0 && strcmp(option->value, "forever") != 0))
+            return false;
     }
     return true;
 }

@@ -629,13 +629,14 @@ static bool refuse_table_extras(struct table_builder *b, const PgQuery__CreateSt
     return hint != NULL ? error_hint(err, "%s", hint) : false;
 }
 
-/* retention = '0' keeps no rows, 'forever' all of them; a CREATE SOURCE that says nothing keeps none, and is
+/* retention = '0' keeps no rows, 'forever' all of them, an interval those that came since; a CREATE SOURCE that says nothing keeps none, and is
  * written down with the option, so that its text means the same for ever. */
 static bool retention_option(struct table_builder *b, const struct statement *statement, struct error *err)
 {
     struct catalog_object *object = b->object;
-    const char *retention = ddl_option(object, "retention");
-    if (retention == NULL && statement->word == STATEMENT_WORD_SOURCE && !b->stored) {
+    struct stream_retention ignored;
+    if (ddl_option(object, "retention") == NULL && ddl_option(object, "retention_rows") == NULL &&
+        statement->word == STATEMENT_WORD_SOURCE && !b->stored) {
         struct catalog_option *options =
             ARENA_ARRAY(b->arena, struct catalog_option, object->options_count + 1);
         memcpy(options, object->options, sizeof(*options) * object->options_count);
@@ -643,23 +644,16 @@ static bool retention_option(struct table_builder *b, const struct statement *st
         object->options = options;
         return true;
     }
-    if (retention == NULL)
-        return true;
-    if (object->kind != CATALOG_STREAM)
-        return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
-                         "option \"retention\" is for streams: \"%s\" is a table", object->name);
-    if (strcmp(retention, "0") == 0 || strcmp(retention, "forever") == 0)
-        return true;
-    error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "retention \"%s\" is not supported", retention);
-    return error_hint(err, "Use '0' (rows are passed on to views and not kept) or 'forever'.");
+    return ddl_stream_retention(object, &ignored, err);
 }
 
 static bool table_options(struct table_builder *b, const PgQuery__CreateStmt *node,
                           const struct statement *statement, struct error *err)
 {
-    static const char *const known[] = {"append_only",         "connector",    "retention", "paused",
-                                        "fillfactor",          "idle_timeout", "on_idle",   "max_future",
-                                        "watermark_partition", "align",        "max_skew",  NULL};
+    static const char *const known[] = {
+        "append_only", "connector",  "retention",           "paused", "fillfactor", "idle_timeout",
+        "on_idle",     "max_future", "watermark_partition", "align",  "max_skew",   "retention_rows",
+        NULL};
     bool has_connector = false;
     for (size_t i = 0; i < node->n_options; i++)
         has_connector |= strcmp(node->options[i]->def_elem->defname, "connector") == 0;

@@ -1,5 +1,6 @@
 /* ddl_text.c: definitions as text, names that constraints get, WITH options. */
 #include "planner/ddl.h"
+#include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 
 #include <stdlib.h>
@@ -404,8 +405,14 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
         .name = object->name,
         .columns_count = object->columns_count,
         .append_only = object->kind == CATALOG_STREAM,
-        .no_retention = !catalog_object_keeps_rows(object),
     };
+    struct stream_retention retention;
+    struct error ignored;
+    if (object->kind == CATALOG_STREAM && ddl_stream_retention(object, &retention, &ignored)) {
+        out->no_retention = retention.none;
+        out->retention_us = retention.us;
+        out->retention_rows = retention.rows;
+    }
     struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, object->columns_count + CACHE_COLUMNS);
     const char **names = ARENA_ARRAY(arena, const char *, object->columns_count + CACHE_COLUMNS);
     for (uint32_t i = 0; i < object->columns_count; i++) {

@@ -159,6 +159,41 @@ static bool read_stream_time(const struct catalog_object *object, struct waterma
     return true;
 }
 
+bool ddl_stream_retention(const struct catalog_object *object, struct stream_retention *out,
+                          struct error *err)
+{
+    const char *retention = ddl_option(object, "retention"), *rows = ddl_option(object, "retention_rows");
+    *out = (struct stream_retention){0};
+    const char *name = retention != NULL ? "retention" : rows != NULL ? "retention_rows" : NULL;
+    if (name != NULL && object->kind != CATALOG_STREAM)
+        return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                         "option \"%s\" is for streams: \"%s\" is a table", name, object->name);
+    out->none = retention != NULL && strcmp(retention, "0") == 0;
+    if (out->none && rows != NULL)
+        return error_set(
+            err, ERRCODE_INVALID_TABLE_DEFINITION,
+            "options \"retention\" = '0' and \"retention_rows\" of stream \"%s\" exclude each other",
+            object->name);
+    if (rows != NULL) {
+        uint64_t value = 0;
+        const char *digit = rows;
+        for (; *digit >= '0' && *digit <= '9' && value < (uint64_t)INT64_MAX / 10; digit++)
+            value = value * 10 + (uint64_t)(*digit - '0');
+        if (*digit != '\0' || value == 0)
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                             "option \"retention_rows\" of stream \"%s\" is not a number of rows: \"%s\"",
+                             object->name, rows);
+        out->rows = value;
+    }
+    if (retention == NULL || out->none || strcmp(retention, "forever") == 0)
+        return true;
+    if (ddl_interval_option(object, "retention", false, &out->us, err))
+        return true;
+    return error_hint(err,
+                      "Use '0' (rows are passed on to views and not kept), an interval like '7 days', or "
+                      "'forever'.");
+}
+
 bool ddl_check_stream_time(const struct catalog_object *object, struct error *err)
 {
     struct watermark_desc unused = {0};

@@ -18,6 +18,16 @@ bool ddl_is_option(const char *const *list, const char *name);
 MUST_CHECK
 bool ddl_interval_option(const struct catalog_object *object, const char *name, bool zero_allowed,
                          int64_t *us, struct error *err);
+/* What retention and retention_rows of a stream say; *none: no row is kept. *us and *rows are 0 where there is no limit. 22023
+ * and 42P16 as below. */
+struct stream_retention {
+    bool none;
+    int64_t us;
+    uint64_t rows;
+};
+MUST_CHECK
+bool ddl_stream_retention(const struct catalog_object *object, struct stream_retention *out,
+                          struct error *err);
 /* Checks the time options of a table or stream against its columns and its watermark: 22023 for values, 42P16 for what
  * does not go together, 42703 for columns. */
 MUST_CHECK

@@ -55,7 +55,8 @@ struct sources {
 };
 
 /* Options of the relation itself, not of its connector. */
-static const char *const own_options[] = {"connector", "append_only", "retention", "paused"};
+static const char *const own_options[] = {"connector", "append_only", "retention", "retention_rows",
+                                          "paused"};
 
 bool sources_option_is_ours(const char *name)
 {

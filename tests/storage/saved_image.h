@@ -62,7 +62,7 @@ static inline void image_save_slots(struct saved_image *image, struct saved_tabl
 {
     struct slot_pages *pages = table->slots;
     slot_pages_track(pages);
-    if (pages->is_whole)
+    if (pages->is_whole && image->room > 0)
         memset(image->rows, 0, sizeof(*image->rows) * image->room);
     pages->is_whole = false;
     image->used = pages->used;
