@@ -45,12 +45,16 @@ static bool over_open(struct operator* op, const struct plan *plan, struct error
         return true;
     state->table = ordered_table_create(plan->children[0]->types, state->child_columns,
                                         sizeof(struct over_entry), op->ctx->account);
+    state->partition_types = ARENA_ARRAY(arena, struct sql_type, state->partition_count);
+    state->partition_keys = ARENA_ARRAY(arena, struct sort_key, state->partition_count);
+    for (uint32_t p = 0; p < state->partition_count; p++) {
+        state->partition_types[p] = plan->children[0]->types[plan->over.partition[p]];
+        state->partition_keys[p].column = p;
+    }
     if (plan->over.expiry.known) {
         op_expiry_open(&state->expiry, op->ctx, &plan->over.expiry);
-        struct sql_type *types = ARENA_ARRAY(arena, struct sql_type, state->partition_count);
-        for (uint32_t p = 0; p < state->partition_count; p++)
-            types[p] = plan->children[0]->types[plan->over.partition[p]];
-        state->forgettable = hashed_table_create(types, state->partition_count, 0, op->ctx->account);
+        state->forgettable =
+            hashed_table_create(state->partition_types, state->partition_count, 0, op->ctx->account);
     }
     over_reach_init(state);
     if (state->reach.head)
@@ -97,7 +101,7 @@ static void expire_partitions(struct over_state *state, const struct batch *chan
     uint32_t *slots = arena_alloc(&state->scratch, sizeof(uint32_t) * (count + 1));
     uint8_t *inserted = arena_alloc(&state->scratch, count + 1);
     batch_hash(timed, partition, state->partition_count, hashes);
-    hashed_table_upsert(state->forgettable, timed, partition, hashes, slots, inserted);
+    hashed_table_insert_new(state->forgettable, timed, partition, hashes, slots, inserted);
     for (uint32_t i = 0; i < count; i++)
         if (inserted[i])
             op_expiry_add(&state->expiry, &timed->columns[state->expiry.column], i, slots[i]);
@@ -126,20 +130,29 @@ static void forget_partitions(struct over_state *state)
     while ((count = op_expiry_take(&state->expiry, state->over.base.ctx, slots, ARRAY_COUNT(slots))) > 0) {
         arena_reset(&state->scratch);
         struct batch *keys = batch_header(&state->scratch, state->partition_count);
-        struct sort_key *columns =
-            arena_copy(&state->scratch, state->keys, sizeof(*columns) * state->partition_count);
-        for (uint32_t p = 0; p < state->partition_count; p++)
-            columns[p].column = p;
         keys->rows = count;
         hashed_table_gather_keys(state->forgettable, slots, count, keys->columns, &state->scratch);
         for (uint32_t i = 0; i < count; i++) {
             strbuf_reset(&prefix);
-            batch_encode_key(keys, i, columns, state->partition_count, &prefix);
+            batch_encode_key(keys, i, state->partition_keys, state->partition_count, &prefix);
             forget_partition(state, &prefix);
             hashed_table_remove(state->forgettable, slots[i]);
         }
     }
     strbuf_release(&prefix);
+}
+
+void over_row_key(struct over_state *state, const struct batch *rows, uint32_t row, uint32_t *prefix_bytes,
+                  uint32_t *peer_bytes)
+{
+    struct strbuf *key = &state->key;
+    strbuf_reset(key);
+    batch_encode_key(rows, row, state->keys, state->partition_count, key);
+    *prefix_bytes = (uint32_t)key->len;
+    batch_encode_key(rows, row, state->keys + state->partition_count,
+                     state->keys_count - state->partition_count, key);
+    *peer_bytes = (uint32_t)key->len;
+    op_encode_row(rows, row, key);
 }
 
 static bool over_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -175,13 +188,8 @@ static bool over_push(struct operator* op, uint32_t port, const struct batch *ch
     over_reach_observe(state, change);
     struct strbuf *key = &state->key;
     for (uint32_t i = 0; i < change->rows; i++) {
-        strbuf_reset(key);
-        batch_encode_key(change, i, state->keys, state->partition_count, key);
-        uint32_t prefix_bytes = (uint32_t)key->len;
-        batch_encode_key(change, i, state->keys + state->partition_count,
-                         state->keys_count - state->partition_count, key);
-        uint32_t peer_bytes = (uint32_t)key->len;
-        op_encode_row(change, i, key);
+        uint32_t prefix_bytes, peer_bytes;
+        over_row_key(state, change, i, &prefix_bytes, &peer_bytes);
         bool inserted;
         uint32_t key_bytes = (uint32_t)key->len;
         uint32_t slot = ordered_table_upsert(state->table, key->data, key_bytes, change, i, NULL, &inserted);
@@ -291,4 +299,7 @@ const struct operator_class op_over_class = {
     .due_watermark = over_due,
     .state_bytes = over_bytes,
     .state_rows = over_rows,
+    .saved_tables = over_saved_tables,
+    .save_rest = over_save_rest,
+    .restore_rest = over_restore_rest,
 };

@@ -141,8 +141,10 @@ struct over_state {
     uint32_t changes_count, changes_cap;
     struct op_expiry expiry;          /* of partitions, or of rows in them */
     struct hashed_table *forgettable; /* partitions that expire */
-    struct ordered_table *bases;      /* with rows that expire: what stands for those, by partition */
-    int64_t range_span;               /* with them: RANGE offsets reach no further back, us */
+    struct sql_type *partition_types;
+    struct sort_key *partition_keys; /* of a row of these types */
+    struct ordered_table *bases;     /* with rows that expire: what stands for those, by partition */
+    int64_t range_span;              /* with them: RANGE offsets reach no further back, us */
     struct strbuf key;
     struct arena scratch, fold_arena;
     uint64_t rows_computed; /* since creation: rows of pieces, and rows that were summed up */
@@ -199,6 +201,22 @@ void over_forget(struct over_state *state);
 /* What was forgotten of a partition; NULL: nothing. Valid until over_forget; first and last are not set. */
 const struct over_summary *over_forgotten(struct over_state *state, const void *prefix,
                                           uint32_t prefix_bytes);
+
+/* "bases", where rows are forgotten. */
+void over_forget_saved_tables(struct over_state *state, struct saved_tables *out);
+/* After all tables are back. */
+void over_forget_restored(struct over_state *state);
+
+/* ---- checkpoints (op_over_save.c): saved_tables, save_rest, restore_rest of operator.h ---- */
+
+void over_saved_tables(struct operator* op, struct saved_tables *out);
+void over_save_rest(struct operator* op, struct strbuf *out);
+MUST_CHECK
+bool over_restore_rest(struct operator* op, const void *rest, size_t rest_bytes, struct error *err);
+
+/* A row's key, in state->key: of it, the partition and the partition and sort keys are so many bytes. */
+void over_row_key(struct over_state *state, const struct batch *rows, uint32_t row, uint32_t *prefix_bytes,
+                  uint32_t *peer_bytes);
 
 /* Columns for the results of all calls over `rows` rows. */
 struct column *over_result_columns(struct over_state *state, uint32_t rows, struct arena *arena);

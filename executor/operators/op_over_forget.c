@@ -9,13 +9,15 @@
  * A partition waits for one time at most: that at which something can be forgotten next. */
 #include "executor/operators/op_over.h"
 
+#include "executor/operators/op_saved.h"
 #include "storage/data/datetime.h"
 
-/* Payload of bases; a summary follows. */
+/* Payload of bases, whose rows are the partition's columns; a summary follows. */
 struct over_base {
     uint8_t *prefix; /* of the partition's keys; in over.heap */
+    int64_t time;    /* is_waiting: in the expiry queue for it */
     uint32_t prefix_bytes;
-    bool is_waiting; /* in the expiry queue */
+    bool is_waiting;
 };
 
 void over_forget_open(struct over_state *state, const struct plan_expiry *expiry)
@@ -23,8 +25,9 @@ void over_forget_open(struct over_state *state, const struct plan_expiry *expiry
     struct op_context *ctx = state->over.base.ctx;
     op_expiry_open(&state->expiry, ctx, expiry);
     if (state->expiry.is_on)
-        state->bases = ordered_table_create(
-            NULL, 0, (uint32_t)sizeof(struct over_base) + state->reach.summary_bytes, ctx->account);
+        state->bases = ordered_table_create(state->partition_types, state->partition_count,
+                                            (uint32_t)sizeof(struct over_base) + state->reach.summary_bytes,
+                                            ctx->account);
 }
 
 /* ---- what can be forgotten ---- */
@@ -180,27 +183,49 @@ static struct over_summary *summary_of(struct over_base *base)
     return (struct over_summary *)(void *)(base + 1);
 }
 
+static uint32_t find_base(struct over_state *state, const void *prefix, uint32_t prefix_bytes)
+{
+    base_key(state, prefix, prefix_bytes);
+    return ordered_table_find(state->bases, state->key.data, (uint32_t)state->key.len);
+}
+
 const struct over_summary *over_forgotten(struct over_state *state, const void *prefix, uint32_t prefix_bytes)
 {
     if (state->bases == NULL)
         return NULL;
-    base_key(state, prefix, prefix_bytes);
-    uint32_t slot = ordered_table_find(state->bases, state->key.data, (uint32_t)state->key.len);
+    uint32_t slot = find_base(state, prefix, prefix_bytes);
     return slot != SLOT_NONE ? summary_of(ordered_table_payload(state->bases, slot)) : NULL;
 }
 
+static void set_prefix(struct over_state *state, struct over_base *base, const void *prefix,
+                       uint32_t prefix_bytes)
+{
+    base->prefix_bytes = prefix_bytes;
+    base->prefix = table_heap_alloc(state->over.heap, prefix_bytes + 1);
+    memcpy(base->prefix, prefix, prefix_bytes);
+}
+
+/* The partition's base, a new one if need be; SLOT_NONE: it has none and no rows either. */
 static uint32_t make_base(struct over_state *state, const void *prefix, uint32_t prefix_bytes)
 {
+    uint32_t slot = find_base(state, prefix, prefix_bytes);
+    if (slot != SLOT_NONE)
+        return slot;
+    struct ordered_cursor at;
+    ordered_table_seek(state->table, prefix, prefix_bytes, &at);
+    if (!ordered_cursor_has_prefix(&at, prefix, prefix_bytes))
+        return SLOT_NONE;
+    arena_reset(&state->scratch);
+    const uint8_t *row = ordered_table_row(state->table, at.slot);
+    struct batch *columns = batch_header(&state->scratch, state->partition_count);
+    columns->rows = 1;
+    for (uint32_t p = 0; p < state->partition_count; p++)
+        row_layout_gather(ordered_table_layout(state->table), &row, 1, state->keys[p].column, false,
+                          &columns->columns[p], &state->scratch);
     bool inserted;
-    base_key(state, prefix, prefix_bytes);
-    uint32_t slot = ordered_table_upsert(state->bases, state->key.data, (uint32_t)state->key.len, NULL, 0,
-                                         NULL, &inserted);
-    if (inserted) {
-        struct over_base *base = ordered_table_payload(state->bases, slot);
-        base->prefix_bytes = prefix_bytes;
-        base->prefix = table_heap_alloc(state->over.heap, prefix_bytes + 1);
-        memcpy(base->prefix, prefix, prefix_bytes);
-    }
+    slot = ordered_table_upsert(state->bases, state->key.data, (uint32_t)state->key.len, columns, 0, NULL,
+                                &inserted);
+    set_prefix(state, ordered_table_payload(state->bases, slot), prefix, prefix_bytes);
     return slot;
 }
 
@@ -339,6 +364,7 @@ static void wait_for_next(struct over_state *state, uint32_t slot, int64_t close
     if (!known)
         return;
     base->is_waiting = true;
+    base->time = time;
     expiry_queue_add(&state->expiry.queue, time, slot);
 }
 
@@ -346,6 +372,7 @@ static void forget_rows(struct over_state *state, uint32_t slot, int64_t closed)
 {
     struct over_base *base = ordered_table_payload(state->bases, slot);
     struct ordered_cursor last;
+    ordered_table_touch(state->bases, slot);
     if (closed != INT64_MIN && last_forgettable(state, base, closed, &last))
         forget_until(state, base, &last);
     wait_for_next(state, slot, closed);
@@ -370,7 +397,139 @@ void over_forget(struct over_state *state)
         if (same)
             continue;
         uint32_t slot = make_base(state, change->key, change->prefix_bytes);
-        if (!((const struct over_base *)ordered_table_payload(state->bases, slot))->is_waiting)
+        if (slot != SLOT_NONE &&
+            !((const struct over_base *)ordered_table_payload(state->bases, slot))->is_waiting)
             forget_rows(state, slot, closed);
+    }
+}
+
+/* ---- checkpoints ---- */
+
+enum { SAVED_ROWS, SAVED_GROUPS, SAVED_IS_WAITING, SAVED_TIME, SAVED_NUMBERS };
+
+/* The next summarized call from `call` on; the number of calls: there is none. */
+static uint32_t next_summarized(const struct over_state *state, uint32_t call)
+{
+    uint32_t calls = state->over.plan->over.calls_count;
+    if (!state->reach.head)
+        return calls;
+    while (call < calls && !state->reach.summarized[call])
+        call++;
+    return call;
+}
+
+static void *state_of(const struct over_state *state, struct over_base *base, uint32_t call)
+{
+    return (uint8_t *)summary_of(base) + state->reach.summary_offset[call];
+}
+
+static void gather_bases(void *of, const uint32_t *slots, uint32_t count, struct column *out,
+                         struct arena *arena)
+{
+    struct over_state *state = of;
+    uint32_t calls = state->over.plan->over.calls_count;
+    int64_t *numbers[SAVED_NUMBERS];
+    op_saved_slots(state->bases, slots, count, out, arena);
+    out += state->partition_count;
+    for (uint32_t n = 0; n < SAVED_NUMBERS; n++)
+        numbers[n] = op_saved_numbers(out++, count, arena);
+    for (uint32_t i = 0; i < count; i++) {
+        struct over_base *base = ordered_table_payload(state->bases, slots[i]);
+        numbers[SAVED_ROWS][i] = state->reach.head ? summary_of(base)->rows : 0;
+        numbers[SAVED_GROUPS][i] = state->reach.head ? summary_of(base)->groups : 0;
+        numbers[SAVED_IS_WAITING][i] = base->is_waiting;
+        numbers[SAVED_TIME][i] = base->is_waiting ? base->time : 0;
+    }
+    for (uint32_t c = next_summarized(state, 0); c < calls; c = next_summarized(state, c + 1), out++) {
+        struct error error;
+        struct agg_call *call = over_agg_call(&state->over, c, arena, &error);
+        struct strbuf bytes = STRBUF_INIT;
+        column_init(out, (struct sql_type){OID_BYTEA, -1}, count, arena);
+        for (uint32_t i = 0; i < count; i++) {
+            strbuf_reset(&bytes);
+            aggregate_save(call, state_of(state, ordered_table_payload(state->bases, slots[i]), c), &bytes);
+            ((struct varlen *)out->data)[i] = varlen_copy(arena, strbuf_text(&bytes), (uint32_t)bytes.len);
+        }
+        strbuf_release(&bytes);
+    }
+}
+
+static bool restore_states(struct over_state *state, struct over_base *base, const struct batch *rows,
+                           uint32_t row, struct error *err)
+{
+    uint32_t calls = state->over.plan->over.calls_count, column = state->partition_count + SAVED_NUMBERS;
+    for (uint32_t c = next_summarized(state, 0); c < calls; c = next_summarized(state, c + 1), column++) {
+        struct error error;
+        struct agg_call *call = over_agg_call(&state->over, c, &state->fold_arena, &error);
+        const struct varlen *saved = (const struct varlen *)rows->columns[column].data + row;
+        if (!aggregate_load(call, state_of(state, base, c), varlen_bytes(saved), saved->len, err))
+            return false;
+    }
+    return true;
+}
+
+static bool restore_bases(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
+                          struct error *err)
+{
+    struct over_state *state = of;
+    struct batch header;
+    const struct batch *columns = op_restored_columns(rows, state->partition_count, &header);
+    const int64_t *numbers[SAVED_NUMBERS];
+    if (!op_saved_version(version, err))
+        return false;
+    for (uint32_t n = 0; n < SAVED_NUMBERS; n++)
+        numbers[n] = op_restored_numbers(rows, state->partition_count + n);
+    for (uint32_t i = 0; i < rows->rows; i++) {
+        strbuf_reset(&state->key);
+        batch_encode_key(columns, i, state->partition_keys, state->partition_count, &state->key);
+        uint32_t prefix_bytes = (uint32_t)state->key.len;
+        strbuf_add(&state->key, "", 1);
+        if (!ordered_table_restore(state->bases, slots[i], state->key.data, (uint32_t)state->key.len, columns,
+                                   i, NULL) ||
+            numbers[SAVED_ROWS][i] < 0 || numbers[SAVED_GROUPS][i] < 0)
+            return op_saved_damaged(err);
+        struct over_base *base = ordered_table_payload(state->bases, slots[i]);
+        set_prefix(state, base, state->key.data, prefix_bytes);
+        base->is_waiting = numbers[SAVED_IS_WAITING][i] != 0;
+        base->time = numbers[SAVED_TIME][i];
+        if (state->reach.head) {
+            summary_of(base)->rows = numbers[SAVED_ROWS][i];
+            summary_of(base)->groups = numbers[SAVED_GROUPS][i];
+        }
+        if (!restore_states(state, base, rows, i, err))
+            return false;
+    }
+    return true;
+}
+
+/* The partition's columns; rows and groups that are forgotten; whether and for which time it waits; states of the
+ * running aggregates as bytea (aggregate.h). */
+void over_forget_saved_tables(struct over_state *state, struct saved_tables *out)
+{
+    uint32_t calls = state->over.plan->over.calls_count;
+    uint32_t count = state->partition_count + SAVED_NUMBERS;
+    struct sql_type *types = ARENA_ARRAY(out->arena, struct sql_type, count + calls);
+    memcpy(types, op_saved_types(out, state->partition_types, state->partition_count, SAVED_NUMBERS),
+           sizeof(*types) * count);
+    for (uint32_t c = next_summarized(state, 0); c < calls; c = next_summarized(state, c + 1))
+        types[count++] = (struct sql_type){OID_BYTEA, -1};
+    saved_tables_add(out, (struct saved_table){.name = "bases",
+                                               .version = 1,
+                                               .columns_count = count,
+                                               .types = types,
+                                               .of = state,
+                                               .slots = ordered_table_slots(state->bases),
+                                               .gather = gather_bases,
+                                               .restore = restore_bases});
+}
+
+void over_forget_restored(struct over_state *state)
+{
+    const struct slot_pages *slots = ordered_table_slots(state->bases);
+    uint32_t cursor = 0, slot;
+    while ((slot = op_slots_next(slots, &cursor)) != SLOT_NONE) {
+        const struct over_base *base = ordered_table_payload(state->bases, slot);
+        if (base->is_waiting)
+            expiry_queue_add(&state->expiry.queue, base->time, slot);
     }
 }

@@ -1,7 +1,7 @@
 /* test_op_over.c: window functions: known answers, frames against a naive recomputation, and a view against a
  * SELECT. */
 #include "executor/operators/op_over.h"
-#include "tests/executor/op_harness.h"
+#include "tests/executor/save_harness.h"
 
 static struct plan *over_plan(struct harness *h, const char *output, const char *input,
                               uint32_t partition_count, uint32_t keys_count)
@@ -617,13 +617,53 @@ static void print_row(uint32_t *dice, bool days, uint32_t time, uint32_t offset,
 }
 
 /* Rows come a little out of order, some that are not over yet are taken back. */
+enum { DELAY = 4, RECENT = 64 };
+struct late_flow {
+    bool days;
+    uint32_t offset, clock, recents;
+    uint32_t times[RECENT];
+    char recent[RECENT][128];
+};
+
+/* The text of a tick; returns the watermark behind it. */
+static int64_t late_flow_tick(struct late_flow *flow, uint32_t *dice, struct harness *h, struct strbuf *text)
+{
+    for (uint32_t i = harness_random(dice, 7); i > 0; i--) {
+        uint32_t time = flow->clock - DELAY + 1 + harness_random(dice, DELAY + 2);
+        if (flow->recents > 0 && harness_random(dice, 8) == 0) {
+            if (flow->times[--flow->recents] > flow->clock - DELAY)
+                strbuf_addf(text, "- %s\n", flow->recent[flow->recents]);
+            continue;
+        }
+        if (flow->recents == RECENT)
+            flow->recents = 0;
+        flow->times[flow->recents] = time;
+        print_row(dice, flow->days, time, flow->offset, flow->recent[flow->recents], sizeof(flow->recent[0]));
+        strbuf_addf(text, "+ %s\n", flow->recent[flow->recents++]);
+    }
+    flow->clock += harness_random(dice, 3) == 0 ? harness_random(dice, 5) : 0;
+    uint32_t closed = flow->clock - DELAY;
+    if (!flow->days)
+        return (closed + 1) * INT64_C(1000000);
+    /* months of the rows have 28 days */
+    struct error err;
+    struct datum value;
+    char date[32];
+    snprintf(date, sizeof(date), "%u-%02u-%02u", 2001 + closed / 336, 1 + closed / 28 % 12, 1 + closed % 28);
+    EXPECT(type_input(OID_DATE, -1, date, strlen(date), &h->env.io, &h->arena, &value, &err));
+    return value.i32 * INT64_C(86400000000) + 1000000;
+}
+
 static void forget(uint32_t seed, uint64_t *kept, uint64_t *forgotten)
 {
-    enum { TICKS = 150, DELAY = 4, RECENT = 64 };
-    static char recent[RECENT][128];
-    static uint32_t times[RECENT];
+    enum { TICKS = 150 };
+    static struct late_flow flow;
     bool days = seed % 2 == 0;
-    uint32_t offset = seed / 2 % ARRAY_COUNT(offset_texts), recents = 0, dice = seed * 31;
+    uint32_t offset = seed / 2 % ARRAY_COUNT(offset_texts), dice = seed * 31;
+    flow.days = days;
+    flow.offset = offset;
+    flow.clock = DELAY;
+    flow.recents = 0;
     struct harness all, some;
     harness_init(&all, DATAFLOW_CONTINUOUS);
     harness_open(&all, &op_over_class, looking_back_plan(&all, seed, days, offset, false));
@@ -631,31 +671,9 @@ static void forget(uint32_t seed, uint64_t *kept, uint64_t *forgotten)
     some.ctx.watermark = some.ctx.watermark_before = WATERMARK_NONE;
     harness_open(&some, &op_over_class, looking_back_plan(&some, seed, days, offset, true));
     struct strbuf text = STRBUF_INIT;
-    for (uint32_t clock = DELAY, tick = 0; tick < TICKS; tick++) {
+    for (uint32_t tick = 0; tick < TICKS; tick++) {
         strbuf_reset(&text);
-        for (uint32_t i = harness_random(&dice, 7); i > 0; i--) {
-            uint32_t time = clock - DELAY + 1 + harness_random(&dice, DELAY + 2);
-            if (recents > 0 && harness_random(&dice, 8) == 0) {
-                if (times[--recents] > clock - DELAY)
-                    strbuf_addf(&text, "- %s\n", recent[recents]);
-                continue;
-            }
-            if (recents == RECENT)
-                recents = 0;
-            times[recents] = time;
-            print_row(&dice, days, time, offset, recent[recents], sizeof(recent[0]));
-            strbuf_addf(&text, "+ %s\n", recent[recents++]);
-        }
-        clock += harness_random(&dice, 3) == 0 ? harness_random(&dice, 5) : 0;
-        uint32_t closed = clock - DELAY;
-        /* months of the rows have 28 days */
-        struct error err;
-        struct datum value;
-        char date[32];
-        snprintf(date, sizeof(date), "%u-%02u-%02u", 2001 + closed / 336, 1 + closed / 28 % 12,
-                 1 + closed % 28);
-        EXPECT(type_input(OID_DATE, -1, date, strlen(date), &some.ctx.env->io, &some.arena, &value, &err));
-        some.ctx.watermark = (days ? value.i32 * INT64_C(86400000000) : closed * INT64_C(1000000)) + 1000000;
+        some.ctx.watermark = late_flow_tick(&flow, &dice, &some, &text);
         harness_now = &all;
         char *expected = arena_strdup(&some.arena, harness_tick(&all, strbuf_text(&text)));
         int before = test_failures;
@@ -681,6 +699,92 @@ TEST(forgetting_rows_changes_no_result)
     for (uint32_t seed = 1; seed <= 200; seed++)
         forget(seed, &kept, &forgotten);
     EXPECT(forgotten > 2 * kept);
+}
+
+/* ---- checkpoints ---- */
+
+struct saved {
+    uint32_t seed;
+    struct harness *h;
+    struct late_flow flow;
+    struct harness_bag bag;
+};
+static struct saved saved;
+
+static void open_forgetting(struct harness *h)
+{
+    saved.h = h;
+    harness_open(h, &op_over_class,
+                 looking_back_plan(h, saved.seed, saved.flow.days, saved.flow.offset, true));
+}
+
+static void change_forgetting(void *ctx, uint32_t tick_number, uint32_t *seed, struct save_tick *tick)
+{
+    struct saved *self = ctx;
+    (void)tick_number;
+    tick->watermark = late_flow_tick(&self->flow, seed, self->h, &tick->ports[0]);
+}
+
+static void open_any(struct harness *h)
+{
+    harness_open(h, &op_over_class, any_plan(h, saved.seed));
+}
+
+static void change_any(void *ctx, uint32_t tick_number, uint32_t *seed, struct save_tick *tick)
+{
+    struct saved *self = ctx;
+    uint32_t many = tick_number == 0 ? 20 : harness_random(seed, 3) == 0 ? harness_random(seed, 12) : 1;
+    harness_bag_change(&self->bag, seed, many, tick_number == 0 ? 100 : 50, make_any_row, &tick->ports[0]);
+}
+
+static void open_partitions(struct harness *h)
+{
+    struct plan *plan = over_plan(h, "date int4 int8 int8", "date int4", 1, 1);
+    add_call(h, plan, OVER_ROW_NUMBER, -1);
+    add_call(h, plan, OVER_DENSE_RANK, -1);
+    plan->over.expiry = (struct plan_expiry){.known = true, .column = 0, .after_us = 1000};
+    harness_open(h, &op_over_class, plan);
+}
+
+static void change_partitions(void *ctx, uint32_t tick_number, uint32_t *seed, struct save_tick *tick)
+{
+    int64_t day = INT64_C(86400000000);
+    uint32_t today = 10 + tick_number / 5;
+    (void)ctx;
+    for (uint32_t i = harness_random(seed, 6); i > 0; i--)
+        strbuf_addf(&tick->ports[0], "+ 2000-01-%02u %u\n", today - harness_random(seed, 5),
+                    harness_random(seed, 10));
+    if (harness_random(seed, 10) == 0)
+        strbuf_addf(&tick->ports[0], "+ \\N %u\n", harness_random(seed, 10));
+    tick->watermark = (today - 6) * day + 1000;
+}
+
+TEST(saved_and_put_back)
+{
+    for (uint32_t seed = 1; seed <= 120 && test_failures == 0; seed++) {
+        struct save_case c = {.ctx = &saved, .ticks = 60, .tries_damage = seed % 4 == 0};
+        memset(&saved, 0, sizeof(saved));
+        saved.seed = seed;
+        saved.flow.days = seed % 2 == 0;
+        saved.flow.offset = seed / 2 % ARRAY_COUNT(offset_texts);
+        saved.flow.clock = DELAY;
+        c.open = open_forgetting;
+        c.change = change_forgetting;
+        save_case_run(&c, seed);
+        shape_now = &shapes[seed % ARRAY_COUNT(shapes)];
+        constant_distance = seed % 3 == 0;
+        c.ticks = 25;
+        c.open = open_any;
+        c.change = change_any;
+        save_case_run(&c, seed);
+        c.open = open_partitions;
+        c.change = change_partitions;
+        c.ticks = 60;
+        if (seed % 10 == 0)
+            save_case_run(&c, seed);
+        if (test_failures > 0)
+            fprintf(stderr, "seed %u\n", seed);
+    }
 }
 
 TEST(state_is_flat_behind_the_watermark)
@@ -735,6 +839,7 @@ int main(void)
     RUN(work_does_not_grow_with_the_partition);
     RUN(partitions_are_forgotten);
     RUN(forgetting_rows_changes_no_result);
+    RUN(saved_and_put_back);
     RUN(state_is_flat_behind_the_watermark);
     return test_result();
 }
