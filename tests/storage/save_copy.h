@@ -289,7 +289,7 @@ static inline void save_copy_damage(struct batch *rows, uint32_t *seed, struct a
     if (column->phys == PHYS_I64) {
         value.i64 = save_copy_random(seed, 2)
                         ? (int64_t)save_copy_random(seed, 100) - 50
-                        : value.i64 ^ (int64_t)(UINT64_C(1) << save_copy_random(seed, 64));
+                        : (int64_t)((uint64_t)value.i64 ^ UINT64_C(1) << save_copy_random(seed, 64));
     } else if (column->phys == PHYS_I32) {
         value.i32 ^= (int32_t)(UINT32_C(1) << save_copy_random(seed, 32));
     } else if (column->type.oid == OID_BYTEA) {
