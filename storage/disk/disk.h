@@ -104,5 +104,7 @@ bool disk_error(int code, const char *doing, const char *path, struct error *err
 /* Name of the SQLite VFS over the disk in use, registered by the first call. Files have no shared memory: WAL needs
  * locking_mode=EXCLUSIVE first, as sqlite_door_open does. */
 const char *disk_vfs(void);
+/* sqlite3_file_control: *(bool *) whether the pages of the database have checksums. */
+#define DISK_CONTROL_HAS_CHECKSUMS 1001
 
 #endif

@@ -1,16 +1,21 @@
 /* disk_vfs.c: SQLite's files on the disk in use (disk.h).
  *
+ * The last eight bytes of each page of a database are its checksum, in files whose header reserves them. A WAL has
+ * checksums of its own, and a mark (disk_wal.h).
+ *
  * There is no shared memory: a database is open once, in exclusive locking mode, which keeps the WAL's index on the heap.
  * A lock is taken with the first read and held until the file is closed. */
 #include "storage/disk/disk.h"
 
 #include "storage/base/arena.h"
 #include "storage/base/clock.h"
+#include "storage/disk/disk_wal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define SECTOR_BYTES   4096
 #define PATH_BYTES_MAX 4096
@@ -20,6 +25,11 @@ struct vfs_file {
     struct disk_file *file;
     char *dir; /* to be synced with the file, since its name is new; NULL: not */
     int lock;
+    bool is_database, is_wal;
+    bool has_checksums; /* of its pages */
+    uint8_t *page;      /* for writing one with its checksum */
+    int page_bytes;
+    struct wal_mark mark;
 };
 
 static _Thread_local int last_errno; /* for sqlite3_system_errno */
@@ -30,6 +40,45 @@ static int failed(int code, int result)
     return code == ENOSPC || code == EDQUOT ? SQLITE_FULL : result;
 }
 
+/* ---- pages ---- */
+
+#define CHECKSUM_BYTES   8
+#define RESERVED_AT      20 /* in the header: bytes at the end of each page that are ours */
+#define HEADER_BYTES     100
+#define PAGE_BYTES_LEAST 512
+
+static bool is_page(const struct vfs_file *file, int bytes, sqlite3_int64 offset)
+{
+    return file->is_database && bytes >= PAGE_BYTES_LEAST && (bytes & (bytes - 1)) == 0 &&
+           offset % bytes == 0;
+}
+
+static void look_at_header(struct vfs_file *file, const uint8_t *data, int bytes, sqlite3_int64 offset)
+{
+    if (file->is_database && offset == 0 && bytes >= HEADER_BYTES &&
+        memcmp(data, "SQLite format 3", sizeof("SQLite format 3")) == 0)
+        file->has_checksums = data[RESERVED_AT] == CHECKSUM_BYTES;
+}
+
+/* Of the page at its place, so that one at another place is noticed. */
+static uint64_t page_checksum(const uint8_t *page, int bytes, sqlite3_int64 offset)
+{
+    return XXH3_64bits_withSeed(page, (size_t)(bytes - CHECKSUM_BYTES), (uint64_t)(offset / bytes));
+}
+
+static bool is_zero(const uint8_t *data, int bytes)
+{
+    return data[0] == 0 && memcmp(data, data + 1, (size_t)bytes - 1) == 0;
+}
+
+/* A page that was never written, between others, is all zero. */
+static bool page_fits(const uint8_t *page, int bytes, sqlite3_int64 offset)
+{
+    uint64_t stored;
+    memcpy(&stored, page + bytes - CHECKSUM_BYTES, sizeof(stored));
+    return stored == page_checksum(page, bytes, offset) || is_zero(page, bytes);
+}
+
 /* ---- files ---- */
 
 static int vfs_close(sqlite3_file *base)
@@ -37,35 +86,59 @@ static int vfs_close(sqlite3_file *base)
     struct vfs_file *file = (struct vfs_file *)base;
     disk_close(file->file);
     mem_free(file->dir);
-    file->file = NULL;
-    file->dir = NULL;
+    mem_free(file->page);
+    if (file->is_wal)
+        wal_mark_close(&file->mark);
+    *file = (struct vfs_file){.lock = SQLITE_LOCK_NONE};
     return SQLITE_OK;
 }
 
 static int vfs_read(sqlite3_file *base, void *data, int bytes, sqlite3_int64 offset)
 {
-    struct disk_file *file = ((struct vfs_file *)base)->file;
+    struct vfs_file *vfs = (struct vfs_file *)base;
+    struct disk_file *file = vfs->file;
     size_t got;
     int code = file->disk->read(file, data, (size_t)bytes, (uint64_t)offset, &got);
     if (code != 0)
         return failed(code, SQLITE_IOERR_READ);
-    if (got == (size_t)bytes)
-        return SQLITE_OK;
-    memset((char *)data + got, 0, (size_t)bytes - got);
-    return SQLITE_IOERR_SHORT_READ;
+    if (got < (size_t)bytes) {
+        memset((char *)data + got, 0, (size_t)bytes - got);
+        return SQLITE_IOERR_SHORT_READ;
+    }
+    look_at_header(vfs, data, bytes, offset);
+    if (vfs->has_checksums && is_page(vfs, bytes, offset) && !page_fits(data, bytes, offset))
+        return failed(EIO, SQLITE_IOERR_DATA);
+    return SQLITE_OK;
 }
 
 static int vfs_write(sqlite3_file *base, const void *data, int bytes, sqlite3_int64 offset)
 {
-    struct disk_file *file = ((struct vfs_file *)base)->file;
-    int code = file->disk->write(file, data, (size_t)bytes, (uint64_t)offset);
+    struct vfs_file *vfs = (struct vfs_file *)base;
+    struct disk_file *file = vfs->file;
+    int code = vfs->is_wal ? wal_mark_write(&vfs->mark, data, (size_t)bytes, (uint64_t)offset) : 0;
+    look_at_header(vfs, data, bytes, offset);
+    if (vfs->has_checksums && is_page(vfs, bytes, offset)) {
+        if (vfs->page_bytes < bytes) {
+            vfs->page = mem_realloc(vfs->page, (size_t)bytes);
+            vfs->page_bytes = bytes;
+        }
+        memcpy(vfs->page, data, (size_t)bytes);
+        uint64_t checksum = page_checksum(vfs->page, bytes, offset);
+        memcpy(vfs->page + bytes - CHECKSUM_BYTES, &checksum, sizeof(checksum));
+        data = vfs->page;
+    }
+    if (code == 0)
+        code = file->disk->write(file, data, (size_t)bytes, (uint64_t)offset);
     return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_WRITE);
 }
 
 static int vfs_truncate(sqlite3_file *base, sqlite3_int64 bytes)
 {
-    struct disk_file *file = ((struct vfs_file *)base)->file;
-    int code = file->disk->truncate(file, (uint64_t)bytes);
+    struct vfs_file *vfs = (struct vfs_file *)base;
+    struct disk_file *file = vfs->file;
+    int code = vfs->is_wal ? wal_mark_cut(&vfs->mark, (uint64_t)bytes) : 0;
+    if (code == 0)
+        code = file->disk->truncate(file, (uint64_t)bytes);
     return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_TRUNCATE);
 }
 
@@ -81,6 +154,8 @@ static int vfs_sync(sqlite3_file *base, int flags)
         mem_free(file->dir);
         file->dir = NULL;
     }
+    if (code == 0 && file->is_wal)
+        wal_mark_synced(&file->mark);
     return code == 0 ? SQLITE_OK : failed(code, SQLITE_IOERR_FSYNC);
 }
 
@@ -125,7 +200,10 @@ static int vfs_check_reserved(sqlite3_file *base, int *is_reserved)
 
 static int vfs_control(sqlite3_file *base, int op, void *arg)
 {
-    return SQLITE_NOTFOUND;
+    if (op != DISK_CONTROL_HAS_CHECKSUMS)
+        return SQLITE_NOTFOUND;
+    *(bool *)arg = ((struct vfs_file *)base)->has_checksums;
+    return SQLITE_OK;
 }
 
 static int vfs_sector_bytes(sqlite3_file *base)
@@ -184,6 +262,10 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
         return failed(code, SQLITE_CANTOPEN);
     if (is_new)
         file->dir = dir_of(path);
+    file->is_database = flags & SQLITE_OPEN_MAIN_DB;
+    file->is_wal = flags & SQLITE_OPEN_WAL;
+    if (file->is_wal)
+        wal_mark_open(&file->mark, path);
     if (out_flags != NULL)
         *out_flags = flags;
     file->base.pMethods = &methods;
@@ -195,7 +277,10 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
 static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
 {
     struct disk *disk = disk_current();
-    int code = disk->remove(disk, path);
+    size_t len = strlen(path);
+    int code = len > 4 && strcmp(path + len - 4, "-wal") == 0 ? wal_mark_clear(path) : 0;
+    if (code == 0)
+        code = disk->remove(disk, path);
     if (code != 0)
         return code == ENOENT ? SQLITE_IOERR_DELETE_NOENT : failed(code, SQLITE_IOERR_DELETE);
     char *dir = dir_of(path);

@@ -4,15 +4,19 @@
 
 #include "storage/base/arena.h"
 #include "storage/disk/disk.h"
+#include "storage/disk/disk_wal.h"
 
 #include <stdio.h>
 
-#define SETTLE_BYTES ((size_t)1 << 20)
+#define RESERVED_BYTES 8 /* of each page, for its checksum: disk_vfs.c */
 
 bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct error *err)
 {
     int code = db != NULL ? sqlite3_errcode(db) : SQLITE_NOMEM;
     const char *text = db != NULL ? sqlite3_errmsg(db) : "out of memory";
+    if (db != NULL && sqlite3_extended_errcode(db) == SQLITE_IOERR_DATA)
+        return error_set(err, ERRCODE_DATA_CORRUPTED,
+                         "file \"%s\" is damaged: the checksum of a page is wrong", name);
     switch (code & 0xff) {
     case SQLITE_FULL:
         error_set(err, ERRCODE_DISK_FULL, "could not %s \"%s\": no space left on device", doing, name);
@@ -62,6 +66,29 @@ static bool set_version(sqlite3 *db, const char *path, const char *sql, struct e
            sqlite_door_exec(db, path, pragma, err);
 }
 
+/* For the pages that are written from now on, of a new file or by VACUUM. */
+static void reserve_checksums(sqlite3 *db)
+{
+    int bytes = RESERVED_BYTES;
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+}
+
+static bool check_checksums(sqlite3 *db, const char *path, struct error *err)
+{
+    bool has_checksums = false;
+    (void)sqlite3_file_control(db, "main", DISK_CONTROL_HAS_CHECKSUMS, &has_checksums);
+    return has_checksums || error_set(err, ERRCODE_DATA_CORRUPTED,
+                                      "file \"%s\" is damaged: its pages have no checksums", path);
+}
+
+/* The checkpoint puts the new header where check_checksums finds it. */
+static bool upgrade(sqlite3 *db, const char *path, const struct sqlite_door_file *file, struct error *err)
+{
+    reserve_checksums(db);
+    return sqlite_door_exec(db, path, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE);", err) &&
+           check_checksums(db, path, err) && set_version(db, path, file->upgrade, err);
+}
+
 static bool prepare_file(sqlite3 *db, const char *path, const struct sqlite_door_file *file, bool may_create,
                          struct error *err)
 {
@@ -79,36 +106,13 @@ static bool prepare_file(sqlite3 *db, const char *path, const struct sqlite_door
         return false;
     }
     if (version == DISK_FORMAT_VERSION)
-        return true;
+        return check_checksums(db, path, err);
     if (version > 0) /* what we write from now on an older program must not read */
-        return set_version(db, path, file->upgrade, err);
+        return upgrade(db, path, file, err);
     if (!may_create)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "file \"%s\" is incomplete: it has no format version",
                          path);
     return set_version(db, path, file->schema, err);
-}
-
-/* What a WAL holds becomes durable before it is read: after a failed sync, or when only the process died, the system may
- * show what it has not on disk, and what is built upon it would go with it in a power cut. The same bytes are written
- * again, since a sync after a failed one says nothing. */
-static bool settle_wal(const char *path, struct error *err)
-{
-    if (!disk_exists(path))
-        return true;
-    struct disk_file *file;
-    uint64_t bytes;
-    if (!disk_size(path, &bytes, err) || !disk_open(path, DISK_WRITE, &file, err))
-        return false;
-    char *buffer = mem_alloc(SETTLE_BYTES);
-    bool ok = true;
-    for (uint64_t at = 0; ok && at < bytes; at += SETTLE_BYTES) {
-        size_t part = bytes - at < SETTLE_BYTES ? (size_t)(bytes - at) : SETTLE_BYTES;
-        ok = disk_read(file, path, buffer, part, at, err) && disk_write(file, path, buffer, part, at, err);
-    }
-    ok = ok && disk_sync(file, path, err);
-    mem_free(buffer);
-    disk_close(file);
-    return ok;
 }
 
 bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool may_create, sqlite3 **out,
@@ -125,9 +129,14 @@ bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool
                        "data directory \"%s\" is incomplete: file \"%s\" is missing", dir, file->name);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (may_create ? SQLITE_OPEN_CREATE : 0);
     if (ok && exists) /* by its name as well: who made it may have died before its name was durable */
-        ok = settle_wal(arena_printf(&arena, "%s-wal", path), err) && disk_sync_dir(dir, err);
+        ok = wal_settle(arena_printf(&arena, "%s-wal", path), err) && disk_sync_dir(dir, err);
     if (ok && sqlite3_open_v2(path, out, flags, disk_vfs()) != SQLITE_OK)
         ok = sqlite_door_error(*out, path, "open", err);
+    uint64_t bytes = 0;
+    if (ok && exists)
+        ok = disk_size(path, &bytes, err);
+    if (ok && bytes == 0)
+        reserve_checksums(*out);
     if (ok)
         ok = prepare_file(*out, path, file, may_create, err);
     if (!ok) {

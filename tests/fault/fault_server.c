@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -213,4 +214,54 @@ const struct fault_result *fault_query(struct fault_client *client, const char *
 void fault_client_cancel(struct fault_client *client)
 {
     (void)session_cancel(client->server, client->pid, NULL);
+}
+
+/* ---- what is there ---- */
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_sorted(struct strbuf *out, char *rows)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    char **lines = NULL;
+    uint32_t count = 0, cap = 0;
+    for (char *line = strtok(rows, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        ARENA_PUSH(&arena, lines, count, cap, line);
+    if (count > 0)
+        qsort(lines, count, sizeof(*lines), compare_lines);
+    for (uint32_t i = 0; i < count; i++)
+        strbuf_addf(out, "%s\n", lines[i]);
+    arena_release(&arena);
+}
+
+void fault_query_sorted(struct fault_client *client, const char *sql, struct strbuf *out)
+{
+    const struct fault_result *result = fault_query(client, sql, 0, NULL, NULL);
+    if (result->sqlstate[0] != '\0')
+        strbuf_addf(out, "%s %s\n", result->sqlstate, result->message);
+    add_sorted(out, result->rows.data != NULL ? result->rows.data : (char[]){""});
+}
+
+void fault_dump(struct fault_client *client, struct strbuf *out)
+{
+    struct strbuf names = STRBUF_INIT;
+    fault_query_sorted(
+        client, "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace", &names);
+    char *rest = NULL;
+    strbuf_adds(&names, ""); /* not NULL */
+    for (char *line = strtok_r(names.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        strbuf_addf(out, "== %s\n", line);
+        char *kind = strchr(line, '|');
+        if (kind == NULL || strchr("rmv", kind[1]) == NULL)
+            continue;
+        *kind = '\0';
+        char sql[256];
+        snprintf(sql, sizeof(sql), "SELECT %s FROM %s", strcmp(line, "q") == 0 ? "v" : "*", line);
+        fault_query_sorted(client, sql, out);
+    }
+    strbuf_release(&names);
 }

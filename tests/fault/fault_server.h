@@ -29,6 +29,10 @@ struct fault_result {
  * end. A connection that ends is sqlstate 08006. */
 const struct fault_result *fault_query(struct fault_client *client, const char *sql, int patience_ms,
                                        void (*impatient)(void *ctx, int times), void *ctx);
+/* Appends the rows in order, an error as SQLSTATE and message. */
+void fault_query_sorted(struct fault_client *client, const char *sql, struct strbuf *out);
+/* Every relation with its rows. Values of sequences have gaps after a restart: of a table q only column v is shown. */
+void fault_dump(struct fault_client *client, struct strbuf *out);
 /* Cancels what runs; any thread. */
 void fault_client_cancel(struct fault_client *client);
 

@@ -70,63 +70,14 @@ static void complain(const struct run *run, const char *what, const char *detail
 
 /* ---- what is there ---- */
 
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_sorted(struct strbuf *out, char *rows)
-{
-    struct arena arena;
-    arena_init(&arena, NULL);
-    char **lines = NULL;
-    uint32_t count = 0, cap = 0;
-    for (char *line = strtok(rows, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        ARENA_PUSH(&arena, lines, count, cap, line);
-    if (count > 0)
-        qsort(lines, count, sizeof(*lines), compare_lines);
-    for (uint32_t i = 0; i < count; i++)
-        strbuf_addf(out, "%s\n", lines[i]);
-    arena_release(&arena);
-}
-
-static void query_sorted(struct fault_client *client, const char *sql, struct strbuf *out)
-{
-    const struct fault_result *result = fault_query(client, sql, 0, NULL, NULL);
-    if (result->sqlstate[0] != '\0')
-        strbuf_addf(out, "%s %s\n", result->sqlstate, result->message);
-    add_sorted(out, result->rows.data != NULL ? result->rows.data : (char[]){""});
-}
-
-/* Every relation with its rows. Values of sequences have gaps after a restart: they are left out. */
-static void dump(struct fault_client *client, struct strbuf *out)
-{
-    struct strbuf names = STRBUF_INIT;
-    query_sorted(client, "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace",
-                 &names);
-    char *rest = NULL;
-    strbuf_adds(&names, ""); /* not NULL */
-    for (char *line = strtok_r(names.data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        strbuf_addf(out, "== %s\n", line);
-        char *kind = strchr(line, '|');
-        if (kind == NULL || strchr("rmv", kind[1]) == NULL)
-            continue;
-        *kind = '\0';
-        char sql[256];
-        snprintf(sql, sizeof(sql), "SELECT %s FROM %s", strcmp(line, "q") == 0 ? "v" : "*", line);
-        query_sorted(client, sql, out);
-    }
-    strbuf_release(&names);
-}
-
 static void check_views(const struct run *run, struct fault_client *client)
 {
     for (size_t i = 0; i < ARRAY_COUNT(views); i++) {
         struct strbuf view = STRBUF_INIT, fresh = STRBUF_INIT;
         char sql[128];
         snprintf(sql, sizeof(sql), "SELECT * FROM %s", views[i][0]);
-        query_sorted(client, sql, &view);
-        query_sorted(client, views[i][1], &fresh);
+        fault_query_sorted(client, sql, &view);
+        fault_query_sorted(client, views[i][1], &fresh);
         if (strncmp(strbuf_text(&view), "42P01", 5) != 0 && strncmp(strbuf_text(&fresh), "42P01", 5) != 0 &&
             strcmp(strbuf_text(&view), strbuf_text(&fresh)) != 0)
             complain(run, "a view is not what its query gives", views[i][0]);
@@ -160,7 +111,7 @@ static const char *expect(uint64_t done)
     for (uint32_t i = 0; i < SCRIPT_COUNT; i++)
         if (done & UINT64_C(1) << i)
             (void)fault_query(client, script[i], 0, NULL, NULL);
-    dump(client, &made->text);
+    fault_dump(client, &made->text);
     fault_client_close(client);
     fault_server_close(server);
     made->done = done;
@@ -184,7 +135,7 @@ static void show_difference(const char *got, const char *expected)
 static void check_contents(struct run *run, struct fault_client *client, const char *when)
 {
     struct strbuf got = STRBUF_INIT;
-    dump(client, &got);
+    fault_dump(client, &got);
     uint64_t done = 0, unknown = 0;
     for (uint32_t i = 0; i < SCRIPT_COUNT; i++) {
         done |= run->outcomes[i] == DONE ? UINT64_C(1) << i : 0;
