@@ -351,12 +351,20 @@ static void follow_watermark(struct dataflow *flow, bool initial, int64_t before
         flow->watermark = before;
 }
 
+/* Would the watermark move in another tick though nothing comes? */
+static bool can_go_on(const struct dataflow *flow)
+{
+    bool found = false;
+    int64_t before = WATERMARK_NONE, now = WATERMARK_NONE;
+    lowest_watermark(flow, flow->epoch, &found, &before, &now);
+    return now > flow->watermark && held_watermark(flow) > flow->watermark;
+}
+
 static void begin_event_time(struct dataflow *flow, uint64_t epoch, int64_t clock_us, bool initial)
 {
     bool found = false;
     int64_t before = WATERMARK_NONE, now = WATERMARK_NONE;
     lowest_watermark(flow, epoch, &found, &before, &now);
-    flow->input_watermark = now;
     if (flow->holds_watermark) {
         follow_watermark(flow, initial, before);
     } else {
@@ -397,8 +405,7 @@ static void end_event_time(struct dataflow *flow)
             flow->due_watermark = watermark < flow->due_watermark ? watermark : flow->due_watermark;
         }
     }
-    if (flow->holds_watermark && flow->input_watermark > flow->watermark &&
-        held_watermark(flow) > flow->watermark)
+    if (flow->holds_watermark && can_go_on(flow)) /* at once */
         flow->due_clock = flow->env.io.now_us < flow->due_clock ? flow->env.io.now_us : flow->due_clock;
     for (uint32_t i = 0; i < flow->shards_count && flow->target != NULL; i++) {
         atomic_fetch_add(&flow->target->judged_count, flow->shards[i].judged);

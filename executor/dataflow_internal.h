@@ -91,7 +91,6 @@ struct dataflow {
     struct node **timed_nodes;    /* whose classes have due times */
     uint32_t timed_nodes_count;
     int64_t watermark_before, watermark; /* see struct op_context */
-    int64_t input_watermark;             /* the lowest of the inputs, as the tick leaves them */
     bool holds_watermark;                /* some operator can */
     int64_t due_clock, due_watermark;
     bool timed;         /* in the engine's list */

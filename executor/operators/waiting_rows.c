@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-#define NO_POSITION    (-1) /* the row came without a watermark and a position of its own */
+/* In the place of a position, of rows that came without a watermark and a position of their own: */
+#define POSITION_NONE  (-1)
+#define POSITION_FREE  (-2) /* and there was no watermark to hold either */
 #define ARRIVAL        3u   /* columns behind those of the left side: number, watermark, position */
 #define HOLD_KEY_BYTES 16u
 
@@ -88,11 +90,12 @@ void waiting_rows_add(struct waiting_rows *waiting, const struct operator* op, c
     for (uint32_t i = 0; i < count; i++) {
         numbers[i] = waiting->next++;
         watermarks[i] = op_row_watermark(op, rows, which[i]);
-        positions[i] = rows->positions != NULL ? rows->positions[which[i]] : NO_POSITION;
+        positions[i] = rows->positions != NULL                ? rows->positions[which[i]]
+                       : op->ctx->watermark != WATERMARK_NONE ? POSITION_NONE
+                                                              : POSITION_FREE;
         if (rows->weights != NULL)
             added->weights[i] = rows->weights[which[i]];
-        /* without any watermark there is nothing to hold */
-        if (rows->positions != NULL || op->ctx->watermark != WATERMARK_NONE)
+        if (positions[i] != POSITION_FREE)
             hold(waiting, watermarks[i], numbers[i]);
     }
     uint64_t *hashes = arena_alloc(scratch, sizeof(*hashes) * count);
@@ -165,7 +168,7 @@ static void restore_arrival(struct waiting_rows *waiting, const struct batch *st
     const int64_t *positions = stored->columns[waiting->width + 2].data;
     bool all = true;
     for (uint32_t i = 0; i < stored->rows; i++)
-        all &= positions[i] != NO_POSITION;
+        all &= positions[i] >= 0;
     if (!all) /* they are judged by the watermark of the tick, which has been held for them */
         return;
     out->watermarks = arena_copy(arena, watermarks, sizeof(*watermarks) * stored->rows);
