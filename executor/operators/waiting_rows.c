@@ -3,9 +3,7 @@
 
 #include <stdlib.h>
 
-/* In the place of a position, of rows that came without a watermark and a position of their own: */
-#define POSITION_NONE  (-1)
-#define POSITION_FREE  (-2) /* and there was no watermark to hold either */
+#define NO_POSITION    (-1) /* the row came without a watermark and a position of its own */
 #define ARRIVAL        3u   /* columns behind those of the left side: number, watermark, position */
 #define HOLD_KEY_BYTES 16u
 
@@ -90,13 +88,10 @@ void waiting_rows_add(struct waiting_rows *waiting, const struct operator* op, c
     for (uint32_t i = 0; i < count; i++) {
         numbers[i] = waiting->next++;
         watermarks[i] = op_row_watermark(op, rows, which[i]);
-        positions[i] = rows->positions != NULL                ? rows->positions[which[i]]
-                       : op->ctx->watermark != WATERMARK_NONE ? POSITION_NONE
-                                                              : POSITION_FREE;
+        positions[i] = rows->positions != NULL ? rows->positions[which[i]] : NO_POSITION;
         if (rows->weights != NULL)
             added->weights[i] = rows->weights[which[i]];
-        if (positions[i] != POSITION_FREE)
-            hold(waiting, watermarks[i], numbers[i]);
+        hold(waiting, watermarks[i], numbers[i]);
     }
     uint64_t *hashes = arena_alloc(scratch, sizeof(*hashes) * count);
     int64_t *weights = arena_alloc(scratch, sizeof(*weights) * count);
@@ -168,7 +163,7 @@ static void restore_arrival(struct waiting_rows *waiting, const struct batch *st
     const int64_t *positions = stored->columns[waiting->width + 2].data;
     bool all = true;
     for (uint32_t i = 0; i < stored->rows; i++)
-        all &= positions[i] >= 0;
+        all &= positions[i] != NO_POSITION;
     if (!all) /* they are judged by the watermark of the tick, which has been held for them */
         return;
     out->watermarks = arena_copy(arena, watermarks, sizeof(*watermarks) * stored->rows);

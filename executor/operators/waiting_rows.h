@@ -18,10 +18,11 @@ struct answered_row {
 };
 
 struct waiting_rows {
-    struct arrangement *rows;    /* the left columns, then number, watermark and position */
-    struct ordered_table *holds; /* watermark and number of each row that has a watermark */
-    uint32_t width;              /* left columns */
-    const uint32_t *keys;        /* of them */
+    struct arrangement *rows; /* the left columns, then number, watermark and position */
+    struct ordered_table
+        *holds;           /* watermark and number of each row; of those that came without: the tick's */
+    uint32_t width;       /* left columns */
+    const uint32_t *keys; /* of them */
     uint32_t keys_count;
     int64_t next;                  /* number of the next row */
     struct answered_row *answered; /* in the tick arena */
@@ -48,7 +49,7 @@ void waiting_rows_answer(struct waiting_rows *waiting, const struct batch *chang
 struct batch *waiting_rows_take(struct waiting_rows *waiting, struct arena *arena);
 /* The keys of all rows, in batches of the key columns: a cursor that starts at 0; NULL at the end. */
 struct batch *waiting_rows_keys(struct waiting_rows *waiting, uint64_t *cursor, struct arena *arena);
-/* The least watermark among the rows; TIME_NEVER when none waits with one. */
+/* The least watermark among the rows; TIME_NEVER when none waits. */
 int64_t waiting_rows_watermark(const struct waiting_rows *waiting);
 
 #endif
