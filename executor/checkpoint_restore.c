@@ -106,6 +106,7 @@ static void restore_contents(struct engine *engine, struct restore_job *job, str
     engine_list_relation(engine, relation);
     if (relation->watermark != NULL)
         engine_list_watermark(engine, relation);
+    engine_list_retention(engine, relation);
 }
 
 static void run_relation(struct engine *engine, void *ctx)

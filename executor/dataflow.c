@@ -41,8 +41,7 @@ static struct dataflow *dataflow_new(enum dataflow_mode mode, uint32_t shards_co
     return flow;
 }
 
-/* Frees operators and memory; inputs have been unhooked before. */
-static void dataflow_free(struct dataflow *flow)
+static void close_nodes(struct dataflow *flow)
 {
     for (uint32_t n = 0; n < flow->nodes_count; n++) {
         struct node *node = flow->nodes[n];
@@ -51,6 +50,13 @@ static void dataflow_free(struct dataflow *flow)
                 node->ops[shard]->class->close(node->ops[shard]);
         }
     }
+    flow->nodes_count = flow->timed_nodes_count = 0;
+}
+
+/* Frees operators and memory; inputs have been unhooked before. */
+static void dataflow_free(struct dataflow *flow)
+{
+    close_nodes(flow);
     for (uint32_t i = 0; i < flow->shards_count; i++)
         arena_release(&flow->shards[i].tick_arena);
     if (flow->own_feed.shards != NULL)
@@ -101,7 +107,7 @@ static void make_late(struct dataflow *flow, const struct late_desc *desc)
                                      .column_names = desc->names,
                                      .append_only = true};
     relation.watermark.partition_column = -1;
-    target->late = relation_create(&relation, target->shards_count, flow->account.parent);
+    target->late = relation_create(&relation, target->shards_count, target->account.parent);
 }
 
 struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
@@ -206,7 +212,8 @@ bool dataflow_create_view(struct relation *target, const struct plan *plan, stru
                           const struct eval_env *env, const struct late_desc *late, struct account *parent,
                           struct dataflow **out, struct error *err)
 {
-    struct dataflow *flow = dataflow_new(DATAFLOW_CONTINUOUS, target->shards_count, parent, target->name);
+    struct dataflow *flow =
+        dataflow_new(DATAFLOW_CONTINUOUS, target->shards_count, &target->account, target->name);
     flow->plan_arena = plan_arena;
     flow->target = target;
     flow->order = target->oid;
@@ -235,7 +242,8 @@ static void forget_arrangement(struct shared_arrangement *shared)
     *link = shared->next;
 }
 
-void dataflow_destroy(struct dataflow *flow)
+/* Nothing reaches it any more; shared arrangements without users go. */
+static void unhook(struct dataflow *flow)
 {
     for (uint32_t i = 0; i < flow->used_count; i++) {
         struct shared_arrangement *shared = flow->used[i];
@@ -249,6 +257,12 @@ void dataflow_destroy(struct dataflow *flow)
         feed_remove_dependent(&flow->inputs[i]->feed, flow);
         relation_release(flow->inputs[i]);
     }
+    flow->used_count = flow->inputs_count = 0;
+}
+
+void dataflow_destroy(struct dataflow *flow)
+{
+    unhook(flow);
     if (flow->target != NULL && flow->target->dataflow == flow) {
         pthread_mutex_lock(&flow->target->lock);
         flow->target->dataflow = NULL;
@@ -259,8 +273,10 @@ void dataflow_destroy(struct dataflow *flow)
 
 struct dataflow *dataflow_new_fragment(struct dataflow *user, struct shared_arrangement *shared)
 {
+    struct account *parent = user->target != NULL ? user->target->account.parent : user->account.parent;
     struct dataflow *flow =
-        dataflow_new(DATAFLOW_CONTINUOUS, user->shards_count, user->account.parent, "shared arrangement");
+        dataflow_new(DATAFLOW_CONTINUOUS, user->shards_count, parent, "shared arrangement");
+    flow->account.is_state = true;
     copy_env(flow, &user->env);
     flow->arrangement = shared;
     flow->order = user->order;
@@ -528,6 +544,64 @@ static void run_stage(void *ctx, uint32_t shard)
     }
 }
 
+void dataflow_fail(struct dataflow *flow, const struct error *err)
+{
+    if (flow->failed)
+        return;
+    flow->failed = true;
+    flow->failure = *err;
+    if (flow->target != NULL) {
+        pthread_mutex_lock(&flow->target->lock);
+        flow->target->failure = *err;
+        atomic_store(&flow->target->failed, true);
+        pthread_mutex_unlock(&flow->target->lock);
+    }
+    const struct feed *feed = dataflow_feed(flow);
+    for (uint32_t i = 0; i < feed->dependents_count; i++)
+        dataflow_fail(feed->dependents[i], err);
+}
+
+void dataflow_give_up(struct dataflow *flow)
+{
+    pthread_mutex_lock(&flow->target->lock); /* others look at the nodes */
+    close_nodes(flow);
+    pthread_mutex_unlock(&flow->target->lock);
+    unhook(flow);
+}
+
+static bool reads_failed(const struct dataflow *flow, struct error *err)
+{
+    for (uint32_t i = 0; i < flow->inputs_count; i++) {
+        if (atomic_load(&flow->inputs[i]->failed)) {
+            pthread_mutex_lock(&flow->inputs[i]->lock);
+            *err = flow->inputs[i]->failure;
+            pthread_mutex_unlock(&flow->inputs[i]->lock);
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++) {
+        if (reads_failed(flow->used[i]->dataflow, err))
+            return true;
+    }
+    return false;
+}
+
+/* What the view keeps, whole arrangements that it shares included, against its limit. */
+static bool is_within_limit(const struct dataflow *flow, struct error *err)
+{
+    const struct account *account = &flow->target->account;
+    int64_t used = atomic_load(&account->used_bytes);
+    for (uint32_t i = 0; i < flow->shards_count; i++) /* the tick's own batches go with it */
+        used -= (int64_t)flow->shards[i].tick_arena.total_bytes;
+    for (uint32_t i = 0; i < flow->used_count; i++)
+        used += atomic_load(&flow->used[i]->dataflow->account.used_bytes);
+    if (account->limit_bytes == 0 || used <= account->limit_bytes)
+        return true;
+    error_set(err, ERRCODE_OUT_OF_MEMORY, "memory limit of %s exceeded", account->name);
+    return error_detail(err, "%lld bytes are in use, %lld are allowed.", (long long)used,
+                        (long long)account->limit_bytes);
+}
+
 bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint64_t seed, bool initial,
                    const _Atomic bool *cancel, struct workers *workers, uint64_t rows, struct error *err)
 {
@@ -545,26 +619,38 @@ bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint
         flow->shards[i].ctx.initial = initial;
         error_init(&flow->shards[i].failure);
     }
+    /* Whoever creates a view asks for its memory like any statement. One that is made again at a start and is over its
+     * limit is there, as failed, and the server starts. */
+    struct account *limited = initial ? flow->target != NULL ? &flow->target->account : &flow->account : NULL;
+    int64_t limit_bytes = limited != NULL ? limited->limit_bytes : 0;
+    bool is_restored = initial && cancel == NULL;
+    if (limited != NULL) {
+        limited->is_state = is_restored;
+        limited->limit_bytes = is_restored ? 0 : limit_bytes;
+    }
     struct stage_run run = {.flow = flow};
     for (run.stage = 0; run.stage < flow->stages_count && !run.failed; run.stage++)
         workers_run(workers, initial || rows >= PARALLEL_ROWS_MIN, run_stage, &run);
     flow->env.cancel = NULL;
     flow->busy_ns += clock_monotonic_ns() - start_ns;
-    if (run.failed) {
-        for (uint32_t i = 0; i < flow->shards_count; i++) {
-            if (flow->shards[i].failure.code != ERRCODE_NONE)
-                flow->failure = flow->shards[i].failure;
-        }
-        flow->failed = true;
-        if (flow->target != NULL) {
-            pthread_mutex_lock(&flow->target->lock);
-            flow->target->failure = flow->failure;
-            atomic_store(&flow->target->failed, true);
-            pthread_mutex_unlock(&flow->target->lock);
-        }
-        *err = flow->failure;
+    if (limited != NULL) {
+        limited->limit_bytes = limit_bytes;
+        limited->is_state = true;
+    }
+    struct error failure;
+    error_init(&failure);
+    for (uint32_t i = 0; i < flow->shards_count && run.failed; i++) {
+        if (flow->shards[i].failure.code != ERRCODE_NONE)
+            failure = flow->shards[i].failure;
+    }
+    if (run.failed || (flow->target != NULL && !is_restored && !is_within_limit(flow, &failure))) {
+        dataflow_fail(flow, &failure);
+        *err = failure;
         return false;
     }
+    if (is_restored &&
+        (reads_failed(flow, &failure) || (flow->target != NULL && !is_within_limit(flow, &failure))))
+        dataflow_fail(flow, &failure);
     for (uint32_t i = 0; i < flow->shards_count; i++) {
         struct dataflow_shard *shard = &flow->shards[i];
         for (uint32_t e = 0; e < shard->errors_count && flow->target != NULL; e++) {

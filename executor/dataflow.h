@@ -39,6 +39,11 @@ struct relation *dataflow_target(struct dataflow *dataflow); /* NULL: a shared a
 MUST_CHECK
 bool dataflow_tick(struct dataflow *dataflow, uint64_t epoch, int64_t clock_us, uint64_t seed, bool initial,
                    const _Atomic bool *cancel, struct workers *workers, uint64_t rows, struct error *err);
+/* A view, or a shared arrangement, cannot be maintained any more, and neither can what reads it: from now on reading
+ * them fails with `err`. */
+void dataflow_fail(struct dataflow *dataflow, const struct error *err);
+/* Gives back what the dataflow of a failed view keeps besides the rows of the view. Between ticks. */
+void dataflow_give_up(struct dataflow *dataflow);
 /* After all dataflows of the tick: forgets this tick's batches. */
 void dataflow_end_tick(struct dataflow *dataflow);
 /* Whether something it reads, directly or through other views, has changed in the running tick, so that its

@@ -68,6 +68,7 @@ void engine_destroy(struct engine *engine)
     mem_free(engine->touched);
     mem_free(engine->trims);
     mem_free(engine->relations);
+    mem_free(engine->failed);
     mem_free(engine->schedule);
     mem_free(engine->watermarked);
     mem_free(engine->caches);

@@ -84,6 +84,8 @@ struct engine {
     struct arena tick_arena;
     struct relation **touched; /* this tick */
     uint32_t touched_count, touched_cap;
+    struct dataflow **failed; /* views that failed in this tick */
+    uint32_t failed_count, failed_cap;
     struct relation **trims; /* hold before-images */
     uint32_t trims_count, trims_cap;
     struct dataflow **schedule; /* of this tick, by level and order */
@@ -153,5 +155,7 @@ struct subscription_message *subscription_collect(struct relation *relation, uin
 void subscription_deliver(struct subscription_message *messages);
 void subscription_discard(struct subscription_message *messages);
 void subscription_relation_dropped(struct relation *relation);
+/* Readers get its failure after the changes that came before. */
+void subscription_relation_failed(struct relation *relation);
 
 #endif

@@ -6,6 +6,7 @@
 #include "executor/dataflow_internal.h"
 
 #include "executor/expr_program.h"
+#include "storage/state/state_memory.h"
 
 struct flow_scan {
     struct operator base;
@@ -193,6 +194,16 @@ static bool run_lookup(struct operator* op, const struct plan_scan *scan, struct
     return overlay == NULL || emit_inserted(op, scan, overlay, keys, arena, err);
 }
 
+static bool is_maintained(struct relation *relation, struct error *err)
+{
+    if (LIKELY(!atomic_load(&relation->failed)))
+        return true;
+    pthread_mutex_lock(&relation->lock);
+    *err = relation->failure;
+    pthread_mutex_unlock(&relation->lock);
+    return false;
+}
+
 static bool run_statement_scan(struct operator* op, const struct plan_scan *scan, struct relation *relation,
                                struct error *err)
 {
@@ -208,12 +219,8 @@ static bool run_statement_scan(struct operator* op, const struct plan_scan *scan
                           "Its rows only pass through the materialized views over it: read one of those, "
                           "or create it WITH (retention = 'forever').");
     }
-    if (atomic_load(&relation->failed)) {
-        pthread_mutex_lock(&relation->lock);
-        *err = relation->failure;
-        pthread_mutex_unlock(&relation->lock);
+    if (!is_maintained(relation, err))
         return false;
-    }
     if (scan->lookup_count > 0)
         return run_lookup(op, scan, relation, err);
     const struct batch *overlay = overlay_of(flow, relation);
@@ -251,13 +258,15 @@ static bool run_initial_scan(struct operator* op, const struct plan_scan *scan, 
     struct relation_scan rows;
     relation_scan_start(&rows, relation, UINT64_MAX - 1, op->ctx->account);
     rows.shard = op->ctx->shard;
-    bool ok = true;
+    /* at a start views over failed ones are made, and fail (dataflow_tick) */
+    bool ok = op->ctx->env->cancel == NULL || is_maintained(relation, err);
     const struct batch *batch;
     while (ok && (batch = relation_scan_next(&rows)) != NULL && rows.shard == op->ctx->shard) {
         if (op->ctx->env->cancel != NULL && atomic_load_explicit(op->ctx->env->cancel, memory_order_relaxed))
             ok = error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
         else
-            ok = emit_mapped(op, scan->columns, batch, err) && account_check(op->ctx->account, err);
+            ok = emit_mapped(op, scan->columns, batch, err) && account_check(op->ctx->account, err) &&
+                 (op->ctx->env->cancel == NULL || state_memory_check(err));
     }
     relation_scan_end(&rows);
     return ok;

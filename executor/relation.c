@@ -25,7 +25,12 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     relation->kind = desc->kind;
     relation->schema = arena_strdup(&relation->arena, desc->schema ? desc->schema : "public");
     relation->name = arena_strdup(&relation->arena, desc->name);
-    account_init(&relation->account, parent, relation->name, 0);
+    account_init(&relation->account, parent,
+                 desc->kind == RELATION_VIEW
+                     ? arena_printf(&relation->arena, "materialized view \"%s\"", relation->name)
+                     : relation->name,
+                 desc->memory_limit_bytes);
+    relation->account.is_state = true;
     relation->columns_count = desc->columns_count;
     relation->types = arena_copy(&relation->arena, desc->types, sizeof(*desc->types) * desc->columns_count);
     relation->column_names = ARENA_ARRAY(&relation->arena, char *, desc->columns_count);

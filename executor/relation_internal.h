@@ -38,8 +38,8 @@ struct relation_index {
 
 struct relation {
     _Atomic uint32_t references;
-    struct arena arena; /* names, types */
-    struct account account;
+    struct arena arena;     /* names, types */
+    struct account account; /* of the rows and, of a view, of its dataflow */
     uint32_t oid;
     enum relation_kind kind;
     char *schema, *name;

@@ -19,7 +19,7 @@ struct subscription {
     struct subscription_message *first, *last;
     struct subscription_message *shown; /* what the reader borrows */
     int64_t waiting_bytes;
-    bool overflow, dropped;
+    bool overflow, dropped, failed;
 };
 
 static void message_free(struct subscription_message *message)
@@ -120,10 +120,28 @@ void subscription_relation_dropped(struct relation *relation)
     }
 }
 
+void subscription_relation_failed(struct relation *relation)
+{
+    for (struct subscription *to = relation->subscriptions; to != NULL; to = to->next_of_relation) {
+        pthread_mutex_lock(&to->lock);
+        to->failed = true;
+        pthread_cond_signal(&to->cond);
+        pthread_mutex_unlock(&to->lock);
+    }
+}
+
+static bool failure_of(struct relation *relation, struct error *err)
+{
+    pthread_mutex_lock(&relation->lock);
+    *err = relation->failure;
+    pthread_mutex_unlock(&relation->lock);
+    return false;
+}
+
 struct subscribe {
     struct subscription *subscription;
     uint64_t epoch;
-    bool dropped;
+    bool dropped, failed;
 };
 
 static void run_subscribe(struct engine *engine, void *ctx)
@@ -131,7 +149,8 @@ static void run_subscribe(struct engine *engine, void *ctx)
     struct subscribe *subscribe = ctx;
     struct subscription *subscription = subscribe->subscription;
     subscribe->dropped = subscription->relation->dropped;
-    if (subscribe->dropped)
+    subscribe->failed = atomic_load(&subscription->relation->failed);
+    if (subscribe->dropped || subscribe->failed)
         return;
     engine_drain(engine); /* so that the newest computed epoch is the one to show first */
     subscribe->epoch = snapshot_open(engine->snapshots, 0);
@@ -154,8 +173,11 @@ bool engine_subscribe(struct engine *engine, struct relation *relation, struct s
     pthread_condattr_destroy(&monotonic);
     struct subscribe subscribe = {.subscription = subscription};
     engine_command(engine, run_subscribe, &subscribe);
-    if (subscribe.dropped) {
-        error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", relation->name);
+    if (subscribe.dropped || subscribe.failed) {
+        if (subscribe.dropped)
+            error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", relation->name);
+        else
+            (void)failure_of(relation, err);
         pthread_mutex_destroy(&subscription->lock);
         pthread_cond_destroy(&subscription->cond);
         mem_free(subscription);
@@ -190,8 +212,8 @@ bool subscription_next(struct subscription *subscription, int64_t deadline_ns, c
     uint64_t delivered;
     for (;;) {
         delivered = atomic_load(&subscription->engine->delivered);
-        if (subscription->first != NULL || subscription->overflow || subscription->dropped || !in_time ||
-            (cancel != NULL && atomic_load(cancel)))
+        if (subscription->first != NULL || subscription->overflow || subscription->dropped ||
+            subscription->failed || !in_time || (cancel != NULL && atomic_load(cancel)))
             break;
         in_time = wait_for_news(subscription, deadline_ns);
     }
@@ -211,6 +233,8 @@ bool subscription_next(struct subscription *subscription, int64_t deadline_ns, c
         ok = error_set(err, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                        "the subscription to \"%s\" was closed: its reader is too slow",
                        subscription->relation->name);
+    } else if (subscription->failed) {
+        ok = failure_of(subscription->relation, err);
     } else if (subscription->dropped) {
         ok = error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" was dropped",
                        subscription->relation->name);

@@ -7,7 +7,9 @@
 #include "executor/engine_internal.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 #include "storage/disk/tick_log.h"
+#include "storage/state/state_memory.h"
 
 #include <stdio.h>
 
@@ -485,8 +487,28 @@ static void feed_part(struct tick *tick, struct part *part)
         report_rejected(tick, part);
 }
 
+static bool adds_rows(const struct engine_txn *txn)
+{
+    for (uint32_t i = 0; i < txn->changes_count; i++) {
+        const struct batch *rows = txn->changes[i].rows;
+        if (rows->weights == NULL && rows->rows > 0)
+            return true;
+        for (uint32_t row = 0; rows->weights != NULL && row < rows->rows; row++) {
+            if (rows->weights[row] > 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, struct error *err)
 {
+    /* rows can be deleted on a full disk */
+    struct error full;
+    if (UNLIKELY(!state_memory_check(&full)) && adds_rows(txn)) {
+        *err = full;
+        return false;
+    }
     for (uint32_t i = 0; i < txn->reads_count; i++) {
         struct relation *relation = txn->reads[i].relation;
         if (atomic_load(&relation->last_epoch) > txn->snapshot)
@@ -728,6 +750,39 @@ static void drop_old_rows(struct tick *tick)
     }
 }
 
+/* The view that has failed and those over it. */
+static void note_failed(struct engine *engine, struct dataflow *flow)
+{
+    for (uint32_t i = 0; i < engine->failed_count; i++) {
+        if (engine->failed[i] == flow)
+            return;
+    }
+    if (dataflow_target(flow) != NULL) {
+        if (engine->failed_count == engine->failed_cap) {
+            engine->failed_cap = engine->failed_cap ? engine->failed_cap * 2 : 8;
+            engine->failed = mem_realloc(engine->failed, sizeof(*engine->failed) * engine->failed_cap);
+        }
+        engine->failed[engine->failed_count++] = flow;
+    }
+    const struct feed *feed = dataflow_feed(flow);
+    for (uint32_t i = 0; i < feed->dependents_count; i++)
+        note_failed(engine, feed->dependents[i]);
+}
+
+/* After the tick: views that have failed take part in no other, and what they keep is free for the rest. */
+static void give_up_failed(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->failed_count; i++) {
+        struct dataflow *flow = engine->failed[i];
+        struct relation *target = dataflow_target(flow);
+        log_write(LOG_ERROR, "\"%s\" is no longer maintained: %s", target->name, target->failure.message);
+        engine_forget_timer(engine, flow);
+        subscription_relation_failed(target);
+        dataflow_give_up(flow);
+    }
+    engine->failed_count = 0;
+}
+
 static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
 {
     struct engine *engine = tick->engine;
@@ -752,6 +807,8 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
         bool ok = dataflow_tick(flow, tick->epoch, clock_us, seed, false, NULL, engine->workers, tick->rows,
                                 &error);
         ARENA_PUSH(&engine->tick_arena, ran, ran_count, ran_cap, flow);
+        if (UNLIKELY(!ok))
+            note_failed(engine, flow);
         engine_note_timer(engine, flow);
         struct feed *feed = dataflow_feed(flow);
         if (ok && pass_watermark(tick, flow))
@@ -890,6 +947,7 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
     engine_log_tick(engine, pending, tick.clock_us, seed, tick.entries, tick.entries_count);
     run_dataflows(&tick, tick.clock_us, seed);
     pending->messages = end_tick(&tick);
+    give_up_failed(engine);
     engine->wake_us = engine_next_due(engine);
     engine_finish_tick(engine, pending);
     arena_reset(&engine->tick_arena);
@@ -962,6 +1020,7 @@ static void run_replay(struct engine *engine, void *ctx)
     }
     run_dataflows(&tick, replay->clock_us, replay->seed);
     CHECK(end_tick(&tick) == NULL);
+    give_up_failed(engine);
     engine->wake_us = engine_next_due(engine);
     engine_published(engine);
     arena_reset(&engine->tick_arena);

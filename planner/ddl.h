@@ -63,6 +63,10 @@ bool ddl_options(struct planner_context *ctx, size_t count, PgQuery__Node **node
                  struct arena *arena, struct catalog_option **options, uint32_t *options_count,
                  struct error *err);
 const char *ddl_option(const struct catalog_object *object, const char *name);
+/* A size such as '1GB', greater than zero; *bytes stays as it is without the option. 22023. */
+MUST_CHECK
+bool ddl_bytes_option(const struct catalog_object *object, const char *name, int64_t *bytes,
+                      struct error *err);
 /* The known name that differs least from `name`, or NULL when none is near. */
 const char *ddl_nearest(const char *name, const char *const *known);
 /* The number of one option; 42601 when it is none. */

@@ -2,6 +2,7 @@
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
+#include "storage/base/units.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,23 @@ const char *ddl_option(const struct catalog_object *object, const char *name)
         if (strcmp(object->options[i].name, name) == 0)
             return object->options[i].value;
     return NULL;
+}
+
+bool ddl_bytes_option(const struct catalog_object *object, const char *name, int64_t *bytes,
+                      struct error *err)
+{
+    const char *text = ddl_option(object, name);
+    int64_t value = 0;
+    if (text == NULL)
+        return true;
+    if (!bytes_parse(text, &value) || value <= 0) {
+        error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                  "option \"%s\" of materialized view \"%s\" is not a size: \"%s\"", name, object->name,
+                  text);
+        return error_hint(err, "For example: %s = '1GB'.", name);
+    }
+    *bytes = value;
+    return true;
 }
 
 /* ---- sequences ---- */

@@ -124,7 +124,9 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     ctx.sql = object->query_sql;
     ctx.for_view = true;
     ctx.params_fixed = true;
+    int64_t memory_limit_bytes = 0;
     bool ok = ddl_view_time(object, &ctx.view_time, err) &&
+              ddl_bytes_option(object, "memory_limit", &memory_limit_bytes, err) &&
               statement_parse_query(out->arena, object->query_sql, &parse, err) &&
               (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
                    ? true
@@ -145,6 +147,7 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
         desc->append_only = plan->append_only && desc->key_count == 0;
         desc->watermark = ctx.view_watermark;
         desc->late = ctx.view_late;
+        desc->memory_limit_bytes = memory_limit_bytes;
     }
     catalog_unlock(server->catalog);
     if (!ok) {

@@ -398,13 +398,16 @@ static bool add_emit(struct ddl_job *job, struct catalog_object *object, struct 
 static bool read_view_options(struct ddl_job *job, const PgQuery__IntoClause *into,
                               struct catalog_object *object, struct error *err)
 {
-    static const char *const known[] = {"emit", "every", "grace", "late", "state_ttl", "on_error", NULL};
+    static const char *const known[] = {"emit",      "every",        "grace",    "late",
+                                        "state_ttl", "memory_limit", "on_error", NULL};
     if (!ddl_options(&job->planner, into->n_options, into->options, known, &object->arena, &object->options,
                      &object->options_count, err))
         return false;
     if (ddl_option(object, "on_error") != NULL)
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"on_error\" is not supported yet");
-    return add_emit(job, object, err) && ddl_view_time(object, &job->planner.view_time, err);
+    int64_t memory_limit;
+    return ddl_bytes_option(object, "memory_limit", &memory_limit, err) && add_emit(job, object, err) &&
+           ddl_view_time(object, &job->planner.view_time, err);
 }
 
 /* What planning has noticed about the view, once it is there. */

@@ -10,6 +10,7 @@
 #include "server/transaction.h"
 #include "server/waits.h"
 #include "storage/base/clock.h"
+#include "storage/base/units.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -81,6 +82,24 @@ static void session_refresh_path(struct session *session)
     catalog_unlock(session->server->catalog);
 }
 
+/* The server's limits as the session sees them. */
+static void show_memory_limits(struct session *session)
+{
+    const struct settings *settings = session->server->settings;
+    char text[32];
+    struct error ignored;
+    if (settings == NULL)
+        return;
+    bytes_format(settings->memory_limit_bytes, text);
+    session_settings_force(session->settings, "memory_limit", text);
+    int64_t kilobytes = settings->query_memory_limit_bytes / 1024;
+    snprintf(text, sizeof(text), "%lldkB",
+             (long long)kilobytes + (settings->query_memory_limit_bytes % 1024 != 0));
+    /* what the setting cannot express is no limit */
+    if (!session_settings_set_default(session->settings, "query_memory_limit", text, &ignored))
+        session_settings_force(session->settings, "query_memory_limit", "0");
+}
+
 bool session_init(struct session *session, struct server *server, const char *user, const char *database,
                   struct error *err)
 {
@@ -94,8 +113,8 @@ bool session_init(struct session *session, struct server *server, const char *us
     session_settings_force(session->settings, "session_authorization", session->user);
     session->secret = (uint32_t)random_u64();
     session->backend_start_us = session->state_change_us = clock_now_us();
-    int64_t limit_bytes = server->settings != NULL ? server->settings->query_memory_limit_bytes : 0;
-    account_init(&session->account, &server->account, "query_memory_limit", limit_bytes);
+    show_memory_limits(session);
+    account_init(&session->account, &server->account, "query_memory_limit", 0);
     session->env.io = io_env_default;
     session->env.session = &session->info;
     session->env.cancel = &session->cancel;
@@ -141,6 +160,8 @@ void session_begin_statement(struct session *session)
     session->env.param_types = NULL;
     session->env.params_count = 0;
     session_settings_io(session->settings, &session->env.io);
+    session->account.limit_bytes =
+        session_settings_number(session->settings, SESSION_QUERY_MEMORY_LIMIT) * 1024;
     session->env.io.now_us = session->txn.state == TXN_IDLE || session->txn.start_us == 0
                                  ? session->statement_start_us
                                  : session->txn.start_us;

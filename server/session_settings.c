@@ -297,6 +297,9 @@ static const struct setting setting_rows[] = {
                                 .help = "Text form of intervals."},
     [SESSION_PASSES_OFF] = INT_ROW("passes_off", "0", UNIT_NONE, 0, TIMEOUT_MAX,
                                    "Optimizer passes to leave out, one bit each (for tests)."),
+    [SESSION_QUERY_MEMORY_LIMIT] =
+        INT_ROW("query_memory_limit", "1048576", UNIT_KB, 0, TIMEOUT_MAX,
+                "Memory of a statement, 53200 beyond it; 0 is no limit. Begins as the server's setting."),
     [SESSION_SEARCH_PATH] = {.name = "search_path",
                              .kind = KIND_TEXT,
                              .default_text = "\"$user\", public",
@@ -408,6 +411,7 @@ static const struct setting setting_rows[] = {
     FIXED_ROW("port", "5477", "Port of the server."),
     FIXED_ROW("listen_addresses", "127.0.0.1", "Address of the server."),
     FIXED_ROW("max_connections", "200", "Most clients at one time."),
+    FIXED_ROW("memory_limit", "0", "Resident memory of the server; state beyond goes to disk."),
     FIXED_ROW("fsync", "on", "Acknowledged writes are durable."),
     FIXED_ROW("autovacuum", "on", "Shown for PostgreSQL's clients."),
     INT_ROW("lock_timeout", "0", UNIT_MS, 0, TIMEOUT_MAX, "Accepted; statements never wait for row locks."),

@@ -11,6 +11,8 @@
 #include "storage/data/datetime.h"
 #include "storage/data/datetime_internal.h"
 #include "storage/disk/tick_log.h"
+#include "storage/state/memory_governor.h"
+#include "storage/state/state_memory.h"
 
 static bool is_maintained(const struct catalog_object *object)
 {
@@ -159,6 +161,25 @@ static bool rows_engine(struct sys_rows *rows, struct error *err)
     sys_int(rows, "rows_in", (int64_t)stats.rows_in);
     sys_int(rows, "rows_processed", (int64_t)stats.rows_processed);
     sys_real(rows, "busy_ms", (double)stats.busy_ns / 1e6);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_memory(struct sys_rows *rows, struct error *err)
+{
+    struct memory_governor_stats governor;
+    struct state_memory_stats state;
+    memory_governor_stats(&governor);
+    state_memory_stats(&state);
+    if (governor.limit_bytes > 0)
+        sys_int(rows, "limit_bytes", governor.limit_bytes);
+    sys_int(rows, "resident_bytes", governor.resident_bytes);
+    sys_int(rows, "anonymous_bytes", governor.anonymous_bytes);
+    sys_int(rows, "used_bytes", atomic_load(&rows->server->account.used_bytes));
+    sys_int(rows, "spill_bytes", state.file_bytes);
+    sys_int(rows, "spill_full_bytes", state.anonymous_bytes);
+    sys_int(rows, "evicted_bytes", state.evicted_bytes);
+    sys_int(rows, "evictions", (int64_t)governor.rounds);
     sys_end(rows);
     return true;
 }
@@ -361,6 +382,14 @@ const struct system_view_row sysview_millrace_rows[] = {
          "rows_in int8, "
          "rows_processed int8, busy_ms float8",
          rows_engine, "where the engine stands"),
+    VIEW("memory",
+         "limit_bytes int8, resident_bytes int8, anonymous_bytes int8, used_bytes int8, spill_bytes int8, "
+         "spill_full_bytes int8, evicted_bytes int8, evictions int8",
+         rows_memory,
+         "memory of the process; anonymous: what of it cannot go to disk; used: what accounts know of, on "
+         "disk or "
+         "not; spill: space in the spill files; spill_full: state for which they had none; evicted: taken "
+         "from the process since the start, in so many evictions"),
     VIEW("log", "ticks int8, commits int8, bytes int8, sync_ms float8", rows_log,
          "what the tick log has written"),
     VIEW("checkpoints",

@@ -6,8 +6,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const struct {
+    const char *name;
+    uint32_t shift;
+} units[] = {{"B", 0}, {"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}};
 
 static const char *skip_space(const char *text)
 {
@@ -18,10 +24,6 @@ static const char *skip_space(const char *text)
 
 bool bytes_parse(const char *text, int64_t *bytes)
 {
-    static const struct {
-        const char *name;
-        uint32_t shift;
-    } units[] = {{"B", 0}, {"kB", 10}, {"MB", 20}, {"GB", 30}, {"TB", 40}};
     text = skip_space(text);
     const char *digits = text + (*text == '-' || *text == '+');
     char *end;
@@ -53,4 +55,12 @@ bool bytes_parse(const char *text, int64_t *bytes)
         return false;
     *bytes = scaled;
     return true;
+}
+
+void bytes_format(int64_t bytes, char *out)
+{
+    size_t unit = 0;
+    while (bytes != 0 && unit + 1 < ARRAY_COUNT(units) && bytes % (INT64_C(1) << units[unit + 1].shift) == 0)
+        unit++;
+    snprintf(out, 24, "%lld%s", (long long)(bytes >> units[unit].shift), bytes == 0 ? "" : units[unit].name);
 }

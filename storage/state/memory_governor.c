@@ -53,18 +53,28 @@ static struct {
 
 /* ---- looking ---- */
 
-static int64_t look(void)
+static int64_t look(int statm)
 {
     char text[128];
-    ssize_t len = pread(governor.statm, text, sizeof(text) - 1, 0);
+    ssize_t len = pread(statm, text, sizeof(text) - 1, 0);
     long long resident = 0, shared = 0;
     text[len > 0 ? len : 0] = '\0';
     if (sscanf(text, "%*d %lld %lld", &resident, &shared) != 2)
         return atomic_load(&governor.resident);
     atomic_store(&governor.grown, 0);
-    atomic_store(&governor.anonymous, (resident - shared) * (int64_t)governor.page_bytes);
-    atomic_store(&governor.resident, resident * (int64_t)governor.page_bytes);
-    return resident * (int64_t)governor.page_bytes;
+    atomic_store(&governor.anonymous, (resident - shared) * (int64_t)sysconf(_SC_PAGESIZE));
+    atomic_store(&governor.resident, resident * (int64_t)sysconf(_SC_PAGESIZE));
+    return resident * (int64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Nobody watches: there is no limit. */
+static void look_once(void)
+{
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    (void)look(file);
+    close(file);
 }
 
 /* How many pages of the sample are there. */
@@ -112,11 +122,17 @@ static bool is_in_use(uint32_t region)
     return present_pages(data, SAMPLE_PAGES) >= SAMPLE_PAGES / 4;
 }
 
+/* What was taken away begins to go to disk; nobody waits for it. */
 static void write_out(void)
 {
-    for (uint32_t i = 0; i < governor.writes_count; i++)
-        state_memory_write_out(governor.writes[i]);
+    uint32_t regions[WRITES_MAX];
+    pthread_mutex_lock(&governor.evicting);
+    uint32_t count = governor.writes_count;
+    memcpy(regions, governor.writes, sizeof(*regions) * count);
     governor.writes_count = 0;
+    pthread_mutex_unlock(&governor.evicting);
+    for (uint32_t i = 0; i < count; i++)
+        state_memory_write_out(regions[i]);
 }
 
 /* Moves both hands until no more than `until` bytes are resident, or all regions have been looked at twice: in the
@@ -129,7 +145,7 @@ static void evict(int64_t until)
     need_samples(regions);
     uint32_t lead = regions / 4 + 1;
     bool any = false;
-    for (uint64_t step = 0; step < 2 * (uint64_t)regions && look() > until; step++) {
+    for (uint64_t step = 0; step < 2 * (uint64_t)regions && look(governor.statm) > until; step++) {
         governor.back = governor.back + 1 < regions ? governor.back + 1 : 0;
         while ((governor.front + regions - governor.back % regions) % regions < lead % regions) {
             governor.front = governor.front + 1 < regions ? governor.front + 1 : 0;
@@ -159,21 +175,11 @@ static void judge_pressure(void)
             return;
         malloc_trim(0); /* what was freed and not given back is nobody's fault */
         governor.trimmed_ns = now_ns;
-        look();
+        look(governor.statm);
     }
     bool pressed = atomic_load(&governor.anonymous) > governor.press;
     if (pressed != atomic_load(&governor.root->pressed))
         atomic_store(&governor.root->pressed, pressed);
-}
-
-bool memory_governor_check(struct error *err)
-{
-    if (LIKELY(governor.root == NULL || !atomic_load_explicit(&governor.root->pressed, memory_order_relaxed)))
-        return true;
-    error_set(err, ERRCODE_OUT_OF_MEMORY, "memory limit of %s exceeded", governor.root->name);
-    error_detail(err, "%lld bytes cannot be moved to disk, %lld are allowed.",
-                 (long long)atomic_load(&governor.anonymous), (long long)governor.press);
-    return error_hint(err, "Raise memory_limit, or lower query_memory_limit.");
 }
 
 /* ---- threads ---- */
@@ -181,7 +187,7 @@ bool memory_governor_check(struct error *err)
 /* Called with `evicting`. */
 static int64_t keep_below(void)
 {
-    int64_t resident = look();
+    int64_t resident = look(governor.statm);
     if (resident > governor.high) {
         evict(governor.low);
         resident = atomic_load(&governor.resident);
@@ -213,9 +219,15 @@ void memory_pace_slow(void)
         wake_up();
     if (wants & WANTS_HELP) {
         help();
-    } else if ((wants & WANTS_LOOKS) && pthread_mutex_trylock(&governor.evicting) == 0) {
-        (void)keep_below();
-        pthread_mutex_unlock(&governor.evicting);
+    } else if (wants & WANTS_LOOKS) {
+        /* the governor may be at it, and may be waiting for a processor: below the limit nobody waits for it */
+        int64_t resident = look(governor.statm);
+        if (resident > governor.limit) {
+            help();
+        } else if (resident > governor.high && pthread_mutex_trylock(&governor.evicting) == 0) {
+            (void)keep_below();
+            pthread_mutex_unlock(&governor.evicting);
+        }
     }
 }
 
@@ -250,8 +262,8 @@ static void *run(void *arg)
     while (!atomic_load(&governor.is_stopping)) {
         pthread_mutex_lock(&governor.evicting);
         int64_t resident = keep_below();
-        write_out();
         pthread_mutex_unlock(&governor.evicting);
+        write_out();
         if (resident > governor.limit)
             atomic_fetch_or(&memory_governor_wants, WANTS_HELP);
         int64_t change = resident > before ? resident - before : before - resident;
@@ -330,10 +342,12 @@ void memory_governor_stop(void)
 void memory_governor_stats(struct memory_governor_stats *out)
 {
     *out = (struct memory_governor_stats){0};
-    if (!atomic_load(&governor.is_running))
-        return;
-    look();
-    out->limit_bytes = governor.limit;
+    if (atomic_load(&governor.is_running)) {
+        out->limit_bytes = governor.limit;
+        look(governor.statm);
+    } else {
+        look_once();
+    }
     out->resident_bytes = atomic_load(&governor.resident);
     out->anonymous_bytes = atomic_load(&governor.anonymous);
     out->rounds = atomic_load(&governor.rounds);

@@ -30,10 +30,6 @@ static inline void memory_pace(void)
         memory_pace_slow();
 }
 
-/* The state that more tables can have: 53200 when what cannot be taken away leaves no room for it. */
-MUST_CHECK
-bool memory_governor_check(struct error *err);
-
 struct memory_governor_stats {
     int64_t limit_bytes;     /* 0: none */
     int64_t resident_bytes;  /* of the process */

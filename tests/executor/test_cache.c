@@ -48,7 +48,7 @@ static void commit(struct engine *engine, struct relation *relation, const struc
     struct error err;
     uint64_t epoch;
     error_init(&err);
-    EXPECT(engine_commit(engine, &txn, &epoch, &err));
+    EXPECT(engine_commit(engine, &txn, NULL, &epoch, &err));
     EXPECT_TEXT(err.message, "");
     arena_release(&arena);
 }
