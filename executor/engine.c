@@ -510,8 +510,7 @@ static bool wait_for_work(struct engine *engine)
 {
     while ((engine->staged_first == NULL || is_held(engine)) && engine->commands_first == NULL &&
            !engine->stopping && !checkpoint_runs(engine)) {
-        if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) ||
-            is_held(engine)) {
+        if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) || is_held(engine)) {
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;
         }

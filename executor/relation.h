@@ -71,7 +71,7 @@ struct relation_desc {
     struct watermark_desc watermark;
     const struct late_desc *late; /* views: NULL when no row can be late */
     bool is_cache; /* of an external table: the last CACHE_COLUMNS columns are its own; there is a key */
-    int64_t memory_limit_bytes;   /* views: contents and state; 0: none */
+    int64_t memory_limit_bytes; /* views: contents and state; 0: none */
 };
 
 /* Behind an external table's own columns its relation has found (boolean: false says that there is no row with the key, whose

@@ -26,7 +26,8 @@ static const struct setting_row setting_rows[] = {
     {"max-connections", SETTING_INTEGER, FIELD(max_connections), "200", 1, 10000,
      "clients at one time; more are refused with 53300"},
     {"memory-limit", SETTING_BYTES, FIELD(memory_limit_bytes), "0", 0, INT64_MAX,
-     "resident memory of the server, at least 64MB: state beyond goes to disk, statements that need more fail with "
+     "resident memory of the server, at least 64MB: state beyond goes to disk, statements that need more "
+     "fail with "
      "53200; 0 is no limit"},
     {"spill-dir", SETTING_TEXT, FIELD(spill_dir), "", 0, 0,
      "directory of the files that state goes to under a memory limit; empty is the data directory"},
@@ -51,8 +52,8 @@ static bool settings_number(const struct setting_row *row, const char *text, int
     char *end;
     errno = 0;
     int64_t value = row->type == SETTING_BYTES ? 0 : strtoll(text, &end, 10);
-    bool ok = row->type == SETTING_BYTES ? bytes_parse(text, &value)
-                                         : end != text && *end == '\0' && errno == 0;
+    bool ok =
+        row->type == SETTING_BYTES ? bytes_parse(text, &value) : end != text && *end == '\0' && errno == 0;
     if (!ok || value < row->min || value > row->max)
         return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "invalid value for setting \"%s\": \"%s\"",
                          row->name, text);

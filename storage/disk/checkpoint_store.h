@@ -30,9 +30,9 @@ struct checkpoint_piece {
     const char *table; /* "" for PIECE_REST */
     uint32_t version;
     enum piece_kind kind;
-    uint64_t first;          /* PIECE_ROWS, PIECE_FRONT */
-    const uint32_t *slots;   /* PIECE_SLOTS: of rows */
-    const uint32_t *freed;   /* PIECE_SLOTS */
+    uint64_t first;        /* PIECE_ROWS, PIECE_FRONT */
+    const uint32_t *slots; /* PIECE_SLOTS: of rows */
+    const uint32_t *freed; /* PIECE_SLOTS */
     uint32_t freed_count;
     const struct batch *rows; /* NULL: none */
     const void *rest;
@@ -77,18 +77,19 @@ void checkpoint_store_abort(struct checkpoint_store *store);
 /* The rest of an owner's shard, in the arena; NULL: none was saved. */
 MUST_CHECK
 bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owner, uint32_t shard,
-                                struct arena *arena, const void **rest, size_t *rest_bytes, struct error *err);
+                                struct arena *arena, const void **rest, size_t *rest_bytes,
+                                struct error *err);
 /* Rows of a table, decoded as these types. PIECE_SLOTS: *used is told before the first visit (slots have smaller
  * numbers); each slot comes once. PIECE_ROWS: in order, `first` of each batch. visit's memory is borrowed. */
 struct checkpoint_visitor {
     void *ctx;
     void (*begin)(void *ctx, uint32_t used);
-    bool (*visit)(void *ctx, const uint32_t *slots, uint64_t first, const struct batch *rows, uint32_t version,
-                  struct error *err);
+    bool (*visit)(void *ctx, const uint32_t *slots, uint64_t first, const struct batch *rows,
+                  uint32_t version, struct error *err);
 };
 MUST_CHECK
-bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, uint32_t shard, const char *table,
-                           const struct sql_type *types, uint32_t types_count,
+bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, uint32_t shard,
+                           const char *table, const struct sql_type *types, uint32_t types_count,
                            const struct checkpoint_visitor *visitor, struct error *err);
 
 #endif

@@ -235,7 +235,8 @@ void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
             add_chunk(pages);
         uint32_t biased = pages->used + pages->first;
         uint32_t chunk_slots = UINT32_C(1) << high_bit(biased);
-        uint32_t room = 2 * chunk_slots - biased, piece = used - pages->used < room ? used - pages->used : room;
+        uint32_t room = 2 * chunk_slots - biased,
+                 piece = used - pages->used < room ? used - pages->used : room;
         size_t begin = (size_t)(biased - chunk_slots) * pages->stride;
         int64_t cost = use_bytes(pages, chunk_slots, begin, begin + (size_t)piece * pages->stride);
         if (cost > 0)
