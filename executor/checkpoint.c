@@ -276,6 +276,15 @@ static bool wait_for_room(struct engine *engine, struct checkpoint *run)
     return waits;
 }
 
+/* A view that is being filled is defined by the epoch at which that began: what is saved must not be newer, or a crash after
+ * it has gone live would leave neither its state nor the log behind that epoch. The last of them ends this. */
+static void wait_for_views(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->checkpoint_waits = true;
+    pthread_mutex_unlock(&engine->lock);
+}
+
 void checkpoint_step(struct engine *engine, int64_t budget_ns)
 {
     struct checkpoint *run = engine->checkpoint;
@@ -291,7 +300,10 @@ void checkpoint_step(struct engine *engine, int64_t budget_ns)
         if (run->round > PATIENT_ROUNDS)
             allowed <<= run->round - PATIENT_ROUNDS < 40 ? run->round - PATIENT_ROUNDS : 40;
         if (count_left(run) <= allowed) {
-            complete(engine, run);
+            if (engine->backfills == NULL)
+                complete(engine, run);
+            else
+                wait_for_views(engine);
             return;
         }
     } while (clock_monotonic_ns() < until_ns && run->sink.has_room(run->sink.ctx));

@@ -210,11 +210,12 @@ static uint64_t hash_plan(const struct plan *plan)
 
 bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
                           const struct eval_env *env, const struct late_desc *late, struct account *parent,
-                          struct dataflow **out, struct error *err)
+                          const struct tick_frame *frame, struct dataflow **out, struct error *err)
 {
     struct dataflow *flow =
         dataflow_new(DATAFLOW_CONTINUOUS, target->shards_count, &target->account, target->name);
     flow->plan_arena = plan_arena;
+    flow->frame = frame;
     flow->target = target;
     flow->order = target->oid;
     copy_env(flow, env);
@@ -247,14 +248,17 @@ static void unhook(struct dataflow *flow)
 {
     for (uint32_t i = 0; i < flow->used_count; i++) {
         struct shared_arrangement *shared = flow->used[i];
-        feed_remove_dependent(&shared->dataflow->own_feed, flow);
+        if (shared->is_listed)
+            feed_remove_dependent(&shared->dataflow->own_feed, flow);
         if (--shared->users == 0) {
-            forget_arrangement(shared);
+            if (shared->is_listed)
+                forget_arrangement(shared);
             dataflow_destroy(shared->dataflow);
         }
     }
     for (uint32_t i = 0; i < flow->inputs_count; i++) {
-        feed_remove_dependent(&flow->inputs[i]->feed, flow);
+        if (flow->is_hooked)
+            feed_remove_dependent(&flow->inputs[i]->feed, flow);
         relation_release(flow->inputs[i]);
     }
     flow->used_count = flow->inputs_count = 0;
@@ -280,6 +284,7 @@ struct dataflow *dataflow_new_fragment(struct dataflow *user, struct shared_arra
     copy_env(flow, &user->env);
     flow->arrangement = shared;
     flow->order = user->order;
+    flow->frame = user->frame;
     feed_init(&flow->own_feed, flow->shards_count);
     return flow;
 }
@@ -293,6 +298,131 @@ struct dataflow *dataflow_next_unfilled(struct dataflow *dataflow)
         }
     }
     return NULL;
+}
+
+struct dataflow *dataflow_fragment(struct dataflow *dataflow, uint32_t i)
+{
+    return i < dataflow->used_count ? dataflow->used[i]->dataflow : NULL;
+}
+
+void dataflow_visit_inputs(struct dataflow *dataflow, void (*visit)(void *ctx, struct relation *relation),
+                           void *ctx)
+{
+    for (uint32_t i = 0; i < dataflow->inputs_count; i++)
+        visit(ctx, dataflow->inputs[i]);
+    for (uint32_t i = 0; i < dataflow->used_count; i++)
+        dataflow_visit_inputs(dataflow->used[i]->dataflow, visit, ctx);
+}
+
+uint64_t dataflow_rows_to_read(const struct dataflow *dataflow)
+{
+    uint64_t rows = 0;
+    for (uint32_t n = 0; n < dataflow->nodes_count; n++) {
+        const struct node *node = dataflow->nodes[n];
+        struct relation_stats stats;
+        if (node->ops[0]->class != &flow_scan_class)
+            continue;
+        relation_stats(node->plan->scan.relation, &stats);
+        rows += stats.rows;
+    }
+    for (uint32_t i = 0; i < dataflow->used_count; i++)
+        rows += dataflow_rows_to_read(dataflow->used[i]->dataflow);
+    return rows;
+}
+
+/* ---- from its own ticks to everybody's ---- */
+
+static void hook(struct dataflow *flow)
+{
+    flow->frame = NULL;
+    flow->is_hooked = true;
+    for (uint32_t i = 0; i < flow->inputs_count; i++)
+        feed_add_dependent(&flow->inputs[i]->feed, flow);
+}
+
+static struct shared_arrangement *find_listed(const struct shared_arrangement *like)
+{
+    struct shared_arrangement *shared = like->relation->arrangements;
+    while (shared != NULL && strcmp(shared->fingerprint, like->fingerprint) != 0)
+        shared = shared->next;
+    return shared;
+}
+
+/* Both hold the same rows: they say the same of the same relation, at the same epoch. */
+static void use_instead(struct dataflow *flow, uint32_t at, struct shared_arrangement *shared)
+{
+    struct shared_arrangement *own = flow->used[at];
+    for (uint32_t n = 0; n < flow->nodes_count; n++) {
+        for (uint32_t shard = 0; shard < flow->shards_count; shard++) {
+            struct operator* op = flow->nodes[n]->ops[shard];
+            if (op->class == &flow_shared_class && flow_shared_arrangement(op) == own)
+                flow_shared_setup(op, shared);
+            else if (op->class == &op_join_class)
+                op_join_replace(op, own->states[shard], shared->states[shard]);
+            else if (op->class == &op_lookup_join_class)
+                op_lookup_join_replace(op, own->states[shard], shared->states[shard]);
+        }
+    }
+    flow->used[at] = shared;
+    shared->users++;
+    feed_add_dependent(&shared->dataflow->own_feed, flow);
+}
+
+struct dataflow *dataflow_publish(struct dataflow *flow)
+{
+    struct dataflow *given_up = NULL;
+    hook(flow);
+    for (uint32_t i = 0; i < flow->used_count; i++) {
+        struct shared_arrangement *own = flow->used[i];
+        if (own->is_listed)
+            continue;
+        struct shared_arrangement *shared = find_listed(own);
+        if (shared != NULL) {
+            use_instead(flow, i, shared);
+            own->dataflow->next = given_up;
+            given_up = own->dataflow;
+            continue;
+        }
+        hook(own->dataflow);
+        feed_add_dependent(&own->dataflow->own_feed, flow);
+        own->is_listed = true;
+        own->next = own->relation->arrangements;
+        own->relation->arrangements = own;
+    }
+    return given_up;
+}
+
+void dataflow_destroy_list(struct dataflow *first)
+{
+    while (first != NULL) {
+        struct dataflow *next = first->next;
+        dataflow_destroy(first);
+        first = next;
+    }
+}
+
+const struct frame_input *frame_input(const struct tick_frame *frame, const struct relation *relation)
+{
+    uint32_t i = 0;
+    while (frame->inputs[i].relation != relation)
+        i++;
+    return &frame->inputs[i];
+}
+
+bool dataflow_is_called(const struct dataflow *flow, uint64_t epoch, int64_t clock_us)
+{
+    for (uint32_t i = 0; i < flow->inputs_count; i++) {
+        const struct frame_input *input = frame_input(flow->frame, flow->inputs[i]);
+        if (input->shards != NULL || input->watermark != input->watermark_before)
+            return true;
+    }
+    for (uint32_t i = 0; i < flow->used_count; i++) {
+        const struct dataflow *fragment = flow->used[i]->dataflow;
+        if (fragment->epoch == epoch &&
+            (feed_rows(&fragment->own_feed) > 0 || dataflow_watermark_moved(fragment)))
+            return true;
+    }
+    return dataflow_due_clock(flow) <= clock_us;
 }
 
 uint32_t dataflow_level(const struct dataflow *dataflow)
@@ -330,11 +460,14 @@ static void lowest_watermark(const struct dataflow *flow, uint64_t epoch, bool *
         const struct relation *input = flow->inputs[i];
         if (!input->has_watermark)
             continue;
-        int64_t input_before = relation_watermark_before(input, epoch);
+        const struct frame_input *framed = flow->frame != NULL ? frame_input(flow->frame, input) : NULL;
+        int64_t input_before =
+            framed != NULL ? framed->watermark_before : relation_watermark_before(input, epoch);
+        int64_t input_now = framed != NULL ? framed->watermark : input->watermark_now;
         if (!*found || input_before < *before)
             *before = input_before;
-        if (!*found || input->watermark_now < *now)
-            *now = input->watermark_now;
+        if (!*found || input_now < *now)
+            *now = input_now;
         *found = true;
     }
     for (uint32_t i = 0; i < flow->used_count; i++)
@@ -486,6 +619,18 @@ bool dataflow_watermark_moved(const struct dataflow *flow)
     return flow->watermark != flow->watermark_before;
 }
 
+bool dataflow_pass_watermark(struct dataflow *flow, uint64_t epoch)
+{
+    struct relation *target = flow->target;
+    if (target == NULL)
+        return dataflow_watermark_moved(flow);
+    if (!target->has_watermark)
+        return false;
+    if (flow->watermark != WATERMARK_NONE && flow->watermark > INT64_MIN + target->watermark_desc.hold_us + 1)
+        relation_set_watermark(target, epoch, flow->watermark - target->watermark_desc.hold_us);
+    return relation_watermark_moved(target, epoch);
+}
+
 bool dataflow_has_late_rows(const struct dataflow *flow)
 {
     for (uint32_t i = 0; i < flow->shards_count; i++) {
@@ -629,8 +774,13 @@ bool dataflow_tick(struct dataflow *flow, uint64_t epoch, int64_t clock_us, uint
         limited->limit_bytes = is_restored ? 0 : limit_bytes;
     }
     struct stage_run run = {.flow = flow};
-    for (run.stage = 0; run.stage < flow->stages_count && !run.failed; run.stage++)
-        workers_run(workers, initial || rows >= PARALLEL_ROWS_MIN, run_stage, &run);
+    for (run.stage = 0; run.stage < flow->stages_count && !run.failed; run.stage++) {
+        if (workers != NULL)
+            workers_run(workers, initial || rows >= PARALLEL_ROWS_MIN, run_stage, &run);
+        else
+            for (uint32_t shard = 0; shard < flow->shards_count; shard++)
+                run_stage(&run, shard);
+    }
     flow->env.cancel = NULL;
     flow->busy_ns += clock_monotonic_ns() - start_ns;
     if (limited != NULL) {

@@ -15,19 +15,48 @@
 
 struct dataflow;
 struct feed;
+struct feed_shard;
 struct workers;
 
-/* A view's dataflow. Takes over plan_arena (mem_alloc'ed struct, released and freed with the dataflow). env
- * is copied, and so is late (NULL: no row can be late). Shared arrangements that are missing are created and appended to *created (caller runs their
- * first tick before this dataflow's). */
+/* What a tick brings to a dataflow that is being filled (backfill.h): its inputs are further on by then. */
+struct frame_input {
+    struct relation *relation;
+    const struct feed_shard *shards; /* its change in this tick; NULL: none */
+    int64_t watermark_before, watermark;
+};
+struct tick_frame {
+    uint64_t snapshot; /* an initial tick reads its inputs as they were at this epoch */
+    uint32_t inputs_count;
+    struct frame_input *inputs;  /* of the dataflow and of its arrangements */
+    _Atomic uint64_t *rows_done; /* rows that the initial tick has read */
+};
+
+/* A view's dataflow, not hooked to its inputs yet: dataflow_publish does that. Takes over plan_arena (mem_alloc'ed
+ * struct, released and freed with the dataflow). env is copied, and so is late (NULL: no row can be late). frame:
+ * where its ticks come from until it is published; it then has every arrangement to itself, and any thread may build,
+ * run and destroy it. NULL: the engine's thread fills it between two ticks; arrangements that are there are used. */
 MUST_CHECK
 bool dataflow_create_view(struct relation *target, const struct plan *plan, struct arena *plan_arena,
                           const struct eval_env *env, const struct late_desc *late, struct account *parent,
-                          struct dataflow **out, struct error *err);
+                          const struct tick_frame *frame, struct dataflow **out, struct error *err);
 /* Unhooks it from its inputs and frees it; shared arrangements without users go as well. */
 void dataflow_destroy(struct dataflow *dataflow);
 /* Arrangements created for it that have not had their first tick, in order; NULL at the end. */
 struct dataflow *dataflow_next_unfilled(struct dataflow *dataflow);
+/* Its i-th arrangement, NULL behind the last. */
+struct dataflow *dataflow_fragment(struct dataflow *dataflow, uint32_t i);
+/* The relations that it and its arrangements read; one may come several times. */
+void dataflow_visit_inputs(struct dataflow *dataflow, void (*visit)(void *ctx, struct relation *relation),
+                           void *ctx);
+/* Rows that an initial tick is going to read. */
+uint64_t dataflow_rows_to_read(const struct dataflow *dataflow);
+/* With a frame, once its arrangements have run: does the tick ask for it? */
+bool dataflow_is_called(const struct dataflow *dataflow, uint64_t epoch, int64_t clock_us);
+/* Engine's thread, at a tick boundary, when it has seen all ticks so far: from the next tick on it runs with the
+ * others. Arrangements of its own give way to equal ones that others use, or are there for others to use. Returns a
+ * list of those that gave way, for dataflow_destroy_list by any thread. */
+struct dataflow *dataflow_publish(struct dataflow *dataflow);
+void dataflow_destroy_list(struct dataflow *first);
 
 uint32_t dataflow_level(const struct dataflow *dataflow);
 uint32_t dataflow_order(const struct dataflow *dataflow);
@@ -35,7 +64,8 @@ uint32_t dataflow_order(const struct dataflow *dataflow);
 struct feed *dataflow_feed(struct dataflow *dataflow);
 struct relation *dataflow_target(struct dataflow *dataflow); /* NULL: a shared arrangement */
 /* Runs one tick. initial: from the whole contents of the inputs. rows: estimate, decides whether workers are
- * woken. On false the view cannot be maintained any more (memory limit, cancel). */
+ * woken (NULL: there are none, the caller runs all shards). On false the view cannot be maintained any more (memory
+ * limit, cancel). */
 MUST_CHECK
 bool dataflow_tick(struct dataflow *dataflow, uint64_t epoch, int64_t clock_us, uint64_t seed, bool initial,
                    const _Atomic bool *cancel, struct workers *workers, uint64_t rows, struct error *err);
@@ -62,6 +92,8 @@ int64_t feed_due_watermark(const struct feed *feed);
 /* Of the last tick. */
 int64_t dataflow_watermark(const struct dataflow *dataflow);
 bool dataflow_watermark_moved(const struct dataflow *dataflow);
+/* After its tick: a view's watermark follows from those of its inputs. Returns whether that of the result moved. */
+bool dataflow_pass_watermark(struct dataflow *dataflow, uint64_t epoch);
 bool dataflow_has_late_rows(const struct dataflow *dataflow);
 /* Appends them to the target's late rows, which are touched in this tick. */
 void dataflow_store_late_rows(struct dataflow *dataflow);

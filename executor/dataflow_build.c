@@ -103,7 +103,6 @@ static bool use_input(struct dataflow *flow, struct relation *relation)
     }
     relation_retain(relation);
     flow->inputs[flow->inputs_count++] = relation;
-    feed_add_dependent(&relation->feed, flow);
     return true;
 }
 
@@ -201,9 +200,17 @@ static struct shared_arrangement *find_shared(struct builder *b, const struct pl
         strbuf_addf(&text, " k%u", keys[i]);
     if (!relation_keeps_all_rows(relation)) /* views made at different times have seen different rows */
         strbuf_addf(&text, " v%u", flow->target->oid);
-    struct shared_arrangement *shared = relation->arrangements;
-    while (shared != NULL && strcmp(shared->fingerprint, strbuf_text(&text)) != 0)
-        shared = shared->next;
+    struct shared_arrangement *shared = NULL;
+    for (uint32_t i = 0; i < flow->used_count && shared == NULL; i++) {
+        if (flow->used[i]->relation == relation &&
+            strcmp(flow->used[i]->fingerprint, strbuf_text(&text)) == 0)
+            shared = flow->used[i];
+    }
+    if (shared == NULL && flow->frame == NULL) {
+        shared = relation->arrangements;
+        while (shared != NULL && strcmp(shared->fingerprint, strbuf_text(&text)) != 0)
+            shared = shared->next;
+    }
     if (shared == NULL) {
         struct dataflow *fragment = dataflow_new_fragment(flow, NULL);
         shared = ARENA_NEW(&fragment->arena, struct shared_arrangement);
@@ -217,8 +224,6 @@ static struct shared_arrangement *find_shared(struct builder *b, const struct pl
             strbuf_release(&text);
             return NULL;
         }
-        shared->next = relation->arrangements;
-        relation->arrangements = shared;
     }
     strbuf_release(&text);
     for (uint32_t i = 0; i < flow->used_count; i++) {
@@ -231,7 +236,8 @@ static struct shared_arrangement *find_shared(struct builder *b, const struct pl
     }
     flow->used[flow->used_count++] = shared;
     shared->users++;
-    feed_add_dependent(&shared->dataflow->own_feed, flow);
+    if (shared->is_listed)
+        feed_add_dependent(&shared->dataflow->own_feed, flow);
     if (shared->dataflow->level + 1 > flow->level)
         flow->level = shared->dataflow->level + 1;
     return shared;
@@ -259,6 +265,8 @@ static bool build_side(struct builder *b, const struct plan *plan, const uint32_
             dataflow_add_node(flow, &flow_shared_class, NULL, plan->columns_count, plan->types, depth);
         node->is_source = true;
         node->distribution = shared->dataflow->nodes[shared->dataflow->nodes_count - 1]->distribution;
+        node->distribution.columns = arena_copy(&flow->arena, node->distribution.columns,
+                                                sizeof(uint32_t) * node->distribution.columns_count);
         for (uint32_t shard = 0; shard < flow->shards_count; shard++)
             flow_shared_setup(node->ops[shard], shared);
         *out = (struct side){node, shared->states, true, false};

@@ -36,6 +36,7 @@ struct shared_arrangement {
     struct arrangement **states; /* per shard */
     uint32_t users;
     bool filled;
+    bool is_listed; /* among its relation's arrangements; before that it is its one user's own */
 };
 
 struct pending_error { /* of one shard in one tick */
@@ -85,6 +86,9 @@ struct dataflow {
     uint32_t inputs_count, inputs_cap;
     struct shared_arrangement **used; /* arrangements it uses */
     uint32_t used_count, used_cap;
+    bool is_hooked;                 /* its inputs know it */
+    const struct tick_frame *frame; /* of a view that is being filled, and of its arrangements */
+    struct dataflow *next;          /* dataflow_publish's list */
 
     /* event time */
     const struct late_desc *late; /* in the arena; NULL: none can be */
@@ -110,6 +114,8 @@ struct node *dataflow_add_node(struct dataflow *flow, const struct operator_clas
 void dataflow_set_watermark(struct dataflow *flow, int64_t watermark);
 void dataflow_restored(struct dataflow *flow);
 void dataflow_connect(struct dataflow *flow, struct node *from, struct node *to, uint32_t port);
+/* What the frame says about one of its inputs. */
+const struct frame_input *frame_input(const struct tick_frame *frame, const struct relation *relation);
 MUST_CHECK
 bool dataflow_open_node(struct node *node, uint32_t shards_count, struct error *err);
 
@@ -119,6 +125,7 @@ extern const struct operator_class flow_system_class; /* PLAN_SYSTEM */
 extern const struct operator_class flow_shared_class; /* change of a shared arrangement */
 void flow_scan_setup(struct operator* op, struct relation *relation);
 void flow_shared_setup(struct operator* op, struct shared_arrangement *shared);
+struct shared_arrangement *flow_shared_arrangement(const struct operator* op);
 /* Sources and receivers: emit what they have for this tick. */
 MUST_CHECK
 bool flow_source_run(struct operator* op, struct error *err);
@@ -134,5 +141,8 @@ bool flow_receive_run(struct operator* op, struct error *err);
 extern const struct operator_class flow_materialize_class;
 extern const struct operator_class flow_tap_class;
 extern const struct operator_class flow_sink_class;
+/* Once per batch: memory, and in an initial tick the cancel flag. */
+MUST_CHECK
+bool flow_check(const struct operator* op, struct error *err);
 
 #endif

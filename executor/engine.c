@@ -32,6 +32,7 @@ struct engine *engine_create(const struct engine_options *options)
     CHECK(options->shards >= 1 && options->shards <= SHARDS_MAX);
     engine->shards_count = options->shards;
     engine->tick_rows_max = options->tick_rows_max ? options->tick_rows_max : TICK_ROWS_MAX;
+    engine->backfill_bytes = options->backfill_bytes ? options->backfill_bytes : BACKFILL_BYTES_MAX;
     engine->log = options->log;
     engine->account = options->account;
     engine->epoch = options->first_epoch;
@@ -508,7 +509,7 @@ static bool is_held(const struct engine *engine)
 /* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
 static bool wait_for_work(struct engine *engine)
 {
-    while ((engine->staged_first == NULL || is_held(engine)) && engine->commands_first == NULL &&
+    while ((engine->staged_first == NULL || is_held(engine) || engine->holds > 0) && engine->commands_first == NULL &&
            !engine->stopping && !checkpoint_runs(engine)) {
         if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) || is_held(engine)) {
             pthread_cond_wait(&engine->work, &engine->lock);

@@ -25,6 +25,7 @@ struct engine_options {
     struct tick_log *log; /* NULL: nothing is durable (tests) */
     struct account *account;
     uint32_t tick_rows_max; /* 0: TICK_ROWS_MAX; 1: every transaction is a tick of its own (tests) */
+    int64_t backfill_bytes; /* ticks that wait for one view that is being filled; 0: BACKFILL_BYTES_MAX */
 };
 
 struct engine *engine_create(const struct engine_options *options);
@@ -38,16 +39,31 @@ uint32_t engine_shards(const struct engine *engine);
 MUST_CHECK
 bool engine_create_relation(struct engine *engine, const struct relation_desc *desc, struct relation **out,
                             struct error *err);
+/* How far a view is that is being filled; read by any thread. */
+enum backfill_phase {
+    BACKFILL_STARTING,    /* waits for its place between two ticks */
+    BACKFILL_SNAPSHOT,    /* computes the view of the inputs as they were at one epoch */
+    BACKFILL_CATCHING_UP, /* runs the ticks since */
+    BACKFILL_LIVE,        /* runs with the others; not published by its creator yet */
+};
+struct backfill_progress {
+    _Atomic enum backfill_phase phase;
+    _Atomic uint64_t rows_done,
+        rows_total; /* of the inputs, to be read in the first phase; the total is an estimate */
+    _Atomic uint64_t ticks_behind; /* recorded, to be run */
+    _Atomic int64_t waiting_bytes; /* what they take */
+};
 /* Builds the dataflow of `plan` (whose life the engine takes over with `plan_arena`: released when the view
- * goes), fills it from the present contents of its inputs and keeps it up to date from that epoch on. env:
- * settings recorded with the view; copied. cancel may be NULL. desc->append_only and key come from the plan.
- */
+ * goes), fills it from the contents of its inputs at the epoch of an empty tick of its own (relation_created_epoch) and
+ * keeps it up to date from there on. The calling thread does the work; ticks go on meanwhile, see
+ * executor/backfill.h. env: settings recorded with the view; copied. cancel may be NULL. desc->append_only and key
+ * come from the plan. progress may be NULL. The caller sees to it that the inputs are not dropped. */
 MUST_CHECK
 bool engine_create_view(struct engine *engine, const struct relation_desc *desc, struct plan *plan,
                         struct arena *plan_arena, const struct eval_env *env, const _Atomic bool *cancel,
-                        struct relation **out, struct error *err);
-/* 55006 when other views still depend on it (the catalog has checked before). The rows live on while somebody
- * holds a reference. */
+                        struct backfill_progress *progress, struct relation **out, struct error *err);
+/* 55006 when other views still depend on it or are being filled from it (the catalog has checked before). The rows live
+ * on while somebody holds a reference. */
 MUST_CHECK
 bool engine_drop_relation(struct engine *engine, struct relation *relation, struct error *err);
 MUST_CHECK

@@ -1,13 +1,8 @@
-/* engine_ddl.c: relations, views and indexes come and go between two ticks, on the engine's thread. */
-#include "executor/dataflow_internal.h"
+/* engine_ddl.c: relations and indexes come and go between two ticks, on the engine's thread; views come by
+ * backfill.c. */
 #include "executor/engine_internal.h"
 
 struct ddl {
-    const struct relation_desc *desc;
-    const struct plan *plan;
-    struct arena *plan_arena;
-    const struct eval_env *env;
-    const _Atomic bool *cancel;
     struct relation *relation;
     const uint32_t *columns;
     uint32_t columns_count;
@@ -43,41 +38,6 @@ bool engine_create_relation(struct engine *engine, const struct relation_desc *d
     return true;
 }
 
-static void run_create_view(struct engine *engine, void *ctx)
-{
-    struct ddl *ddl = ctx;
-    struct relation *target = relation_create(ddl->desc, engine->shards_count, engine->account);
-    struct dataflow *flow;
-    ddl->ok = dataflow_create_view(target, ddl->plan, ddl->plan_arena, ddl->env, ddl->desc->late,
-                                   engine->account, &flow, ddl->err);
-    if (ddl->ok) {
-        ddl->ok = engine_fill_tick(engine, flow, ddl->cancel, ddl->err);
-        if (!ddl->ok)
-            dataflow_destroy(flow);
-    }
-    if (!ddl->ok) {
-        for (uint32_t i = 0; i < engine->trims_count; i++) {
-            if (engine->trims[i] == target || (target->late != NULL && engine->trims[i] == target->late))
-                engine->trims[i--] = engine->trims[--engine->trims_count];
-        }
-        engine_unlist_relation(engine, target);
-        relation_release(target);
-        return;
-    }
-    ddl->relation = target;
-}
-
-bool engine_create_view(struct engine *engine, const struct relation_desc *desc, struct plan *plan,
-                        struct arena *plan_arena, const struct eval_env *env, const _Atomic bool *cancel,
-                        struct relation **out, struct error *err)
-{
-    struct ddl ddl = {
-        .desc = desc, .plan = plan, .plan_arena = plan_arena, .env = env, .cancel = cancel, .err = err};
-    engine_command(engine, run_create_view, &ddl);
-    *out = ddl.relation;
-    return ddl.ok;
-}
-
 static void run_drop(struct engine *engine, void *ctx)
 {
     struct ddl *ddl = ctx;
@@ -85,6 +45,11 @@ static void run_drop(struct engine *engine, void *ctx)
     if (relation->feed.dependents_count > 0) {
         ddl->ok = error_set(ddl->err, ERRCODE_OBJECT_IN_USE, "\"%s\" is read by a materialized view",
                             relation->name);
+        return;
+    }
+    if (relation->recorders > 0) {
+        ddl->ok = error_set(ddl->err, ERRCODE_OBJECT_IN_USE,
+                            "a materialized view is being created over \"%s\"", relation->name);
         return;
     }
     engine_unlist_relation(engine, relation);

@@ -51,6 +51,7 @@ struct pending_tick {
 struct engine {
     uint32_t shards_count;
     uint32_t tick_rows_max;
+    int64_t backfill_bytes;
     struct tick_log *log;
     struct account *account;
     struct snapshots *snapshots;
@@ -66,6 +67,7 @@ struct engine {
     struct command *commands_first, *commands_last;
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
+    uint32_t holds; /* views that writers have to wait for: no transaction is taken while there are any */
     bool stopping;
     bool checkpoint_waits;         /* for room where its pieces go, or for its end */
     bool held;                     /* the log cannot be written for now: no tick begins */
@@ -93,6 +95,7 @@ struct engine {
 
     struct relation **watermarked; /* relations with rows and a watermark of their own */
     uint32_t watermarked_count, watermarked_cap;
+    struct backfill *backfills; /* views that are being filled, which every tick is recorded for */
     struct relation **caches; /* of external tables */
     uint32_t caches_count, caches_cap;
     struct relation **retained; /* relations with rows and a retention */
@@ -125,11 +128,10 @@ void engine_unlist_relation(struct engine *engine, struct relation *relation);
 void engine_list_watermark(struct engine *engine, struct relation *relation);
 /* It holds rows that will have to go (nothing happens without a retention). */
 void engine_list_retention(struct engine *engine, struct relation *relation);
-/* An otherwise empty tick in which `first` (and what feeds it) is filled; its epoch becomes visible before
- * this returns true. */
-MUST_CHECK
-bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
-                      struct error *err);
+/* A tick that changes nothing: its epoch is visible when this returns, unless the log has failed. */
+uint64_t engine_empty_tick(struct engine *engine, int64_t *clock_us, uint64_t *seed);
+/* The relation may hold what a later trim can take away. */
+void engine_note_trim(struct engine *engine, struct relation *relation);
 /* engine.c: the tick's input is known: it gets its place in the order and goes to the log. */
 struct tick_log_entry;
 void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t clock_us, uint64_t seed,

@@ -60,7 +60,7 @@ static bool exchange_push(struct operator* op, uint32_t port, const struct batch
         batch_append_rows(self->mail[to], change, rows, count, 1);
         arrival_append(&self->arrivals[to], op->ctx->tick_arena, change, rows, count);
     }
-    return account_check(op->ctx->account, err);
+    return flow_check(op, err);
 }
 
 bool flow_receive_run(struct operator* op, struct error *err)

@@ -38,6 +38,14 @@ static const struct batch *single_rows(struct arena *arena, const struct batch *
     return out;
 }
 
+bool flow_check(const struct operator* op, struct error *err)
+{
+    const _Atomic bool *cancel = op->ctx->env->cancel;
+    if (op->ctx->initial && cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed))
+        return error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
+    return account_check(op->ctx->account, err);
+}
+
 static void apply(struct operator* op, struct relation *relation, const struct batch *change, uint64_t epoch)
 {
     uint32_t shard = op->ctx->shard;
@@ -60,11 +68,12 @@ static bool materialize_push(struct operator* op, uint32_t port, const struct ba
     struct flow_root *self = (struct flow_root *)op;
     struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
     struct relation *target = flow->target;
-    bool is_read = target->subscriptions != NULL || target->feed.dependents_count > 0;
+    bool is_read =
+        target->subscriptions != NULL || target->feed.dependents_count > 0 || target->recorders > 0;
     if (change->weights == NULL && (op->ctx->initial || (target->key_count == 0 && !is_read))) {
         apply(op, target, change, flow->epoch);
         feed_count(&target->feed, op->ctx->shard, change->rows);
-        return account_check(op->ctx->account, err);
+        return flow_check(op, err);
     }
     if (self->change == NULL) {
         self->change = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
@@ -73,7 +82,7 @@ static bool materialize_push(struct operator* op, uint32_t port, const struct ba
     batch_append_range(self->change, change, 0, change->rows, 1);
     if (relation_keeps_arrival(target))
         arrival_append(&self->arrival, op->ctx->tick_arena, change, NULL, change->rows);
-    return account_check(op->ctx->account, err);
+    return flow_check(op, err);
 }
 
 static bool materialize_finish(struct operator* op, struct error *err)
@@ -100,11 +109,11 @@ static bool tap_push(struct operator* op, uint32_t port, const struct batch *cha
 {
     struct dataflow *flow = ((struct dataflow_shard *)op->ctx->owner)->dataflow;
     if (op->ctx->initial)
-        return account_check(op->ctx->account, err);
+        return flow_check(op, err);
     struct batch *copy = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
     batch_append_range(copy, change, 0, change->rows, 1);
     feed_add(&flow->own_feed, op->ctx->shard, copy);
-    return account_check(op->ctx->account, err);
+    return flow_check(op, err);
 }
 
 static bool sink_push(struct operator* op, uint32_t port, const struct batch *change, struct error *err)

@@ -1,6 +1,7 @@
 /* flow_source.c: where rows enter a dataflow: relations, shared arrangements, system views.
  *
- * A view's scan gives the relation's rows of its shard in the initial tick, the relation's change afterwards.
+ * A view's scan gives the relation's rows of its shard in the initial tick, the relation's change afterwards; while it
+ * is being filled, those of the tick that its frame tells.
  * A statement's scan gives all shards at its snapshot, corrected by what its own transaction has changed (the
  * overlay): deleted rows are left out as they come by, inserted ones follow at the end. */
 #include "executor/dataflow_internal.h"
@@ -22,6 +23,11 @@ void flow_scan_setup(struct operator* op, struct relation *relation)
 void flow_shared_setup(struct operator* op, struct shared_arrangement *shared)
 {
     ((struct flow_scan *)op)->shared = shared;
+}
+
+struct shared_arrangement *flow_shared_arrangement(const struct operator* op)
+{
+    return ((const struct flow_scan *)op)->shared;
 }
 
 /* The plan's selection of columns of a batch; header only. */
@@ -255,26 +261,27 @@ static bool run_statement_scan(struct operator* op, const struct plan_scan *scan
 static bool run_initial_scan(struct operator* op, const struct plan_scan *scan, struct relation *relation,
                              struct error *err)
 {
+    const struct tick_frame *frame = ((struct dataflow_shard *)op->ctx->owner)->dataflow->frame;
     struct relation_scan rows;
-    relation_scan_start(&rows, relation, UINT64_MAX - 1, op->ctx->account);
+    relation_scan_start(&rows, relation, frame != NULL ? frame->snapshot : UINT64_MAX - 1, op->ctx->account);
     rows.shard = op->ctx->shard;
     /* at a start views over failed ones are made, and fail (dataflow_tick) */
     bool ok = op->ctx->env->cancel == NULL || is_maintained(relation, err);
     const struct batch *batch;
     while (ok && (batch = relation_scan_next(&rows)) != NULL && rows.shard == op->ctx->shard) {
-        if (op->ctx->env->cancel != NULL && atomic_load_explicit(op->ctx->env->cancel, memory_order_relaxed))
-            ok = error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
-        else
-            ok = emit_mapped(op, scan->columns, batch, err) && account_check(op->ctx->account, err) &&
-                 (op->ctx->env->cancel == NULL || state_memory_check(err));
+        ok = emit_mapped(op, scan->columns, batch, err) && flow_check(op, err) &&
+             (op->ctx->env->cancel == NULL || state_memory_check(err));
+        if (frame != NULL)
+            atomic_fetch_add_explicit(frame->rows_done, batch->rows, memory_order_relaxed);
     }
     relation_scan_end(&rows);
     return ok;
 }
 
-static bool run_feed(struct operator* op, const uint32_t *columns, const struct feed *feed, struct error *err)
+static bool run_feed(struct operator* op, const uint32_t *columns, const struct feed_shard *shards,
+                     struct error *err)
 {
-    const struct feed_shard *list = &feed->shards[op->ctx->shard];
+    const struct feed_shard *list = &shards[op->ctx->shard];
     for (uint32_t i = 0; i < list->count; i++) {
         bool ok = columns != NULL ? emit_mapped(op, columns, list->batches[i], err)
                                   : operator_emit(op, list->batches[i], err);
@@ -300,13 +307,17 @@ bool flow_source_run(struct operator* op, struct error *err)
     if (op->class == &flow_system_class)
         return run_system(op, err);
     if (op->class == &flow_shared_class) /* an initial join reads the arrangement itself */
-        return op->ctx->initial || run_feed(op, NULL, &self->shared->dataflow->own_feed, err);
+        return op->ctx->initial || run_feed(op, NULL, self->shared->dataflow->own_feed.shards, err);
     const struct plan_scan *scan = &op->plan->scan;
     if (op->ctx->mode == DATAFLOW_ONE_SHOT)
         return run_statement_scan(op, scan, self->relation, err);
     if (op->ctx->initial)
         return run_initial_scan(op, scan, self->relation, err);
-    return run_feed(op, scan->columns, &self->relation->feed, err);
+    const struct tick_frame *frame = ((struct dataflow_shard *)op->ctx->owner)->dataflow->frame;
+    if (frame == NULL)
+        return run_feed(op, scan->columns, self->relation->feed.shards, err);
+    const struct feed_shard *shards = frame_input(frame, self->relation)->shards;
+    return shards == NULL || run_feed(op, scan->columns, shards, err);
 }
 
 const struct operator_class flow_scan_class = {.name = "scan", .bytes = sizeof(struct flow_scan)};

@@ -173,6 +173,9 @@ void op_join_setup(struct operator* op, struct arrangement *left, bool left_is_s
 /* The arrange operators of the sides that forget rows (NULL: the side does not): at the end of the join's finish. Call
  * before open. */
 void op_join_forget_setup(struct operator* op, struct operator* left, struct operator* right);
+/* Between two ticks: where the join reads `from` it reads `to`, which holds the same rows, from now on. */
+void op_join_replace(struct operator* op, const struct arrangement *from, struct arrangement *to);
+void op_lookup_join_replace(struct operator* op, const struct arrangement *from, struct arrangement *to);
 /* The right side of a lookup join, shared or not as above; its left side is never arranged. Call before open. */
 void op_lookup_join_setup(struct operator* op, struct arrangement *right, bool right_is_shared);
 /* The right side, which is shared, is the cache of an external table: rows that are not there wait and are asked for.

@@ -194,6 +194,22 @@ void relation_release(struct relation *relation)
         relation_destroy(relation);
 }
 
+void relation_begin_tick(struct relation *relation, uint64_t epoch)
+{
+    for (uint32_t shard = 0; shard < relation->shards_count && !relation->append_only; shard++)
+        row_store_begin_tick(relation->stores[shard], epoch);
+}
+
+void relation_trim(struct relation *relation, uint64_t oldest)
+{
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        if (relation->append_only)
+            segments_trim(relation->segments[shard], oldest);
+        else
+            row_store_trim(relation->stores[shard], oldest);
+    }
+}
+
 void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,
                         struct arena *arena, uint32_t **lists, uint32_t *counts)
 {

@@ -68,6 +68,7 @@ struct relation {
     uint32_t created_order;                  /* ties in level run in this order */
     struct dataflow *dataflow;               /* views */
     struct shared_arrangement *arrangements; /* keyed by the sub-plan's text; engine's thread */
+    uint32_t recorders;                      /* views that are filled from it; engine's thread */
     struct subscription *subscriptions;      /* engine's thread */
     uint64_t created_epoch;
     _Atomic uint64_t last_epoch;
@@ -105,6 +106,9 @@ struct relation {
 
 struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
                                  struct account *parent);
+/* The writer's: what is applied from now on belongs to this epoch; what no snapshot >= oldest wants goes. */
+void relation_begin_tick(struct relation *relation, uint64_t epoch);
+void relation_trim(struct relation *relation, uint64_t oldest);
 /* Rows of `change` by the shard that owns them: lists[shard] gets row numbers in the arena, counts[shard] how
  * many. hashes: of the relation's hash_columns. */
 void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,

@@ -3,6 +3,7 @@
  * A transaction is checked against the state its predecessors in the tick have left and either applied as a
  * whole or taken back as a whole (row_store marks). Applied changes stand in their relations' feeds;
  * dataflows run by (level, age) so that each sees the finished change of everything below it. */
+#include "executor/backfill.h"
 #include "executor/cache.h"
 #include "executor/engine_internal.h"
 
@@ -44,10 +45,7 @@ static void touch(struct tick *tick, struct relation *relation)
         return;
     relation->touched = true;
     engine_list_relation(engine, relation);
-    if (!relation->append_only) {
-        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
-            row_store_begin_tick(relation->stores[shard], tick->epoch);
-    }
+    relation_begin_tick(relation, tick->epoch);
     if (engine->touched_count == engine->touched_cap) {
         engine->touched_cap = engine->touched_cap ? engine->touched_cap * 2 : 16;
         engine->touched = mem_realloc(engine->touched, sizeof(*engine->touched) * engine->touched_cap);
@@ -663,20 +661,6 @@ static void schedule_due(struct tick *tick)
     }
 }
 
-/* A view's watermark follows from those of its inputs. Returns whether it moved. */
-static bool pass_watermark(struct tick *tick, struct dataflow *flow)
-{
-    struct relation *target = dataflow_target(flow);
-    if (target == NULL)
-        return dataflow_watermark_moved(flow);
-    if (!target->has_watermark)
-        return false;
-    int64_t now = dataflow_watermark(flow);
-    if (now != WATERMARK_NONE && now > INT64_MIN + target->watermark_desc.hold_us + 1)
-        relation_set_watermark(target, tick->epoch, now - target->watermark_desc.hold_us);
-    return relation_watermark_moved(target, tick->epoch);
-}
-
 void engine_note_timer(struct engine *engine, struct dataflow *flow)
 {
     bool *timed = dataflow_timed(flow);
@@ -712,18 +696,6 @@ void engine_list_retention(struct engine *engine, struct relation *relation)
     engine->retained[engine->retained_count++] = relation;
 }
 
-static void want_trim(struct engine *engine, struct relation *relation)
-{
-    if (relation->wants_trim)
-        return;
-    if (engine->trims_count == engine->trims_cap) {
-        engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
-        engine->trims = mem_realloc(engine->trims, sizeof(*engine->trims) * engine->trims_cap);
-    }
-    relation->wants_trim = true;
-    engine->trims[engine->trims_count++] = relation;
-}
-
 /* Rows of streams that are too old by the tick's clock, or too many with the tick's rows, end with it. Views over them
  * have seen them. Only in ticks that are logged: replayed, they do the same. */
 static void drop_old_rows(struct tick *tick)
@@ -746,7 +718,7 @@ static void drop_old_rows(struct tick *tick)
         for (uint32_t shard = 0; shard < relation->shards_count; shard++)
             segments_drop(relation->segments[shard], rows[shard], tick->epoch);
         relation->dropped_epoch = tick->epoch;
-        want_trim(engine, relation);
+        engine_note_trim(engine, relation);
     }
 }
 
@@ -811,7 +783,7 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
             note_failed(engine, flow);
         engine_note_timer(engine, flow);
         struct feed *feed = dataflow_feed(flow);
-        if (ok && pass_watermark(tick, flow))
+        if (ok && dataflow_pass_watermark(flow, tick->epoch))
             schedule_dependents(engine, feed);
         if (ok)
             add_late_rows(tick, flow);
@@ -823,6 +795,8 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
         feed->dirty = true;
         schedule_dependents(engine, feed);
     }
+    if (engine->backfills != NULL)
+        backfill_record(engine, tick->epoch, clock_us, seed);
     uint64_t rows_processed = 0;
     for (uint32_t i = 0; i < ran_count; i++) {
         rows_processed += dataflow_take_rows_in(ran[i]);
@@ -833,20 +807,27 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
     drop_old_rows(tick);
 }
 
+void engine_note_trim(struct engine *engine, struct relation *relation)
+{
+    if (relation->wants_trim)
+        return;
+    if (engine->trims_count == engine->trims_cap) {
+        engine->trims_cap = engine->trims_cap ? engine->trims_cap * 2 : 16;
+        engine->trims = mem_realloc(engine->trims, sizeof(*engine->trims) * engine->trims_cap);
+    }
+    relation->wants_trim = true;
+    engine->trims[engine->trims_count++] = relation;
+}
+
 /* Before-images and epoch marks that no snapshot can want any more. */
 static void trim(struct engine *engine)
 {
     uint64_t oldest = snapshots_oldest(engine->snapshots);
     for (uint32_t i = 0; i < engine->touched_count; i++)
-        want_trim(engine, engine->touched[i]);
+        engine_note_trim(engine, engine->touched[i]);
     for (uint32_t i = 0; i < engine->trims_count;) {
         struct relation *relation = engine->trims[i];
-        for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
-            if (relation->append_only)
-                segments_trim(relation->segments[shard], oldest);
-            else
-                row_store_trim(relation->stores[shard], oldest);
-        }
+        relation_trim(relation, oldest);
         if (atomic_load(&relation->last_epoch) <= oldest && relation->dropped_epoch <= oldest &&
             !relation->touched) {
             relation->wants_trim = false;
@@ -953,46 +934,19 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
     arena_reset(&engine->tick_arena);
 }
 
-bool engine_fill_tick(struct engine *engine, struct dataflow *flow, const _Atomic bool *cancel,
-                      struct error *err)
+uint64_t engine_empty_tick(struct engine *engine, int64_t *clock_us, uint64_t *seed)
 {
-    if (!engine_may_log(engine, err))
-        return false;
-    struct tick tick = {.engine = engine, .epoch = ++engine->epoch};
     struct pending_tick *pending = mem_zalloc(sizeof(*pending));
-    pending->epoch = tick.epoch;
-    int64_t clock_us = atomic_load(&engine->fill_clock_us);
-    if (clock_us == INT64_MIN)
-        clock_us = clock_now_us();
-    tick.clock_us = engine->clock_us = clock_us;
-    uint64_t seed = random_u64();
-    engine_log_tick(engine, pending, clock_us, seed, NULL, 0);
-    struct dataflow *fragment;
-    bool ok = true;
-    while ((fragment = dataflow_next_unfilled(flow)) != NULL) {
-        if (ok)
-            ok = dataflow_tick(fragment, tick.epoch, clock_us, seed, true, cancel, engine->workers,
-                               UINT64_MAX, err);
-        atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(fragment));
-        dataflow_end_tick(fragment);
-    }
-    struct relation *target = dataflow_target(flow);
-    target->created_epoch = tick.epoch;
-    touch(&tick, target);
-    if (ok)
-        ok = dataflow_tick(flow, tick.epoch, clock_us, seed, true, cancel, engine->workers, UINT64_MAX, err);
-    atomic_fetch_add(&engine->stat_rows_processed, dataflow_take_rows_in(flow));
-    if (ok) {
-        engine_note_timer(engine, flow);
-        (void)pass_watermark(&tick, flow);
-        add_late_rows(&tick, flow);
-    }
-    CHECK(end_tick(&tick) == NULL);
-    engine->wake_us = engine_next_due(engine);
+    uint64_t epoch = pending->epoch = ++engine->epoch;
+    *clock_us = atomic_load(&engine->fill_clock_us);
+    if (*clock_us == INT64_MIN)
+        *clock_us = clock_now_us();
+    engine->clock_us = *clock_us;
+    *seed = random_u64();
+    engine_log_tick(engine, pending, *clock_us, *seed, NULL, 0);
     engine_finish_tick(engine, pending);
     engine_drain(engine);
-    arena_reset(&engine->tick_arena);
-    return ok;
+    return epoch;
 }
 
 struct replay {

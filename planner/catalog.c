@@ -20,6 +20,13 @@ struct catalog {
     uint32_t slots_count;            /* a power of two, at most half full */
     struct catalog_schema **schemas; /* by OID */
     uint32_t schemas_count, schemas_cap;
+    struct reserved_name *reserved;
+};
+
+struct reserved_name {
+    struct reserved_name *next;
+    uint32_t schema_oid;
+    char *name;
 };
 
 static uint64_t name_hash(uint32_t schema_oid, const char *name)
@@ -89,6 +96,34 @@ void catalog_write_lock(struct catalog *catalog)
 void catalog_unlock(struct catalog *catalog)
 {
     CHECK(pthread_rwlock_unlock(&catalog->lock) == 0);
+}
+
+static struct reserved_name **find_reserved(struct catalog *catalog, uint32_t schema_oid, const char *name)
+{
+    struct reserved_name **link = &catalog->reserved;
+    while (*link != NULL && ((*link)->schema_oid != schema_oid || strcmp((*link)->name, name) != 0))
+        link = &(*link)->next;
+    return link;
+}
+
+void catalog_reserve_name(struct catalog *catalog, uint32_t schema_oid, const char *name)
+{
+    struct reserved_name *reserved = mem_alloc(sizeof(*reserved));
+    *reserved = (struct reserved_name){catalog->reserved, schema_oid, mem_strdup(name)};
+    catalog->reserved = reserved;
+}
+
+void catalog_free_name(struct catalog *catalog, uint32_t schema_oid, const char *name)
+{
+    struct reserved_name **link = find_reserved(catalog, schema_oid, name), *reserved = *link;
+    *link = reserved->next;
+    mem_free(reserved->name);
+    mem_free(reserved);
+}
+
+bool catalog_name_is_reserved(struct catalog *catalog, uint32_t schema_oid, const char *name)
+{
+    return *find_reserved(catalog, schema_oid, name) != NULL;
 }
 
 uint64_t catalog_version(struct catalog *catalog)

@@ -133,6 +133,11 @@ struct catalog_object *catalog_find_oid(struct catalog *catalog, uint32_t oid);
  * listed). NULL when there is none. Borrowed: retain it to keep it past the lock. */
 struct catalog_object *catalog_find(struct catalog *catalog, const char *schema, const char *name,
                                     const char *const *search_path);
+/* A name that is going to be added: ddl_name_taken says so until it is freed, nothing else does. Needs the write
+ * lock. */
+void catalog_reserve_name(struct catalog *catalog, uint32_t schema_oid, const char *name);
+void catalog_free_name(struct catalog *catalog, uint32_t schema_oid, const char *name);
+bool catalog_name_is_reserved(struct catalog *catalog, uint32_t schema_oid, const char *name);
 const struct catalog_schema *catalog_find_schema(struct catalog *catalog, const char *name);
 const struct catalog_schema *catalog_find_schema_oid(struct catalog *catalog, uint32_t oid);
 MUST_CHECK

@@ -26,7 +26,8 @@ const char *ddl_qualified(struct arena *arena, struct catalog *catalog, const st
 bool ddl_name_taken(struct catalog *catalog, uint32_t schema_oid, const char *name)
 {
     const struct catalog_schema *schema = catalog_find_schema_oid(catalog, schema_oid);
-    return schema != NULL && catalog_find(catalog, schema->name, name, NULL) != NULL;
+    return schema != NULL && (catalog_find(catalog, schema->name, name, NULL) != NULL ||
+                              catalog_name_is_reserved(catalog, schema_oid, name));
 }
 
 /* Bytes of text to keep so that it has at most `most` and no cut character. */

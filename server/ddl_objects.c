@@ -6,6 +6,7 @@
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "planner/statement.h"
+#include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 
@@ -158,13 +159,26 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
 }
 
 bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                   const _Atomic bool *cancel, struct ddl_batch *batch, struct error *err)
+                   const _Atomic bool *cancel, struct view_build *build, struct ddl_batch *batch,
+                   struct error *err)
 {
     ddl_batch_add(batch, object);
     struct planned_view view;
-    if (!plan_view(server, object, env, batch, &view, err) ||
-        !engine_create_view(server->engine, &view.desc, view.plan, view.arena, &view.env, cancel,
-                            &object->relation, err))
+    if (!plan_view(server, object, env, batch, &view, err))
+        return false;
+    if (build != NULL) {
+        build->object = object;
+        build->started_us = clock_now_us();
+        view_build_begin(server, build);
+        pthread_mutex_unlock(&server->ddl);
+    }
+    bool ok = engine_create_view(server->engine, &view.desc, view.plan, view.arena, &view.env, cancel,
+                                 build != NULL ? &build->progress : NULL, &object->relation, err);
+    if (build != NULL) {
+        pthread_mutex_lock(&server->ddl);
+        view_build_end(server, build);
+    }
+    if (!ok)
         return false;
     relation_retain(object->relation);
     return true;

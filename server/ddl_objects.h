@@ -5,6 +5,7 @@
 
 #include "planner/planner.h"
 #include "server/session.h"
+#include "server/view_builds.h"
 
 /* What belongs together in one DDL statement: made in order, published at once. All objects hold one
  * reference of ours. */
@@ -25,10 +26,13 @@ MUST_CHECK
 bool ddl_make_relation(struct server *server, struct catalog_object *object, struct ddl_batch *batch,
                        struct error *err);
 /* Plans the materialized view's query as recorded in the object (query_sql, timezone, search_path), creates
- * and fills it. Column types come from the plan, names stay when the object has some. *depends are set. */
+ * and fills it. Column types come from the plan, names stay when the object has some. *depends are set. build (NULL in
+ * recovery): filled in here but for replaces and pid; while the view is filled it is listed, and server->ddl, which the
+ * caller holds, is free for others. */
 MUST_CHECK
 bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                   const _Atomic bool *cancel, struct ddl_batch *batch, struct error *err);
+                   const _Atomic bool *cancel, struct view_build *build, struct ddl_batch *batch,
+                   struct error *err);
 /* The same for a view that was made at an epoch before a checkpoint: its state comes from there, see
  * engine_restore_view. */
 MUST_CHECK

@@ -262,7 +262,7 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
         }
         if ((is_in_checkpoint(recovery, stored)
                  ? restore_from_checkpoint(recovery, stored, object, &batch, err)
-                 : ddl_make_view(server, object, &recovery->env, NULL, &batch, err)) &&
+                 : ddl_make_view(server, object, &recovery->env, NULL, NULL, &batch, err)) &&
             publish(recovery, &batch, err))
             return true;
         ddl_batch_undo(server, &batch);

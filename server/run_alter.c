@@ -22,7 +22,7 @@ static bool refuse_dependents(struct ddl_job *job, const struct catalog_object *
 {
     const struct catalog_object *dependent = ddl_first_dependent(job, object->oid);
     if (dependent == NULL)
-        return true;
+        return view_builds_allow(job->server, object, "alter", err);
     error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST, "cannot alter %s %s because %s %s depends on it",
               ddl_kind_word(object), object->name, ddl_kind_word(dependent), dependent->name);
     return error_hint(err, "Drop %s %s first and create it again afterwards.", ddl_kind_word(dependent),

@@ -2,7 +2,7 @@
  *
  * Names are bound under the catalog's read lock, the engine's part is made without any lock of the catalog (a
  * view may take long to fill), then the object is stored and published. server->ddl keeps other DDL out
- * meanwhile. */
+ * meanwhile, but while a view is filled: then view_builds.h keeps away what does not go with it. */
 #include "server/run_ddl.h"
 
 #include "planner/ddl_time.h"
@@ -18,6 +18,8 @@ bool ddl_check_name(struct ddl_job *job, uint32_t schema_oid, const char *name, 
                     bool *skip, struct error *err)
 {
     *skip = false;
+    if (!view_builds_allow_name(job->server, schema_oid, name, err))
+        return false;
     if (!ddl_name_taken(job->server->catalog, schema_oid, name))
         return true;
     if (!if_not_exists)
@@ -264,6 +266,8 @@ static bool check_replacement(struct ddl_job *job, const struct catalog_object *
 {
     if (old->kind != CATALOG_VIEW)
         return error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a view", old->name);
+    if (!view_builds_allow(job->server, old, "replace", err))
+        return false;
     if (view->columns_count < old->columns_count)
         return error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "cannot drop columns from view");
     for (uint32_t i = 0; i < old->columns_count; i++) {
@@ -420,6 +424,23 @@ static void send_notices(struct ddl_job *job)
             "%s", job->planner.notices[i]);
 }
 
+/* May the new view take the old one's place? Asked before it is filled and again afterwards. Needs the read lock. */
+static bool check_replaced_view(struct ddl_job *job, const struct catalog_object *old, struct error *err)
+{
+    const struct catalog_object *dependent = ddl_first_dependent(job, old->oid);
+    if (old->kind != CATALOG_MATERIALIZED_VIEW)
+        return error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a materialized view", old->name);
+    if (dependent != NULL)
+        return error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                         "cannot replace materialized view %s because %s %s depends on it", old->name,
+                         ddl_kind_word(dependent), dependent->name);
+    for (uint32_t i = 0; i < job->planner.depends_count; i++)
+        if (job->planner.depends[i] == old->oid)
+            return error_set(err, ERRCODE_INVALID_OBJECT_DEFINITION,
+                             "materialized view \"%s\" cannot read itself", old->name);
+    return view_builds_allow(job->server, old, "replace", err);
+}
+
 static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateTableAsStmt *node,
                                      struct error *err)
 {
@@ -441,13 +462,7 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
     if (ok && replace) {
         const struct catalog_schema *schema = catalog_find_schema_oid(server->catalog, schema_oid);
         old = catalog_find(server->catalog, schema->name, into->rel->relname, NULL);
-        const struct catalog_object *dependent = old != NULL ? ddl_first_dependent(job, old->oid) : NULL;
-        if (old != NULL && old->kind != CATALOG_MATERIALIZED_VIEW)
-            ok = error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a materialized view", old->name);
-        else if (dependent != NULL)
-            ok = error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-                           "cannot replace materialized view %s because %s %s depends on it", old->name,
-                           ddl_kind_word(dependent), dependent->name);
+        ok = old == NULL || check_replaced_view(job, old, err);
     }
     ok = ok && (old != NULL ||
                 ddl_check_name(job, schema_oid, into->rel->relname, node->if_not_exists, &skip, err));
@@ -466,7 +481,7 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
             view_sql(job, object);
         }
     }
-    if (ok && old != NULL) {
+    if (ok && !skip && old != NULL) {
         catalog_object_retain(old);
         dropped = old->oid;
     }
@@ -476,8 +491,14 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
         return ok;
     }
     struct ddl_batch batch = new_batch(job);
-    ok = ddl_make_view(server, object, &job->session->env, &job->session->cancel, &batch, err) &&
-         ddl_batch_publish(server, &batch, &dropped, old != NULL ? 1 : 0, err);
+    struct view_build build = {.replaces = dropped, .pid = job->session->pid};
+    ok = ddl_make_view(server, object, &job->session->env, &job->session->cancel, &build, &batch, err);
+    if (ok && old != NULL) {
+        catalog_read_lock(server->catalog);
+        ok = check_replaced_view(job, old, err);
+        catalog_unlock(server->catalog);
+    }
+    ok = ok && ddl_batch_publish(server, &batch, &dropped, old != NULL ? 1 : 0, err);
     if (!ok)
         ddl_batch_undo(server, &batch);
     else if (old != NULL)

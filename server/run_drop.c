@@ -276,10 +276,17 @@ static void order_list(struct ddl_job *job, struct drop_list *list)
 static bool finish_drop(struct ddl_job *job, struct drop_list *list, struct error *err)
 {
     order_list(job, list);
+    bool ok = true;
+    for (uint32_t i = 0; i < list->count && ok; i++)
+        ok = view_builds_allow(job->server, list->objects[i], "drop", err);
+    if (!ok) {
+        catalog_unlock(job->server->catalog);
+        return false;
+    }
     for (uint32_t i = 0; i < list->count; i++)
         catalog_object_retain(list->objects[i]);
     catalog_unlock(job->server->catalog);
-    bool ok = list->count == 0 || drop_objects(job->server, list->objects, list->count, err);
+    ok = list->count == 0 || drop_objects(job->server, list->objects, list->count, err);
     for (uint32_t i = 0; i < list->count; i++)
         catalog_object_release(list->objects[i]);
     return ok;
@@ -327,7 +334,7 @@ static bool drop_schema(struct ddl_job *job, const PgQuery__DropStmt *node, cons
         error_hint(err, "Use DROP ... CASCADE to drop the dependent objects too.");
     }
     strbuf_release(&detail);
-    ok = ok && add_dependents(job, &list, true, name, err);
+    ok = ok && view_builds_allow_name(server, oid, NULL, err) && add_dependents(job, &list, true, name, err);
     if (!ok) {
         catalog_unlock(catalog);
         return false;

@@ -81,6 +81,7 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     server->start_us = clock_now_us();
     account_init(&server->account, NULL, "server", 0);
     pthread_mutex_init(&server->ddl, NULL);
+    pthread_mutex_init(&server->builds_lock, NULL);
     sequence_register_functions();
     system_functions_register();
     server->catalog = catalog_create();
@@ -98,7 +99,8 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     struct engine_options options = {.shards = shards_of(settings),
                                      .log = server->log,
                                      .account = &server->account,
-                                     .tick_rows_max = (uint32_t)settings->tick_rows};
+                                     .tick_rows_max = (uint32_t)settings->tick_rows,
+                                     .backfill_bytes = settings->backfill_limit_bytes};
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
     server->externals = externals_create();
@@ -140,5 +142,6 @@ void server_close(struct server *server)
     memory_governor_stop();
     state_memory_close();
     pthread_mutex_destroy(&server->ddl);
+    pthread_mutex_destroy(&server->builds_lock);
     memset(server, 0, sizeof(*server));
 }

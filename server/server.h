@@ -17,6 +17,7 @@ struct sources;   /* server/sources.h */
 struct externals; /* server/external.h */
 struct sequence;
 struct table_locks;  /* server/table_locks.h */
+struct view_build;   /* server/view_builds.h */
 struct source_hooks; /* server/sources.h */
 
 struct server {
@@ -35,7 +36,9 @@ struct server {
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
     int64_t start_us;                   /* clock when it was opened */
     struct sequence *sequences;         /* all that were ever made, server/sequence.h */
-    pthread_mutex_t ddl;                /* one DDL statement at a time */
+    pthread_mutex_t ddl;                /* one DDL statement at a time, but while a view is filled */
+    pthread_mutex_t builds_lock;        /* of the list below: server/view_builds.h */
+    struct view_build *builds;          /* views that are being filled */
     _Atomic bool stopping;
 };
 

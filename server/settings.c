@@ -37,6 +37,8 @@ static const struct setting_row setting_rows[] = {
      "seconds between two checkpoints while something changes; 0 is none by time"},
     {"checkpoint-log-size", SETTING_BYTES, FIELD(checkpoint_log_bytes), "256MB", 0, INT64_MAX,
      "growth of the log after which there is a checkpoint; 0 is none by size"},
+    {"backfill-limit", SETTING_BYTES, FIELD(backfill_limit_bytes), "256MB", 1 << 16, INT64_MAX,
+     "changes that wait in memory for one materialized view that is being created; writers wait beyond"},
     {"log-level", SETTING_TEXT, FIELD(log_level), "info", 0, 0,
      "least level of messages on stderr: debug, info, warning, error"},
 };

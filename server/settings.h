@@ -25,6 +25,7 @@ struct settings {
     int64_t query_memory_limit_bytes; /* per statement; 0: none */
     int64_t checkpoint_interval_s;    /* 0: only by CHECKPOINT, by size and at the end */
     int64_t checkpoint_log_bytes;     /* the log's growth after which there is one; 0: none */
+    int64_t backfill_limit_bytes;     /* per view that is being filled */
     const char *log_level;
     void *owned; /* memory of the texts above */
 };

@@ -8,6 +8,7 @@
 #include "server/sources.h"
 #include "server/sysview.h"
 #include "storage/base/clock.h"
+#include "server/view_builds.h"
 #include "storage/data/datetime.h"
 #include "storage/data/datetime_internal.h"
 #include "storage/disk/tick_log.h"
@@ -146,6 +147,32 @@ static bool rows_view_errors(struct sys_rows *rows, struct error *err)
         struct view_walk walk = {rows, sys_schema_name(rows, object->schema_oid), object->name};
         relation_errors(object->relation, add_view_error, &walk);
     }
+    return true;
+}
+
+static void add_build(void *ctx, const struct view_build *build)
+{
+    static const char *const phases[] = {[BACKFILL_STARTING] = "starting",
+                                         [BACKFILL_SNAPSHOT] = "snapshot",
+                                         [BACKFILL_CATCHING_UP] = "catching up",
+                                         [BACKFILL_LIVE] = "live"};
+    struct sys_rows *rows = ctx;
+    const struct backfill_progress *progress = &build->progress;
+    sys_text(rows, "schema", sys_schema_name(rows, build->object->schema_oid));
+    sys_text(rows, "view", arena_strdup(rows->arena, build->object->name));
+    sys_text(rows, "phase", phases[atomic_load(&progress->phase)]);
+    sys_int(rows, "rows_done", (int64_t)atomic_load(&progress->rows_done));
+    sys_int(rows, "rows_total", (int64_t)atomic_load(&progress->rows_total));
+    sys_int(rows, "ticks_behind", (int64_t)atomic_load(&progress->ticks_behind));
+    sys_int(rows, "waiting_bytes", atomic_load(&progress->waiting_bytes));
+    sys_int(rows, "started", build->started_us);
+    sys_int(rows, "pid", build->pid);
+    sys_end(rows);
+}
+
+static bool rows_view_builds(struct sys_rows *rows, struct error *err)
+{
+    view_builds_for_each(rows->server, add_build, rows);
     return true;
 }
 
@@ -377,6 +404,14 @@ const struct system_view_row sysview_millrace_rows[] = {
          "schema name, view name, sqlstate text, message text, row text, operator text, count int8",
          rows_view_errors,
          "rows that a materialized view could not compute, and rows of streams beyond max_future"),
+    VIEW("view_builds",
+         "schema name, view name, phase text, rows_done int8, rows_total int8, ticks_behind int8, "
+         "waiting_bytes int8, "
+         "started timestamptz, pid int4",
+         rows_view_builds,
+         "materialized views that are being created: rows read of those that the inputs held at the start "
+         "(phase "
+         "snapshot), ticks since then that are still to be run, and the memory they wait in"),
     VIEW("engine",
          "epoch_visible int8, epoch_computed int8, epoch_durable int8, ticks int8, transactions int8, "
          "rows_in int8, "

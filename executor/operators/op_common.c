@@ -6,7 +6,7 @@
 
 bool op_check(const struct operator* op, struct error *err)
 {
-    if (op->ctx->mode != DATAFLOW_ONE_SHOT)
+    if (op->ctx->mode != DATAFLOW_ONE_SHOT && !op->ctx->initial) /* a view that lives goes on */
         return true;
     const struct eval_env *env = op->ctx->env;
     if (env->cancel != NULL && atomic_load_explicit(env->cancel, memory_order_relaxed))

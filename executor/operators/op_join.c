@@ -603,6 +603,15 @@ static void join_note_seen(struct join *join)
             join->seen[side] = arrangement_mark(join->sides[side]);
 }
 
+void op_join_replace(struct operator* op, const struct arrangement *from, struct arrangement *to)
+{
+    struct join *join = (struct join *)op;
+    for (uint32_t side = 0; side < 2; side++)
+        if (join->sides[side] == from)
+            join->sides[side] = to;
+    join_note_seen(join); /* rows have other numbers there */
+}
+
 static bool join_complete(struct join *join, struct error *err)
 {
     const struct operator* op = & join->base;

@@ -58,6 +58,13 @@ void op_lookup_join_external(struct operator* op, struct lookup_source *source)
     join->source = source;
 }
 
+void op_lookup_join_replace(struct operator* op, const struct arrangement *from, struct arrangement *to)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    if (join->right == from)
+        join->right = to;
+}
+
 static bool lookup_join_open(struct operator* op, const struct plan *plan, struct error *err)
 {
     struct lookup_join *join = (struct lookup_join *)op;

@@ -26,6 +26,8 @@
 #define STAGED_BYTES_MAX (256u << 20)
 /* Rows of one tick (a larger transaction still makes one tick). */
 #define TICK_ROWS_MAX (1u << 20)
+/* --backfill-limit: recorded ticks that wait for one view that is being filled; writers wait beyond. */
+#define BACKFILL_BYTES_MAX (256ll << 20)
 /* Changes waiting for one reader; it is closed with 53400 beyond. */
 #define SUBSCRIBE_BYTES_MAX (64u << 20)
 /* --workers. */

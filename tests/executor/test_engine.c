@@ -241,7 +241,7 @@ static struct relation *count_view(struct world *w, struct relation *over)
     EXPECT(plan->has_key && plan->keys_count == 1);
     struct relation *view = NULL;
     struct error err;
-    EXPECT(engine_create_view(w->engine, &desc, plan, arena, &env, NULL, &view, &err));
+    EXPECT(engine_create_view(w->engine, &desc, plan, arena, &env, NULL, NULL, &view, &err));
     return view;
 }
 
