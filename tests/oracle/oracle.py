@@ -1,4 +1,4 @@
-"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--only KIND] [--big] [--restart N] [SERVER OPTIONS]
+"""oracle.py MILLRACE [--seed N] [--seeds N] [--statements N] [--views N] [--only KIND] [--big] [--restart N] [--beside] [SERVER OPTIONS]
 
 After every statement each materialized view of Millrace must hold the rows that PostgreSQL 15 gives for the same query, and so must
 Millrace's own SELECT of it; with --restart also when the server has been stopped, or killed, and started again. Prints the seed and a
@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -57,6 +58,7 @@ class Oracle:
         self.selects = 0
         self.rows = 0
         self.restarts = 0
+        self.beside = 0  # statements while another session made a view
 
     def both(self, sql):
         """Runs a statement on both sides; the same SQLSTATE must come of it."""
@@ -73,6 +75,34 @@ class Oracle:
                 state["millrace"][0] == "00000" and state["millrace"] != state["postgres"]):
             raise Difference("statement differs: %s\n  %s" % (sql, state))
         return state["millrace"][0] == "00000"
+
+    def create(self, cursor, sql, passes_off):
+        cursor.execute("SET passes_off = %d" % passes_off)
+        try:
+            cursor.execute(sql.encode())
+        finally:
+            cursor.execute("SET passes_off = 0")
+
+    def create_beside(self, sql, passes_off):
+        """The view is made by another session while this one changes what it reads."""
+        result = []
+
+        def run():
+            try:
+                with harness.connect_millrace(self.server) as con:
+                    con.execute("SET TimeZone = 'UTC'")
+                    self.create(con.cursor(), sql, passes_off)
+            except psycopg.Error as e:
+                result.append(e)
+
+        creator = threading.Thread(target=run)
+        creator.start()
+        while creator.is_alive():
+            self.both(self.gen.change(big=self.args.big and self.rng.random() < 0.5))
+            self.beside += 1
+        creator.join()
+        if result:
+            raise result[0]
 
     def add_view(self):
         for _ in range(50):
@@ -93,12 +123,12 @@ class Oracle:
             sql = "CREATE MATERIALIZED VIEW %s AS %s" % (name, ours)
             passes_off = self.random_passes()
             try:
-                self.set_passes(passes_off)
-                self.mill.execute(sql.encode())
-                self.set_passes(0)
+                if self.args.beside:
+                    self.create_beside(sql, passes_off)
+                else:
+                    self.create(self.mill, sql, passes_off)
             except psycopg.Error as e:
                 self.pg.execute("DROP VIEW %s" % name)
-                self.set_passes(0)
                 if e.sqlstate == "0A000":
                     self.refused += 1
                     print("refused: %s: %s" % (e, ours), flush=True)
@@ -210,8 +240,8 @@ class Oracle:
             if self.args.seconds and time.monotonic() - start > self.args.seconds:
                 break
         print("seed %d: %d statements, %d views, %d comparisons (%d rows, %d with SELECT), %d skipped, %d outgrown, %d not taken, %d refused,"
-              " %d restarts, 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
-                                            self.invalid, self.refused, self.restarts, time.monotonic() - start), flush=True)
+              " %d restarts, %d statements beside a CREATE, 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
+                                            self.invalid, self.refused, self.restarts, self.beside, time.monotonic() - start), flush=True)
 
 
 def run_seed(args, options, pg):
@@ -248,6 +278,7 @@ def main():
     parser.add_argument("--only", choices=["over", "top", "with_query"], help="views of one kind")
     parser.add_argument("--restart", type=int, default=0, help="end and start the server every N statements")
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
+    parser.add_argument("--beside", action="store_true", help="views are made by another session while tables change")
     args, options = parser.parse_known_args()
     if harness.SMALL:
         args.statements = max(10, args.statements // 4)
