@@ -25,6 +25,7 @@ struct unique_index {
     uint32_t columns_count;
     uint32_t *columns;
     struct hashed_table *counts; /* payload: int64_t */
+    bool is_counting; /* the index is being made: only changes since are counted, nothing is checked */
 };
 
 struct relation_index {

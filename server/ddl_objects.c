@@ -59,7 +59,7 @@ bool ddl_make_relation(struct server *server, struct catalog_object *object, str
         /* the constraint itself is the relation's; this is for lookups */
         uint32_t number;
         if (!engine_create_index(server->engine, relation, constraint->columns, constraint->columns_count,
-                                 false, constraint->name, &number, err))
+                                 false, constraint->name, NULL, &number, err))
             return false;
         index->index_number = (int32_t)number;
     }
@@ -198,8 +198,8 @@ bool ddl_restore_view(struct server *server, struct catalog_object *object, cons
     return true;
 }
 
-bool ddl_make_index(struct server *server, struct catalog_object *object, struct ddl_batch *batch,
-                    struct error *err)
+bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
+                    struct ddl_batch *batch, struct error *err)
 {
     ddl_batch_add(batch, object);
     catalog_read_lock(server->catalog);
@@ -213,9 +213,9 @@ bool ddl_make_index(struct server *server, struct catalog_object *object, struct
                          object->name);
     }
     uint32_t number;
-    bool ok =
-        engine_create_index(server->engine, table->relation, object->index_columns,
-                            object->index_columns_count, object->index_is_unique, object->name, &number, err);
+    bool ok = engine_create_index(server->engine, table->relation, object->index_columns,
+                                  object->index_columns_count, object->index_is_unique, object->name, cancel,
+                                  &number, err);
     object->index_number = ok ? (int32_t)number : -1;
     catalog_object_release(table);
     return ok;

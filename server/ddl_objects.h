@@ -40,8 +40,8 @@ bool ddl_restore_view(struct server *server, struct catalog_object *object, cons
                       uint64_t epoch, bool may_refill, struct ddl_batch *batch, struct error *why,
                       struct error *err);
 MUST_CHECK
-bool ddl_make_index(struct server *server, struct catalog_object *object, struct ddl_batch *batch,
-                    struct error *err);
+bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
+                    struct ddl_batch *batch, struct error *err);
 /* Undoes the engine's part of every object and gives the references back: after a failure. */
 void ddl_batch_undo(struct server *server, struct ddl_batch *batch);
 /* Store, then catalog (under its write lock). On failure nothing has happened; undo is still the caller's.

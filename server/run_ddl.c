@@ -601,7 +601,7 @@ static bool create_index(struct ddl_job *job, const PgQuery__IndexStmt *node, st
         return ok;
     }
     struct ddl_batch batch = new_batch(job);
-    return publish(job, &batch, ddl_make_index(server, index, &batch, err), err);
+    return publish(job, &batch, ddl_make_index(server, index, &job->session->cancel, &batch, err), err);
 }
 
 /* ---- schemas and sequences ---- */

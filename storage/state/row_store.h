@@ -53,8 +53,14 @@ void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct b
 
 /* ---- secondary indexes ---- */
 
-/* Adds an index (ordered: range scans too) over the columns and fills it from the present rows. Writer's
+/* Adds an index (ordered: range scans too) over the columns, which has the keys of all changes from now on. Writer's
  * thread. Returns its number. */
+uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
+                               bool ordered);
+/* Adds the keys of the next `max` slots; *cursor starts at 0. Writer's thread, not inside a tick; changes may come between
+ * two calls. false: all are there, and readers may use it. */
+bool row_store_fill_index(struct row_store *store, uint32_t index, uint32_t *cursor, uint32_t max);
+/* Both at once. */
 uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
                              bool ordered);
 void row_store_drop_index(struct row_store *store, uint32_t index);

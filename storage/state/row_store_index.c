@@ -114,6 +114,24 @@ void indexes_forget(struct row_store *store, uint32_t slot, const uint8_t *row, 
 
 /* ---- creating and dropping ---- */
 
+/* All versions of a slot's row. */
+static void add_versions(struct row_store *store, struct store_index *index, uint32_t slot)
+{
+    const uint8_t *row = store_row(store, slot);
+    if (!(slot_header(row) & SLOT_LIVE))
+        return;
+    add_key(store, index, row, slot);
+    uint64_t position = undo_position(store_meta(store, row)->undo);
+    while (position >= store->undo.first && position < store->undo.head) {
+        const struct undo_record *record = undo_at(&store->undo, position);
+        if (record->kind == UNDO_INSERT)
+            break;
+        if (record->kind == UNDO_IMAGE)
+            add_key(store, index, record->data, slot);
+        position = undo_position(record->undo);
+    }
+}
+
 /* Keys of many rows, to be added in order: neighbours then share the nodes that they touch. */
 struct key_run {
     struct strbuf bytes;
@@ -204,8 +222,8 @@ void index_fill(struct row_store *store, struct store_index *index)
     strbuf_release(&run.bytes);
 }
 
-uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
-                             bool ordered)
+uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
+                               bool ordered)
 {
     struct store_index *index = mem_zalloc(sizeof(*index));
     index->ordered = ordered;
@@ -214,12 +232,28 @@ uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, u
     memcpy(index->columns, columns, sizeof(*columns) * columns_count);
     index->heap = table_heap_create(store->account);
     btree_init(&index->tree, index->heap, store->account);
-    index_fill(store, index);
     latch_write(&store->latch);
     uint32_t number = store->indexes_count++;
     store->indexes = mem_realloc(store->indexes, sizeof(*store->indexes) * store->indexes_count);
     store->indexes[number] = index;
     latch_write_done(&store->latch);
+    return number;
+}
+
+/* Readers do not know the index yet, and nobody else changes the store: no latch. What a change has added or taken away
+ * before its slot's turn came does no harm: keys are there once, and those that are not there can be removed. */
+bool row_store_fill_index(struct row_store *store, uint32_t number, uint32_t *cursor, uint32_t max)
+{
+    for (; max > 0 && *cursor < store->slots.used; max--)
+        add_versions(store, store->indexes[number], (*cursor)++);
+    return *cursor < store->slots.used;
+}
+
+uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
+                             bool ordered)
+{
+    uint32_t number = row_store_begin_index(store, columns, columns_count, ordered);
+    index_fill(store, store->indexes[number]);
     return number;
 }
 

@@ -431,8 +431,101 @@ def check_memory(binary, rows, options):
         assert con.execute("SELECT n FROM fits").fetchone()[0] > 0
 
 
+class IndexCreator(Creator):
+    def step(self, con):
+        self.con = con
+        self.ending.set()
+        self.events.append("begin")
+        try:
+            con.execute(self.sql)
+        finally:
+            self.events.append("end")
+
+
+def check_indexes(binary, rows, options):
+    """Indexes come over large tables while rows change: writers do not wait, no row is missing, no value is there twice."""
+    with harness.millrace(binary, *options) as server, harness.connect_millrace(server) as con:
+        fill(con, rows)
+        con.execute("ALTER TABLE t ADD COLUMN u int")
+        con.execute("UPDATE t SET u = id * 2 + 1 WHERE id % 3 <> 0")
+        events = []
+        writers = [Writer(server, events, n, rows) for n in range(2)]
+        for writer in writers:
+            writer.start()
+
+        def create(sql):
+            creator = IndexCreator(server, events, None, sql)
+            creator.start()
+            creator.join()
+            during = events[len(events) - events[::-1].index("begin"):len(events) - 1 - events[::-1].index("end")]
+            return creator.error, during.count("commit")
+
+        error, commits = create("CREATE INDEX t_v ON t (v)")
+        assert error is None and commits >= 3, (error, commits)
+        print("index: %d commits meanwhile" % commits)
+        for v in (17, 5000, 12345):
+            indexed, scanned = con.execute("SELECT (SELECT count(*) FROM t WHERE v = %d), (SELECT count(*) FROM t WHERE v + 0 = %d)" % (v, v)).fetchone()
+            assert indexed == scanned, (v, indexed, scanned)
+        error, commits = create("CREATE UNIQUE INDEX t_u ON t (u)")
+        assert error is None and commits >= 3, (error, commits)
+        print("unique index: %d commits meanwhile" % commits)
+        for writer in writers:
+            writer.end()
+        id, u = con.execute("SELECT id, u FROM t WHERE u IS NOT NULL AND id > 100 ORDER BY id LIMIT 1").fetchone()
+        expect(con, "23505", "INSERT INTO t VALUES (-1, 0, 0, %d)" % u)
+        con.execute("DELETE FROM t WHERE id = %d" % id)
+        con.execute("INSERT INTO t VALUES (-1, 0, 0, %d)" % u)
+        con.execute("DROP INDEX t_u")
+        con.execute("INSERT INTO t VALUES (-2, 0, 0, %d)" % u)
+        expect(con, "23505", "CREATE UNIQUE INDEX t_u ON t (u)")
+        con.execute("INSERT INTO t VALUES (-3, 0, 0, %d)" % u)
+        con.execute("DELETE FROM t WHERE id IN (-1, -2)")
+        con.execute("CREATE UNIQUE INDEX t_u ON t (u)")
+        expect(con, "23505", "UPDATE t SET u = %d WHERE id = -3 OR id = 200" % u)
+        creator = IndexCreator(server, events, None, "CREATE UNIQUE INDEX ended ON t (id, v)")
+        creator.start()
+        while creator.con is None:
+            time.sleep(0.0001)
+        creator.con.cancel()
+        creator.join()
+        if creator.error is not None:
+            assert isinstance(creator.error, psycopg.errors.QueryCanceled), repr(creator.error)
+            con.execute("CREATE INDEX ended ON t (id, v)")
+        # rows that come and go while a value that they share is being counted
+        con.execute("DROP INDEX t_u")
+        writers = [Duplicator(server, events, n) for n in range(2)]
+        for writer in writers:
+            writer.start()
+        for _ in range(3 if harness.SMALL else 6):
+            error, _ = create("CREATE UNIQUE INDEX t_u ON t (u)")
+            assert error is None, error
+            con.execute("DROP INDEX t_u")
+        for writer in writers:
+            writer.end()
+        for v in (-100, -101):
+            indexed, scanned = con.execute("SELECT (SELECT count(*) FROM t WHERE v = %d), (SELECT count(*) FROM t WHERE v + 0 = %d)" % (v, v)).fetchone()
+            assert indexed == scanned, (v, indexed, scanned)
+
+
+class Duplicator(Worker):
+    """Rows with one value that move from key to key: never two of them at a time."""
+
+    def __init__(self, server, events, number):
+        super().__init__(server, events)
+        self.key = -1000 - number * 100000
+        self.v = -100 - number
+
+    def step(self, con):
+        con.execute("BEGIN")
+        con.execute("DELETE FROM t WHERE id = %d" % self.key)
+        self.key -= 1
+        con.execute("INSERT INTO t (id, g, v, u) VALUES (%d, 1, %d, %d)" % (self.key, self.v, self.v))
+        con.execute("COMMIT")
+        self.events.append("commit")
+
+
 CHECKS = {"writers": check_beside_writers, "beside": check_beside, "limit": check_small_limit, "streams": check_streams,
-          "kills": check_kills, "memory": check_memory}
+          "kills": check_kills, "memory": check_memory, "indexes": check_indexes}
 
 
 def main():
