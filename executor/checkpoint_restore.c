@@ -201,8 +201,8 @@ static bool put_back(struct engine *engine, struct view_job *job, struct dataflo
 static bool make_view(struct view_job *job, struct engine *engine, struct dataflow **flow)
 {
     job->relation = relation_create(job->desc, engine->shards_count, engine->account);
-    if (dataflow_create_view(job->relation, job->plan, NULL, job->env, job->desc->late, engine->account, NULL, flow,
-                             job->err)) {
+    if (dataflow_create_view(job->relation, job->plan, NULL, job->env, job->desc->late, engine->account, NULL,
+                             flow, job->err)) {
         /* arrangements that are there already, filled, serve it too */
         dataflow_destroy_list(dataflow_publish(*flow));
         return true;

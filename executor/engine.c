@@ -509,8 +509,8 @@ static bool is_held(const struct engine *engine)
 /* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
 static bool wait_for_work(struct engine *engine)
 {
-    while ((engine->staged_first == NULL || is_held(engine) || engine->holds > 0) && engine->commands_first == NULL &&
-           !engine->stopping && !checkpoint_runs(engine)) {
+    while ((engine->staged_first == NULL || is_held(engine) || engine->holds > 0) &&
+           engine->commands_first == NULL && !engine->stopping && !checkpoint_runs(engine)) {
         if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) || is_held(engine)) {
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;

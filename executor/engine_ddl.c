@@ -1,5 +1,6 @@
 /* engine_ddl.c: relations come and go between two ticks, on the engine's thread; views come by backfill.c, indexes by
  * engine_index.c. */
+#include "executor/dataflow_internal.h"
 #include "executor/engine_internal.h"
 
 struct ddl {
@@ -104,4 +105,3 @@ void engine_ask_again(struct engine *engine, struct relation *relation)
 {
     engine_command(engine, run_ask_again, relation);
 }
-

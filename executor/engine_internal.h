@@ -96,7 +96,7 @@ struct engine {
     struct relation **watermarked; /* relations with rows and a watermark of their own */
     uint32_t watermarked_count, watermarked_cap;
     struct backfill *backfills; /* views that are being filled, which every tick is recorded for */
-    struct relation **caches; /* of external tables */
+    struct relation **caches;   /* of external tables */
     uint32_t caches_count, caches_cap;
     struct relation **retained; /* relations with rows and a retention */
     uint32_t retained_count, retained_cap;
