@@ -420,7 +420,7 @@ void memory_unmap(void *data, size_t bytes)
 void memory_discard(void *data, size_t bytes)
 {
     /* a file's pages are cold by then, and its space stays reserved until the piece goes as a whole */
-    if (memory_is_lazy(bytes) && range_of(data) == NULL)
+    if (range_of(data) == NULL)
         (void)madvise(data, bytes, MADV_DONTNEED);
 }
 

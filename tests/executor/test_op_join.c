@@ -1,5 +1,5 @@
 /* test_op_join.c: all kinds of joins, tick by tick and against nested loops. */
-#include "tests/executor/op_harness.h"
+#include "tests/executor/save_harness.h"
 
 static struct plan *join_plan(struct harness *h, enum join_kind kind, uint32_t keys_count)
 {
@@ -187,19 +187,29 @@ static void push_pieces(struct harness *h, uint32_t *seed, struct batch *const c
     harness_finish(h);
 }
 
-/* Sides that are shared or not, append-only or not. */
+static struct harness *variant_open(enum join_kind kind, const bool shared[2], const bool append_only[2])
+{
+    struct harness *h = calloc(1, sizeof(*h));
+    harness_init(h, DATAFLOW_CONTINUOUS);
+    struct plan *plan = join_plan(h, kind, 1);
+    for (uint32_t side = 0; side < 2; side++) {
+        h->join_shared[side] = shared[side];
+        plan->children[side]->append_only = append_only[side];
+    }
+    harness_open(h, &op_join_class, plan);
+    return h;
+}
+
+/* Sides that are shared or not, append-only or not; from time to time saved and put back. */
 static void variant(enum join_kind kind, const bool shared[2], const bool append_only[2], uint32_t seed)
 {
     static struct harness_bag bags[2];
     bags[0].count = bags[1].count = 0;
-    struct harness h;
-    harness_init(&h, DATAFLOW_CONTINUOUS);
-    struct plan *plan = join_plan(&h, kind, 1);
-    for (uint32_t side = 0; side < 2; side++) {
-        h.join_shared[side] = shared[side];
-        plan->children[side]->append_only = append_only[side];
-    }
-    harness_open(&h, &op_join_class, plan);
+    struct harness *h = variant_open(kind, shared, append_only);
+    struct save_harness saved;
+    memset(&saved, 0, sizeof(saved));
+    for (uint32_t i = 0; i < ARRAY_COUNT(saved.copies); i++)
+        save_copy_init(&saved.copies[i], seed + i);
     struct strbuf text = STRBUF_INIT, expected = STRBUF_INIT;
     for (uint32_t t = 0; t < 40 && test_failures == 0; t++) {
         struct batch *changes[2];
@@ -209,18 +219,31 @@ static void variant(enum join_kind kind, const bool shared[2], const bool append
                 harness_bag_change(&bags[side], &seed, 1 + harness_random(&seed, 4),
                                    append_only[side] ? 100 : 60, make_row, &text);
             struct error err;
-            changes[side] = batch_create(&h.text_arena, plan->children[side]->types, 2, 4);
+            changes[side] = batch_create(&h->text_arena, h->op->plan->children[side]->types, 2, 4);
             EXPECT(batch_from_text(changes[side], strbuf_text(&text), &err));
         }
-        uint32_t before = h.total->rows;
-        push_pieces(&h, &seed, changes);
+        uint32_t before = h->total->rows;
+        push_pieces(h, &seed, changes);
         bool grows_only = kind == JOIN_INNER && append_only[0] && append_only[1];
-        for (uint32_t i = before; grows_only && i < h.total->rows; i++)
-            EXPECT(batch_weight(h.total, i) > 0);
-        nested_loops(&h, &bags[0], &bags[1], kind, false, &expected);
-        EXPECT_TEXT(harness_contents(&h), strbuf_text(&expected));
+        for (uint32_t i = before; grows_only && i < h->total->rows; i++)
+            EXPECT(batch_weight(h->total, i) > 0);
+        nested_loops(h, &bags[0], &bags[1], kind, false, &expected);
+        EXPECT_TEXT(harness_contents(h), strbuf_text(&expected));
+        if (harness_random(&seed, 4) != 0)
+            continue;
+        save_harness_take(&saved, h);
+        struct harness *old = h;
+        h = variant_open(kind, shared, append_only);
+        EXPECT(save_harness_restore(&saved, h, true, false));
+        batch_append_range(h->total, old->total, 0, old->total->rows, 1);
+        save_case_close(old);
+        harness_now = h;
     }
-    harness_close(&h);
+    save_case_close(h);
+    for (uint32_t i = 0; i < ARRAY_COUNT(saved.copies); i++) {
+        save_copy_release(&saved.copies[i]);
+        strbuf_release(&saved.rests[i]);
+    }
     strbuf_release(&text);
     strbuf_release(&expected);
 }
