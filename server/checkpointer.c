@@ -12,7 +12,6 @@
 #include <time.h>
 
 #define QUEUE_PIECES_MAX 64u /* copied and not yet written; some 100 kB each */
-#define LOOK_S           1   /* at how far the log has grown, while something is being written to it */
 
 struct checkpointer {
     struct server *server;
@@ -32,8 +31,7 @@ struct checkpointer {
     struct arena arena; /* owners */
     const char **owners;
     uint32_t owners_count;
-    uint64_t epoch;     /* of the last valid one */
-    uint64_t log_bytes; /* written to the log when it was made */
+    uint64_t epoch; /* of the last valid one */
 };
 
 /* ---- the sink: engine's thread ---- */
@@ -121,8 +119,6 @@ static bool write_pieces(struct checkpointer *checkpointer, struct error *err)
 static bool make_one(struct checkpointer *checkpointer, struct error *err)
 {
     struct server *server = checkpointer->server;
-    struct tick_log_stats log_stats;
-    tick_log_stats(server->log, &log_stats);
     arena_init(&checkpointer->arena, NULL);
     checkpointer->complete = false;
     checkpointer->info = (struct checkpoint_info){.shards = engine_shards(server->engine)};
@@ -145,7 +141,6 @@ static bool make_one(struct checkpointer *checkpointer, struct error *err)
     tick_log_truncate(server->log, info.epoch + 1);
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->epoch = info.epoch;
-    checkpointer->log_bytes = log_stats.bytes;
     checkpointer->stats.last = info;
     pthread_mutex_unlock(&checkpointer->lock);
     log_write(LOG_DEBUG, "checkpoint at epoch %llu: %llu rows, %llu bytes in %.3f s",
@@ -185,12 +180,15 @@ static bool has_changed(struct checkpointer *checkpointer)
     return stats.epoch_computed > checkpointer->epoch;
 }
 
-static bool log_has_grown(struct checkpointer *checkpointer)
+/* The log's thread. */
+static void log_has_grown(void *ctx)
 {
-    struct tick_log_stats stats;
-    tick_log_stats(checkpointer->server->log, &stats);
-    int64_t allowed = checkpointer->server->settings->checkpoint_log_bytes;
-    return allowed > 0 && stats.bytes - checkpointer->log_bytes >= (uint64_t)allowed;
+    struct checkpointer *checkpointer = ctx;
+    pthread_mutex_lock(&checkpointer->lock);
+    if (checkpointer->asked == checkpointer->begun)
+        checkpointer->asked++;
+    pthread_cond_broadcast(&checkpointer->cond);
+    pthread_mutex_unlock(&checkpointer->lock);
 }
 
 static void *checkpointer_main(void *arg)
@@ -203,25 +201,15 @@ static void *checkpointer_main(void *arg)
         if (checkpointer->asked > checkpointer->ended) {
             run_asked(checkpointer);
             due_ns = clock_monotonic_ns() + interval_ns;
-            continue;
+        } else if (interval_ns == 0) {
+            pthread_cond_wait(&checkpointer->cond, &checkpointer->lock);
+        } else if (clock_monotonic_ns() >= due_ns) {
+            due_ns += interval_ns;
+            checkpointer->asked += has_changed(checkpointer);
+        } else {
+            struct timespec until = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
+            (void)pthread_cond_timedwait(&checkpointer->cond, &checkpointer->lock, &until);
         }
-        int64_t now_ns = clock_monotonic_ns();
-        bool changed = has_changed(checkpointer);
-        if (changed && ((interval_ns > 0 && now_ns >= due_ns) || log_has_grown(checkpointer))) {
-            checkpointer->asked++;
-            continue;
-        }
-        /* nothing has changed: whoever changes something does not call, so this looks again, rarely */
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        int64_t left_s =
-            interval_ns > 0 && now_ns < due_ns ? (due_ns - now_ns) / 1000000000 + 1 : INT64_C(3600);
-        if (!changed && now_ns >= due_ns)
-            left_s = interval_ns > 0 ? checkpointer->server->settings->checkpoint_interval_s : INT64_C(3600);
-        if (changed && left_s > LOOK_S && checkpointer->server->settings->checkpoint_log_bytes > 0)
-            left_s = LOOK_S;
-        until.tv_sec += left_s;
-        (void)pthread_cond_timedwait(&checkpointer->cond, &checkpointer->lock, &until);
     }
     pthread_mutex_unlock(&checkpointer->lock);
     return NULL;
@@ -232,12 +220,19 @@ struct checkpointer *checkpointer_start(struct server *server)
     struct checkpointer *checkpointer = mem_zalloc(sizeof(*checkpointer));
     checkpointer->server = server;
     pthread_mutex_init(&checkpointer->lock, NULL);
-    pthread_cond_init(&checkpointer->cond, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&checkpointer->cond, &attr);
+    pthread_condattr_destroy(&attr);
     struct error error;
     if (!checkpoint_store_newest(server->checkpoints, &checkpointer->stats.last, &error))
         checkpointer->stats.last = (struct checkpoint_info){0}; /* and the first one will tell */
     checkpointer->epoch = checkpointer->stats.last.epoch;
     CHECK(pthread_create(&checkpointer->thread, NULL, checkpointer_main, checkpointer) == 0);
+    if (server->settings->checkpoint_log_bytes > 0)
+        tick_log_on_growth(server->log, (uint64_t)server->settings->checkpoint_log_bytes, log_has_grown,
+                           checkpointer);
     return checkpointer;
 }
 
@@ -246,6 +241,7 @@ void checkpointer_stop(struct checkpointer *checkpointer, bool last)
     if (checkpointer == NULL)
         return;
     struct error error;
+    tick_log_on_growth(checkpointer->server->log, 0, NULL, NULL);
     if (last && has_changed(checkpointer) && !checkpointer_run(checkpointer, NULL, &error))
         log_write(LOG_WARNING, "the log is replayed at the next start: %s", error.message);
     pthread_mutex_lock(&checkpointer->lock);

@@ -80,6 +80,9 @@ struct tick_log {
     pthread_mutex_t trouble_lock; /* held while on_trouble runs */
     void (*on_trouble)(void *ctx, const struct error *err);
     void *on_trouble_ctx;
+    void (*on_growth)(void *ctx); /* under trouble_lock as well */
+    void *on_growth_ctx;
+    uint64_t growth_bytes, growth_from;
     struct error trouble; /* told; code NONE: none; written by the log thread */
     /* the log thread's */
     struct pieces taken; /* in the open transaction, or to be written in it */
@@ -504,6 +507,17 @@ static void truncate_some(struct tick_log *log, uint64_t before)
     }
 }
 
+static void tell_growth(struct tick_log *log)
+{
+    pthread_mutex_lock(&log->trouble_lock);
+    uint64_t bytes = atomic_load(&log->bytes);
+    if (log->on_growth != NULL && bytes - log->growth_from >= log->growth_bytes) {
+        log->growth_from = bytes;
+        log->on_growth(log->on_growth_ctx);
+    }
+    pthread_mutex_unlock(&log->trouble_lock);
+}
+
 static void *log_main(void *arg)
 {
     struct tick_log *log = arg;
@@ -527,10 +541,12 @@ static void *log_main(void *arg)
         struct pieces taken = take_waiting(log);
         uint64_t truncate = log->truncate;
         pthread_mutex_unlock(&log->lock);
-        if (taken.first != NULL)
+        if (taken.first != NULL) {
             write_taken(log, taken);
-        else
+            tell_growth(log);
+        } else {
             truncate_some(log, truncate);
+        }
         pthread_mutex_lock(&log->lock);
     }
     pthread_mutex_unlock(&log->lock);
@@ -801,6 +817,16 @@ bool tick_log_decode(const struct tick_log_raw *entry, struct batch *batch, stru
         return error_set(err, ERRCODE_DATA_CORRUPTED,
                          "file \"log.db\" holds rows that do not fit relation %u", entry->relation_oid);
     return true;
+}
+
+void tick_log_on_growth(struct tick_log *log, uint64_t bytes, void (*on_growth)(void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&log->trouble_lock);
+    log->growth_bytes = bytes;
+    log->growth_from = atomic_load(&log->bytes);
+    log->on_growth = on_growth;
+    log->on_growth_ctx = ctx;
+    pthread_mutex_unlock(&log->trouble_lock);
 }
 
 void tick_log_stats(struct tick_log *log, struct tick_log_stats *out)

@@ -44,6 +44,9 @@ void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uin
  * be refused. NULL: nobody listens, and no call is running or comes any more. */
 void tick_log_on_trouble(struct tick_log *log, void (*on_trouble)(void *ctx, const struct error *err),
                          void *ctx);
+/* on_growth(ctx) is called from the log thread whenever another `bytes` have been written (and not before the first
+ * of them). NULL: nobody listens, and no call is running or comes any more. */
+void tick_log_on_growth(struct tick_log *log, uint64_t bytes, void (*on_growth)(void *ctx), void *ctx);
 /* From now on what fails is tried once more at once and then given up: the server stops. */
 void tick_log_give_up(struct tick_log *log);
 /* Ticks with epoch < before may go, but for the newest: they go soon, a few at a time between others' commits. */
