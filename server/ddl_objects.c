@@ -185,14 +185,14 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
 }
 
 bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                      uint64_t epoch, bool may_refill, struct ddl_batch *batch, struct error *why,
-                      struct error *err)
+                      uint64_t epoch, bool (*may_refill)(void *ctx, const struct catalog_object *object),
+                      void *ctx, struct ddl_batch *batch, struct error *why, struct error *err)
 {
     ddl_batch_add(batch, object);
     struct planned_view view;
     if (!plan_view(server, object, env, batch, &view, err) ||
         !engine_restore_view(server->engine, server->checkpoints, &view.desc, view.plan, view.arena,
-                             &view.env, epoch, may_refill, &object->relation, why, err))
+                             &view.env, epoch, may_refill(ctx, object), &object->relation, why, err))
         return false;
     relation_retain(object->relation);
     return true;

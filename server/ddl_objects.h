@@ -34,11 +34,11 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
                    const _Atomic bool *cancel, struct view_build *build, struct ddl_batch *batch,
                    struct error *err);
 /* The same for a view that was made at an epoch before a checkpoint: its state comes from there, see
- * engine_restore_view. */
+ * engine_restore_view. may_refill is asked when the object knows what it depends on. */
 MUST_CHECK
 bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                      uint64_t epoch, bool may_refill, struct ddl_batch *batch, struct error *why,
-                      struct error *err);
+                      uint64_t epoch, bool (*may_refill)(void *ctx, const struct catalog_object *object),
+                      void *ctx, struct ddl_batch *batch, struct error *why, struct error *err);
 MUST_CHECK
 bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
                     struct ddl_batch *batch, struct error *err);

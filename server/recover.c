@@ -202,20 +202,36 @@ static bool is_in_checkpoint(const struct recovery *recovery, const struct store
     return recovery->checkpoint.number != 0 && stored->record.epoch <= recovery->checkpoint.epoch;
 }
 
-/* Whether filling the view from what its inputs hold gives what it held: not when some of them keep no rows, or judge rows
- * by when they came. */
-static bool may_refill(struct recovery *recovery, const struct stored *stored,
-                       const struct catalog_object *object)
+/* Whether everything below holds all of its rows and judges none by when it came. Needs the read lock. */
+static bool inputs_are_whole(struct catalog *catalog, const struct catalog_object *object)
 {
-    if (depends_on_ticks(stored))
-        return false;
-    struct catalog *catalog = recovery->server->catalog;
-    bool may = true;
-    catalog_read_lock(catalog);
-    for (uint32_t i = 0; i < object->depends_count && may; i++) {
+    for (uint32_t i = 0; i < object->depends_count; i++) {
         const struct catalog_object *input = catalog_find_oid(catalog, object->depends[i]);
-        may = input != NULL && catalog_object_keeps_rows(input) && input->watermark_column == NULL;
+        uint32_t column;
+        bool is_bounded;
+        if (input == NULL || input->kind == CATALOG_EXTERNAL_TABLE || !catalog_object_keeps_rows(input) ||
+            input->watermark_column != NULL ||
+            (input->relation != NULL && relation_event_time(input->relation, &column, &is_bounded)) ||
+            (input->kind == CATALOG_VIEW && !inputs_are_whole(catalog, input)))
+            return false;
     }
+    return true;
+}
+
+struct refill_question {
+    struct recovery *recovery;
+    const struct stored *stored;
+};
+
+/* Whether filling the view from what its inputs hold gives what it held. */
+static bool may_refill(void *ctx, const struct catalog_object *object)
+{
+    const struct refill_question *question = ctx;
+    if (depends_on_ticks(question->stored))
+        return false;
+    struct catalog *catalog = question->recovery->server->catalog;
+    catalog_read_lock(catalog);
+    bool may = inputs_are_whole(catalog, object);
     catalog_unlock(catalog);
     return may;
 }
@@ -224,9 +240,9 @@ static bool restore_from_checkpoint(struct recovery *recovery, const struct stor
                                     struct catalog_object *object, struct ddl_batch *batch, struct error *err)
 {
     struct error why;
-    bool refill = may_refill(recovery, stored, object);
-    if (!ddl_restore_view(recovery->server, object, &recovery->env, stored->record.epoch, refill, batch, &why,
-                          err))
+    struct refill_question question = {recovery, stored};
+    if (!ddl_restore_view(recovery->server, object, &recovery->env, stored->record.epoch, may_refill,
+                          &question, batch, &why, err))
         return false;
     if (why.code != ERRCODE_NONE)
         log_write(LOG_INFO, "view \"%s\" was filled again: %s", stored->record.name, why.message);
