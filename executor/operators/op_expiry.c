@@ -27,8 +27,7 @@ bool op_expiry_has_time(const struct datum *value, enum phys phys, int64_t *time
     if (phys == PHYS_I32) {
         if (value->i32 == DATE_MINUS_INFINITY || value->i32 == DATE_PLUS_INFINITY)
             return false;
-        *time = (int64_t)value->i32 * US_PER_DAY;
-        return true;
+        return !__builtin_mul_overflow((int64_t)value->i32, US_PER_DAY, time); /* no watermark gets there */
     }
     *time = value->i64;
     return value->i64 != TIMESTAMP_MINUS_INFINITY && value->i64 != TIMESTAMP_PLUS_INFINITY;

@@ -126,7 +126,10 @@ static int64_t date_time(int32_t date)
         return TIMESTAMP_PLUS_INFINITY;
     if (date == DATE_MINUS_INFINITY)
         return TIMESTAMP_MINUS_INFINITY;
-    return (int64_t)date * US_PER_DAY;
+    int64_t time; /* dates reach further than timestamps */
+    if (__builtin_mul_overflow((int64_t)date, US_PER_DAY, &time))
+        return date > 0 ? INT64_MAX - 1 : INT64_MIN + 1;
+    return time;
 }
 
 bool timed_rows_time(const struct timed_rows *side, const struct batch *rows, uint32_t row, int64_t *time)
