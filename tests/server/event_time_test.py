@@ -1,6 +1,6 @@
 """event_time_test.py MILLRACE [OPTIONS OF THE SERVER]: the same recorded input, in transactions of 1, 7 and 10,000 rows, slowly and at
-once, gives the same final results, the same late rows and the same counts, and those that judging row after row gives; and so do a restart
-after kill -9 and views made afterwards."""
+once, gives the same final results, the same late rows and the same counts, and those that judging row after row gives; and so do checkpoints
+and kill -9 in the middle of the input, a restart after it, and views made afterwards."""
 
 import os
 import random
@@ -24,10 +24,15 @@ VIEWS = {
     "days": "SELECT window_end, count(*) AS n FROM tumble(s, ts, INTERVAL '1 minute', \"offset\" => INTERVAL '20 seconds') GROUP BY window_end EMIT FINAL",
     "different": "SELECT DISTINCT k, ts FROM s",
     "numbered": "SELECT k, ts, v, row_number() OVER (PARTITION BY k ORDER BY ts, v) AS n FROM s EMIT FINAL",
+    "running": "SELECT k, ts, v, sum(v) OVER w AS total, lag(v, 2) OVER w AS earlier FROM s WINDOW w AS (PARTITION BY k ORDER BY ts, v) EMIT FINAL",
+    "before": "SELECT a.k, a.ts, a.v, b.ts AS other, b.v AS w FROM s a ASOF LEFT JOIN s b ON a.k = b.k AND a.ts > b.ts EMIT FINAL",
+    "highest": "SELECT DISTINCT ON (k) k, ts, v FROM s ORDER BY k, v DESC, ts",
     "pairs": "SELECT a.k, a.ts, a.v, b.ts AS other, b.v AS w FROM s a LEFT JOIN s b ON a.k = b.k AND b.ts > a.ts AND b.ts <= a.ts + INTERVAL '1 second'"
              " EMIT FINAL",
     "tops": "SELECT window_end, k, v FROM (SELECT window_end, k, v, row_number() OVER (PARTITION BY window_end ORDER BY v DESC, ts, k) AS n"
             " FROM tumble(s, ts, INTERVAL '10 seconds')) AS t WHERE n <= 2 EMIT FINAL",
+    "ranked": "SELECT window_end, k, v FROM (SELECT window_end, k, v, rank() OVER (PARTITION BY window_end ORDER BY v DESC) AS n"
+              " FROM tumble(s, ts, INTERVAL '10 seconds')) AS t WHERE n <= 2 EMIT FINAL",
     "passed": "SELECT k, ts, v FROM s WHERE v % 3 > 0",
     "passed_windows": "SELECT window_end, count(*) AS n FROM tumble(passed, ts, INTERVAL '10 seconds') GROUP BY window_end EMIT FINAL",
     "graced": "SELECT window_end, count(*) AS n FROM tumble(s, ts, INTERVAL '10 seconds') GROUP BY window_end EMIT FINAL",
@@ -86,12 +91,41 @@ def contents(con):
     return out
 
 
-def feed(con, rows, size, slowly):
-    for first in range(0, len(rows), size):
-        values = ", ".join("(%s + INTERVAL '%d microseconds', %d, %d)" % (START, *row) for row in rows[first:first + size])
-        con.execute("INSERT INTO s VALUES " + values)
-        if slowly and first % 50 == 0:
-            con.execute("SELECT advance_clock(INTERVAL '1 minute')")
+class Run:
+    """A server with the stream and its views, that can be killed and started again."""
+
+    def __init__(self, binary, path, options):
+        self.start = lambda: harness.start_millrace(binary, path, *options)
+        self.server = self.start()
+        self.con = harness.connect_millrace(self.server)
+
+    def restart(self):
+        self.con.close()
+        self.server.stop(signal.SIGKILL)
+        self.server = self.start()
+        self.con = harness.connect_millrace(self.server)
+
+    def set_clock(self):
+        self.con.execute("SET clock = '2026-05-01 00:00:00+00'")
+
+    def feed(self, rows, size, slowly, rng):
+        """With rng: killed some transactions after a checkpoint, now and then."""
+        count = (len(rows) + size - 1) // size
+        checkpoints = set(rng.sample(range(count), 5)) if rng else ()
+        kills = {at + rng.randrange(4) for at in checkpoints if rng.random() < 0.7} if rng else ()
+        for number in range(count):
+            first = number * size
+            if number in checkpoints:
+                self.con.execute("CHECKPOINT")
+            values = ", ".join("(%s + INTERVAL '%d microseconds', %d, %d)" % (START, *row) for row in rows[first:first + size])
+            self.con.execute("INSERT INTO s VALUES " + values)
+            if slowly and first % 50 == 0:
+                self.con.execute("SELECT advance_clock(INTERVAL '1 minute')")
+            if number in kills:
+                found = contents(self.con)
+                self.restart()
+                compare("transactions of %d rows, killed behind number %d of %d" % (size, number, count), found, contents(self.con))
+                self.set_clock()
 
 
 def compare(what, one, other):
@@ -119,6 +153,9 @@ def check_reference(con, rows):
         if (judged, counted) != (pairs, late):
             raise SystemExit("%s: %d judged and %d late, expected %d and %d" % (name, judged, counted, pairs, late))
         print("%s: %d windows, %d late of %d pairs" % (name, len(found), late, pairs))
+
+
+def check_pairs(con, rows):
     pairs = reference_pairs(rows)
     found = con.execute("SELECT k, extract(epoch FROM ts - {0}) * 1000000, v, extract(epoch FROM other - {0}) * 1000000, w FROM pairs".format(START))
     found = sorted(tuple(-1 if value is None else int(value) for value in row) for row in found.fetchall())
@@ -147,28 +184,29 @@ def main():
     first = None
     for size, slowly in [(10_000, False), (7, True), (1, False)]:
         with harness.temp_dir() as path:
-            server = harness.start_millrace(binary, os.path.join(path, "data"), *options)
+            run = Run(binary, os.path.join(path, "data"), options)
             try:
-                with harness.connect_millrace(server) as con:
-                    con.execute("CREATE STREAM s (ts timestamp, k int, v int, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')")
-                    create_views(con)
-                    con.execute("SET clock = '2026-05-01 00:00:00+00'")
-                    feed(con, rows, size, slowly)
-                    found = contents(con)
-                    if first is None:
-                        first = found
-                        check_reference(con, rows)
-                    compare("seed %d, transactions of %d rows" % (seed, size), first, found)
-                server.stop(signal.SIGKILL)
-                server = harness.start_millrace(binary, os.path.join(path, "data"), *options)
-                with harness.connect_millrace(server) as con:
-                    compare("seed %d, transactions of %d rows, after a restart" % (seed, size), first, contents(con))
-                    for name in reversed(VIEWS):
-                        con.execute("DROP MATERIALIZED VIEW " + name)
-                    create_views(con)
-                    compare("seed %d, transactions of %d rows, views made afterwards" % (seed, size), first, contents(con))
+                run.con.execute("CREATE STREAM s (ts timestamp, k int, v int, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')")
+                create_views(run.con)
+                run.set_clock()
+                run.feed(rows, size, slowly, random.Random(seed + size) if size < EVENTS else None)
+                found = contents(run.con)
+                if first is None:
+                    first = found
+                    check_pairs(run.con, rows)
+                compare("seed %d, transactions of %d rows" % (seed, size), first, found)
+                check_reference(run.con, rows)
+                for when in ["after a restart", "after a checkpoint and a restart"]:
+                    run.restart()
+                    compare("seed %d, transactions of %d rows, %s" % (seed, size, when), first, contents(run.con))
+                    check_reference(run.con, rows)
+                    run.con.execute("CHECKPOINT")
+                for name in reversed(VIEWS):
+                    run.con.execute("DROP MATERIALIZED VIEW " + name)
+                create_views(run.con)
+                compare("seed %d, transactions of %d rows, views made afterwards" % (seed, size), first, contents(run.con))
             finally:
-                server.stop()
+                run.server.stop()
         print("seed %d, %d rows in transactions of %d: %s" % (
             seed, len(rows), size, ", ".join("%s %d" % (key, len(value)) for key, value in found.items())))
     return 0

@@ -1,5 +1,5 @@
 """lookup_join_test.py MILLRACE [OPTIONS OF THE SERVER]: what rows of a stream have found when they came stays, through changes of the
-other side, kill -9 and a restart; checked against a dictionary that is changed in the same order."""
+other side, checkpoints, kill -9 and a restart; checked against a dictionary that is changed in the same order."""
 
 import os
 import random
@@ -71,6 +71,8 @@ def run(con, model, rng, count):
             else:
                 con.execute("INSERT INTO s VALUES " + values)
             model.arrive(rows)
+        elif kind < 0.52:
+            con.execute("CHECKPOINT")
         elif kind < 0.65:
             con.execute("DELETE FROM t WHERE k = %d" % k)
             model.table.pop(k, None)

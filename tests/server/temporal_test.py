@@ -190,9 +190,11 @@ def with_the_real_clock(args):
             until(con, "SELECT id FROM later ORDER BY id", [(1,), (2,), (3,)])
             con.execute("INSERT INTO t VALUES (4, now() + interval '1 day'), (5, now() + interval '2 seconds')")
             until(con, "SELECT id FROM young ORDER BY id", [(4,), (5,)])
+            con.execute("CHECKPOINT")
             server.stop(signal.SIGKILL)
             server = harness.start_millrace(args.millrace, data, "--workers", str(args.workers))
             con = harness.connect_millrace(server)
+            # what waited goes on to leave by itself
             until(con, "SELECT id FROM young", [(4,)])
             until(con, "SELECT n FROM how_many", [(1,)])
             until(con, "SELECT id FROM later ORDER BY id", [(1,), (2,), (3,), (5,)])
@@ -211,7 +213,8 @@ RECOVERED = {
 
 
 def after_a_crash(args):
-    """The same rows are there after kill -9: final ones, waiting ones, those of the last period."""
+    """The same rows are there after kill -9, with and without checkpoints before: final ones, waiting ones, those of the last
+    period."""
     rng = random.Random(args.seed)
     # ahead of the machine's clock, which goes until the clock is set again: nothing is due by it
     start = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)).replace(microsecond=0)
@@ -236,6 +239,8 @@ def after_a_crash(args):
                 times = [clock + datetime.timedelta(seconds=rng.randint(-40, 30)) for _ in range(rng.randint(0, 4))]
                 if times:
                     con.execute("INSERT INTO s VALUES " + ", ".join("(%d, '%s')" % (rng.randint(1, 3), ts.isoformat()) for ts in times))
+                if rng.random() < 0.1:
+                    con.execute("CHECKPOINT")
                 if step % 20 != 19:
                     continue
                 before = contents(con)
