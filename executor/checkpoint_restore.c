@@ -232,6 +232,11 @@ static bool refill(struct engine *engine, struct view_job *job, struct dataflow 
         return false;
     engine_list_relation(engine, target);
     atomic_store(&target->last_epoch, engine->epoch);
+    if (target->late != NULL && dataflow_has_late_rows(flow)) {
+        dataflow_store_late_rows(flow);
+        feed_clear(&target->late->feed);
+        atomic_store(&target->late->last_epoch, engine->epoch);
+    }
     dataflow_end_tick(flow);
     return true;
 }

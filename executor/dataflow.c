@@ -108,6 +108,7 @@ static void make_late(struct dataflow *flow, const struct late_desc *desc)
                                      .append_only = true};
     relation.watermark.partition_column = -1;
     target->late = relation_create(&relation, target->shards_count, target->account.parent);
+    target->late->is_late = true;
 }
 
 struct node *dataflow_add_node(struct dataflow *flow, const struct operator_class *class,
