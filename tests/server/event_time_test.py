@@ -104,6 +104,8 @@ class Run:
         self.server.stop(signal.SIGKILL)
         self.server = self.start()
         self.con = harness.connect_millrace(self.server)
+        if "filled again" in self.server.log_text():  # from rows, when its state was not taken back
+            raise SystemExit(self.server.log_text())
 
     def set_clock(self):
         self.con.execute("SET clock = '2026-05-01 00:00:00+00'")
