@@ -244,6 +244,13 @@ static uint64_t at_most_one_rows(const struct operator* op)
     return one->rows != NULL ? arrangement_rows(one->rows) : 0;
 }
 
+static void at_most_one_saved(struct operator* op, struct saved_tables *out)
+{
+    struct at_most_one *one = (struct at_most_one *)op;
+    if (one->rows != NULL)
+        arrangement_saved(one->rows, "rows", out);
+}
+
 const struct operator_class op_at_most_one_class = {
     .name = "at_most_one",
     .bytes = sizeof(struct at_most_one),
@@ -253,4 +260,5 @@ const struct operator_class op_at_most_one_class = {
     .close = at_most_one_close,
     .state_bytes = at_most_one_bytes,
     .state_rows = at_most_one_rows,
+    .saved_tables = at_most_one_saved,
 };

@@ -49,6 +49,35 @@ TEST(set_operations)
     }
 }
 
+static void open_at_most_one(struct harness *h)
+{
+    static uint32_t partition[] = {1};
+    struct plan *plan = harness_plan(h, PLAN_AT_MOST_ONE, "numeric int4 text");
+    harness_child(h, plan, "numeric int4 text");
+    plan->at_most_one.partition = partition;
+    plan->at_most_one.partition_count = is_except ? 1 : 0;
+    harness_open(h, &op_at_most_one_class, plan);
+}
+
+static void change_few(void *ctx, uint32_t number, uint32_t *seed, struct save_tick *tick)
+{
+    struct flow *flow = ctx;
+    harness_bag_change(&flow->bags[0], seed, harness_random(seed, 4), number % 16 < 8 ? 70 : 20, make_row,
+                       &tick->ports[0]);
+}
+
+TEST(scalar_subqueries)
+{
+    for (uint32_t variant = 0; variant < 6; variant++) {
+        struct flow *flow = calloc(1, sizeof(*flow));
+        is_except = (variant & 1) != 0;
+        save_case_run(
+            &(struct save_case){.open = open_at_most_one, .change = change_few, .ctx = flow, .ticks = 120},
+            variant);
+        free(flow);
+    }
+}
+
 static void open_timed_set(struct harness *h)
 {
     struct plan *plan = harness_plan(h, PLAN_SET_OP, "timestamp int4");
@@ -91,5 +120,6 @@ int main(void)
 {
     RUN(set_operations);
     RUN(set_operations_that_forget);
+    RUN(scalar_subqueries);
     return test_result();
 }
