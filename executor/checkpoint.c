@@ -125,8 +125,10 @@ static void begin_unit(struct checkpoint *run, const struct unit *unit)
 static bool copy_slots(struct checkpoint *run, struct unit *unit)
 {
     struct slot_pages *slots = unit->table.slots;
-    if (unit->word == 0)
+    if (unit->word == 0 || slots->is_whole) { /* emptied since the last step: what was copied is void */
+        unit->word = 0;
         begin_unit(run, unit);
+    }
     uint32_t words = (slots->used + 63) / 64, count = 0, freed_count = 0;
     struct checkpoint_piece *piece = NULL;
     uint32_t *live = NULL, *freed = NULL;
