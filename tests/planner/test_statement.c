@@ -60,6 +60,13 @@ TEST(streams)
 {
     struct statement s;
     EXPECT_TEXT(rewritten("CREATE STREAM s (a int)", &s), "CREATE TABLE  s (a int)");
+    EXPECT_TEXT(rewritten("CREATE EXTERNAL TABLE t (a int PRIMARY KEY) WITH (connector = 'redis')", &s),
+                "CREATE          TABLE t (a int PRIMARY KEY) WITH (connector = 'redis')");
+    EXPECT_INT(s.word, STATEMENT_WORD_EXTERNAL);
+    EXPECT_TEXT(rewritten("DROP EXTERNAL TABLE t", &s), "DROP          TABLE t");
+    EXPECT_INT(s.word, STATEMENT_WORD_EXTERNAL);
+    EXPECT_TEXT(rewritten("COMMENT ON EXTERNAL TABLE t IS 'x'", &s), "COMMENT ON          TABLE t IS 'x'");
+    EXPECT_TEXT(rewritten("CREATE STREAM s (a int)", &s), "CREATE TABLE  s (a int)");
     EXPECT_INT(s.word, STATEMENT_WORD_STREAM);
     EXPECT_INT(s.node->node_case, PG_QUERY__NODE__NODE_CREATE_STMT);
     EXPECT_TEXT(rewritten("create source IF NOT EXISTS \"s\" (a int) with (connector = 'generator')", &s),

@@ -200,6 +200,7 @@ def expires(t):
         con.execute("SELECT advance_clock(INTERVAL '1 hour')")
         expect("all is forgotten", status(con, "rates", "cached_rows"), 0)
         con.execute("SET clock = 'system'")
+        con.execute("CHECKPOINT")
         t.kill_and_restart()
         expect("after a restart", rows(t.con, "SELECT * FROM rated"), expected)
         # nothing is kept: each row asks anew
@@ -246,7 +247,9 @@ def survives(t):
     expect("other views", rows(con, "SELECT * FROM others"), ["(701,)"])
     expect("what is known", len(rows(con, "SELECT * FROM named")), 301)
     expect("windows wait", len(rows(con, "SELECT * FROM windows")), 29)
-    for _ in range(2):
+    for again in range(3):
+        if again > 0:
+            t.con.execute("CHECKPOINT")
         t.kill_and_restart()
         until("a failure", lambda: status(t.con, "names", "failures") > 1)
         expect("rows that wait", status(t.con, "names", "waiting_rows"), 800)
@@ -264,6 +267,7 @@ def survives(t):
                              for w in range(74)])
     expect("late rows", con.execute("SELECT late FROM millrace.relations WHERE name = 'windows'").fetchone()[0], 1)
     questions = status(con, "names", "questions")
+    con.execute("CHECKPOINT")
     t.kill_and_restart()
     con = t.con
     expect("after the last restart", rows(con, "SELECT * FROM named"), expected)
