@@ -16,6 +16,7 @@
  * follows from the ticks alone, and not from when and how often was asked. */
 #include "executor/expr_program.h"
 #include "executor/lookup_source.h"
+#include "executor/operators/op_saved.h"
 #include "executor/operators/waiting_rows.h"
 
 struct lookup_join {
@@ -374,6 +375,34 @@ static uint64_t lookup_join_rows(const struct operator* op)
     return waiting->rows != NULL ? arrangement_rows(waiting->rows) : 0;
 }
 
+static void lookup_join_saved_tables(struct operator* op, struct saved_tables *out)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    if (join->source != NULL)
+        waiting_rows_saved(&join->unanswered, out);
+}
+
+static void lookup_join_save_rest(struct operator* op, struct strbuf *out)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    if (join->source != NULL)
+        op_rest_add(out, &join->unanswered.next, 1);
+}
+
+static bool lookup_join_restore_rest(struct operator* op, const void *rest, size_t rest_bytes,
+                                     struct error *err)
+{
+    struct lookup_join *join = (struct lookup_join *)op;
+    int64_t next;
+    if (join->source == NULL)
+        return true;
+    if (!op_rest_take(rest, rest_bytes, &next, 1, err))
+        return false;
+    waiting_rows_restored(&join->unanswered, next);
+    note_unanswered(join);
+    return true;
+}
+
 const struct operator_class op_lookup_join_class = {
     .name = "lookup join",
     .bytes = sizeof(struct lookup_join),
@@ -384,4 +413,7 @@ const struct operator_class op_lookup_join_class = {
     .holds_watermark = lookup_join_holds,
     .state_bytes = lookup_join_bytes,
     .state_rows = lookup_join_rows,
+    .saved_tables = lookup_join_saved_tables,
+    .save_rest = lookup_join_save_rest,
+    .restore_rest = lookup_join_restore_rest,
 };

@@ -67,6 +67,36 @@ int64_t waiting_rows_watermark(const struct waiting_rows *waiting)
     return (int64_t)(__builtin_bswap64(high) ^ (UINT64_C(1) << 63));
 }
 
+/* ---- checkpoints ---- */
+
+void waiting_rows_saved(struct waiting_rows *waiting, struct saved_tables *out)
+{
+    arrangement_saved(waiting->rows, "waiting", out);
+}
+
+void waiting_rows_restored(struct waiting_rows *waiting, int64_t next)
+{
+    struct arena arena;
+    uint64_t cursor = 0;
+    uint32_t count;
+    arena_init(&arena, NULL);
+    waiting->next = next;
+    do {
+        uint32_t *stored_rows = arena_alloc(&arena, sizeof(*stored_rows) * BATCH_ROWS_MAX);
+        int64_t *weights = arena_alloc(&arena, sizeof(*weights) * BATCH_ROWS_MAX);
+        struct column numbers, watermarks;
+        count = arrangement_scan(waiting->rows, &cursor, BATCH_ROWS_MAX, stored_rows, weights);
+        if (count > 0) {
+            arrangement_gather(waiting->rows, stored_rows, count, waiting->width, &numbers, &arena);
+            arrangement_gather(waiting->rows, stored_rows, count, waiting->width + 1, &watermarks, &arena);
+        }
+        for (uint32_t i = 0; i < count; i++)
+            hold(waiting, ((const int64_t *)watermarks.data)[i], ((const int64_t *)numbers.data)[i]);
+        arena_reset(&arena);
+    } while (count > 0);
+    arena_release(&arena);
+}
+
 /* ---- rows come ---- */
 
 void waiting_rows_add(struct waiting_rows *waiting, const struct operator* op, const struct batch *rows,

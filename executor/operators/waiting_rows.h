@@ -49,6 +49,10 @@ void waiting_rows_answer(struct waiting_rows *waiting, const struct batch *chang
 struct batch *waiting_rows_take(struct waiting_rows *waiting, struct arena *arena);
 /* The keys of all rows, in batches of the key columns: a cursor that starts at 0; NULL at the end. */
 struct batch *waiting_rows_keys(struct waiting_rows *waiting, uint64_t *cursor, struct arena *arena);
+/* What a checkpoint saves: the rows. */
+void waiting_rows_saved(struct waiting_rows *waiting, struct saved_tables *out);
+/* They are back: what follows from them. next: as it was. */
+void waiting_rows_restored(struct waiting_rows *waiting, int64_t next);
 /* The least watermark among the rows; TIME_NEVER when none waits. */
 int64_t waiting_rows_watermark(const struct waiting_rows *waiting);
 
