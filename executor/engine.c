@@ -96,7 +96,7 @@ uint32_t engine_shards(const struct engine *engine)
 
 void engine_list_relation(struct engine *engine, struct relation *relation)
 {
-    if (relation->listed)
+    if (relation->listed || relation->is_late) /* late rows are saved with the view that they belong to */
         return;
     relation->listed = true;
     if (engine->relations_count == engine->relations_cap) {

@@ -84,7 +84,7 @@ struct relation {
     bool watermark_listed;     /* in the engine's list */
     int64_t watermark_wake_us; /* clock at which silence moves it and somebody waits for that */
     struct relation *late;     /* views: their late rows; NULL: cannot have any */
-    bool is_late;              /* it is such a one */
+    bool is_late;              /* it is the late rows of a view, under that view's OID */
     _Atomic uint64_t judged_count, late_count;
     struct watermark_stats watermark_stats; /* under `lock` */
     bool touched;                           /* this tick */

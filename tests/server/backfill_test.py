@@ -291,6 +291,7 @@ STREAM_VIEWS = {
     "totals": "SELECT k, count(*) AS n, sum(v) AS s FROM events GROUP BY k",
     "named": "SELECT e.k, d.name, count(*) AS n FROM events e JOIN d ON e.k = d.g GROUP BY e.k, d.name",
 }
+ON_VIEW = "SELECT k, count(*) AS n, sum(v) AS s FROM passed_on GROUP BY k"  # nothing else reads that view
 # What these show depends on the ticks that the view has seen: a restart has to make the same of them.
 TICK_VIEWS = {
     "passed": "SELECT k, count(*) AS n, min(v) AS lo FROM passing GROUP BY k",
@@ -319,7 +320,18 @@ class Feeder(Worker):
         self.events.append("commit")
 
 
-def check_streams(binary, rows, options):
+class Checkpointer(Worker):
+    def step(self, con):
+        con.execute("CHECKPOINT")
+        self.events.append("checkpoint")
+
+
+def check_checkpoints(binary, rows, options):
+    """The same while checkpoints are made, which end before a view begins or after it is live."""
+    check_streams(binary, rows, options, checkpoints=True)
+
+
+def check_streams(binary, rows, options, checkpoints=False):
     """A view made in the middle of a stream with a watermark equals one that was there from the start; also after a kill."""
     with harness.temp_dir() as base:
         data = os.path.join(base, "data")
@@ -331,13 +343,16 @@ def check_streams(binary, rows, options):
         con.execute("INSERT INTO d SELECT g, 'name ' || g FROM generate_series(0, 6) g")
         for view, sql in STREAM_VIEWS.items():
             con.execute("CREATE MATERIALIZED VIEW %s AS %s" % (view, sql))
+        con.execute("CREATE MATERIALIZED VIEW passed_on AS SELECT k, v FROM events WHERE v < 50")
         con.execute("INSERT INTO events SELECT timestamp '2023-01-01' + i * interval '1 second', i %% 7, i FROM generate_series(1, %d) i"
                     % (rows // 4))
         events = []
-        feeder = Feeder(server, events)
-        feeder.start()
+        others = [Feeder(server, events)] + ([Checkpointer(server, events)] if checkpoints else [])
+        for other in others:
+            other.start()
         for round_number in range(2):
-            creators = [Creator(server, events, "%s%d" % (view, round_number), sql) for view, sql in {**STREAM_VIEWS, **TICK_VIEWS}.items()]
+            creators = [Creator(server, events, "%s%d" % (view, round_number), sql) 
+                        for view, sql in {**STREAM_VIEWS, **TICK_VIEWS, "on_view": ON_VIEW}.items()]
             for creator in creators:
                 creator.start()
             for creator in creators:
@@ -346,9 +361,15 @@ def check_streams(binary, rows, options):
             commits = events.count("commit")
             while events.count("commit") < commits + 5:
                 time.sleep(0.001)
-        feeder.end()
+        while con.execute("SELECT count(*) FROM late_rows('windows')").fetchone() == (0,):
+            time.sleep(0.001)
+        for other in others:
+            other.end()
+        assert not checkpoints or events.count("checkpoint") > 2, "no checkpoint was made"
 
         def compare():
+            for number in range(2):
+                assert difference(con, "on_view%d" % number, ON_VIEW) == 0
             for view in STREAM_VIEWS:
                 for number in range(2):
                     other = "%s%d" % (view, number)
@@ -497,8 +518,16 @@ def check_indexes(binary, rows, options):
         for writer in writers:
             writer.start()
         for _ in range(3 if harness.SMALL else 6):
+            first = len(events)
             error, _ = create("CREATE UNIQUE INDEX t_u ON t (u)")
             assert error is None, error
+            changed = [e for e in list(events[first:]) if e[0] in ("came", "went")]
+            for how, u in changed[-20:]:
+                if how == "came" and ("went", u) not in events:
+                    expect(con, "23505", "INSERT INTO t VALUES (-5, 0, 0, %d)" % u)
+                elif how == "went":
+                    con.execute("INSERT INTO t VALUES (-5, 0, 0, %d)" % u)
+                    con.execute("DELETE FROM t WHERE id = -5")
             con.execute("DROP INDEX t_u")
         for writer in writers:
             writer.end()
@@ -514,6 +543,8 @@ class Duplicator(Worker):
         super().__init__(server, events)
         self.key = -1000 - number * 100000
         self.v = -100 - number
+        self.rng = random.Random(number)
+        self.last = None
 
     def step(self, con):
         con.execute("BEGIN")
@@ -521,11 +552,20 @@ class Duplicator(Worker):
         self.key -= 1
         con.execute("INSERT INTO t (id, g, v, u) VALUES (%d, 1, %d, %d)" % (self.key, self.v, self.v))
         con.execute("COMMIT")
+        if self.rng.random() < 0.5:
+            self.last = -self.key * 2 - 1000000000
+            con.execute("INSERT INTO t (id, g, v, u) VALUES (%d, 1, 0, %d)" % (self.last, self.last))
+            self.events.append(("came", self.last))
+        elif self.last is not None:
+            self.events.append(("went", self.last))  # before it goes: nobody may expect it to be there
+            con.execute("DELETE FROM t WHERE id = %d" % self.last)
+            self.last = None
         self.events.append("commit")
 
 
 CHECKS = {"writers": check_beside_writers, "beside": check_beside, "limit": check_small_limit, "streams": check_streams,
-          "kills": check_kills, "memory": check_memory, "indexes": check_indexes}
+          "kills": check_kills, "memory": check_memory, "indexes": check_indexes,
+          "checkpoints": check_checkpoints}
 
 
 def main():
