@@ -386,12 +386,11 @@ static inline bool save_copy_restore(struct save_copy *copy, const struct saved_
         if (table->slots != NULL ? !save_copy_restore_slots(copy, from, table, is_damaged, err)
                                  : !save_copy_restore_rows(copy, from, table, is_damaged, err))
             return false;
-        if (table->slots == NULL && from->end > from->first)
-            EXPECT_INT(table->rows->saved, from->end);
         if (table->slots != NULL && !continues)
             slot_pages_mark_whole(table->slots);
-        if (table->slots == NULL && !continues)
-            *table->rows = (struct saved_rows){0};
+        if (table->slots == NULL && continues && from->end > from->first)
+            *table->rows =
+                (struct saved_rows){.saved = from->end, .taken = from->end, .front_taken = from->first};
     }
     return true;
 }
