@@ -64,8 +64,6 @@ static void list_all(struct engine *engine, struct checkpoint *run)
     run->owners_count = run->owners_cap = 0;
     for (uint32_t i = 0; i < engine->relations_count; i++) {
         struct relation *relation = engine->relations[i];
-        if (relation->is_late)
-            continue; /* has its view's number, and comes with it */
         owners_of_relation(relation, &run->arena, visit_owner, run);
         if (relation->dataflow != NULL && !relation->dataflow->failed)
             owners_of_view(relation->dataflow, &run->arena, visit_owner, run);
