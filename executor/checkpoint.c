@@ -69,6 +69,7 @@ static void list_all(struct engine *engine, struct checkpoint *run)
             owners_of_view(relation->dataflow, &run->arena, visit_owner, run);
     }
     run->at = 0;
+    engine->checkpoint_stale = false;
 }
 
 /* ---- copying ---- */
@@ -293,6 +294,8 @@ void checkpoint_step(struct engine *engine, int64_t budget_ns)
     if (run == NULL || run->complete || wait_for_room(engine, run))
         return;
     int64_t until_ns = clock_monotonic_ns() + budget_ns;
+    if (engine->checkpoint_stale) /* the round begins again: what is copied is not marked any more */
+        list_all(engine, run);
     do {
         if (copy_some(run))
             continue;

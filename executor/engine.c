@@ -113,6 +113,7 @@ void engine_unlist_relation(struct engine *engine, struct relation *relation)
     if (!relation->listed)
         return;
     relation->listed = false;
+    engine->checkpoint_stale = true;
     struct relation *last = engine->relations[--engine->relations_count];
     engine->relations[relation->listed_at] = last;
     last->listed_at = relation->listed_at;

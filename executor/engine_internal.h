@@ -82,6 +82,7 @@ struct engine {
     struct relation **relations; /* that have ever held rows: what a checkpoint saves */
     uint32_t relations_count, relations_cap;
     struct checkpoint *checkpoint; /* the one that is running; NULL: none is */
+    bool checkpoint_stale;         /* what it lists may be gone */
     uint64_t visits;               /* dataflow_is_reached */
     struct arena tick_arena;
     struct relation **touched; /* this tick */
