@@ -1,5 +1,5 @@
 """retention_test.py MILLRACE [OPTIONS OF THE SERVER]: rows of a stream go after an hour, or when there are too many; views have seen
-all of them; a transaction sees what it saw; kill -9 and a restart change nothing. Checked against a list."""
+all of them; a transaction sees what it saw; checkpoints, kill -9 and restarts change nothing. Checked against a list."""
 
 import datetime
 import os
@@ -83,6 +83,8 @@ def run(con, other, model, rng, count):
             minutes = rng.choice([0, 1, 1, 5, 20, 59, 61])
             model.pass_time(minutes)
             con.execute("SELECT advance_clock('%d minutes')" % minutes)
+        if rng.random() < 0.03:
+            con.execute("CHECKPOINT")
         if n % 60 == 30:
             name = "later%d" % len(model.later)
             model.later[name] = [value for _, value in model.old]
@@ -108,13 +110,13 @@ def main():
                 con.execute("CREATE MATERIALIZED VIEW joined AS SELECT f.a FROM few f JOIN keys ON f.a >= least")
                 run(con, other, model, rng, STATEMENTS)
                 expect("running", con, model)
-            for again in range(2):
+            for again in range(4):
                 server.stop(signal.SIGKILL)
                 server = harness.start_millrace(binary, data, *options)
                 with harness.connect_millrace(server) as con, harness.connect_millrace(server) as other:
                     con.execute("SET clock = '%s'" % (START + datetime.timedelta(minutes=model.minute)))
                     expect("after restart %d" % again, con, model)
-                    run(con, other, model, rng, STATEMENTS // 3)
+                    run(con, other, model, rng, STATEMENTS // 4)
                     expect("going on after restart %d" % again, con, model)
         finally:
             server.stop()

@@ -201,7 +201,7 @@ TEST(the_front_is_dropped)
 {
     for (uint64_t seed = 1; seed < 6; seed++)
         run_window(seed, 20000, 300, 500, 4 << 20);
-    run_window(7, 5000000, 100000, 150000, 100 << 20); /* beyond where segments stop growing */
+    run_window(7, 3500000, 100000, 150000, 100 << 20); /* beyond where segments stop growing */
 }
 
 /* ---- readers on other threads ---- */
