@@ -375,9 +375,14 @@ void engine_checkpoint_end(struct engine *engine, bool valid)
     engine_command(engine, run_end, &ending);
 }
 
-bool engine_wait_durable(struct engine *engine, uint64_t epoch, int64_t deadline_ns)
+bool engine_wait_durable(struct engine *engine, uint64_t epoch)
 {
-    return snapshots_wait(engine->snapshots, epoch, deadline_ns);
+    pthread_mutex_lock(&engine->lock);
+    while (snapshots_visible(engine->snapshots) < epoch && !engine->lost)
+        pthread_cond_wait(&engine->done, &engine->lock);
+    bool is_durable = snapshots_visible(engine->snapshots) >= epoch;
+    pthread_mutex_unlock(&engine->lock);
+    return is_durable;
 }
 
 /* ---- owners ---- */

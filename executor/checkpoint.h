@@ -29,9 +29,8 @@ void engine_checkpoint_wake(struct engine *engine);
 /* valid: the pieces can be read again after a restart; else what was copied counts as changed again. Before `complete` was
  * called it gives up. */
 void engine_checkpoint_end(struct engine *engine, bool valid);
-/* Blocks until everything up to the epoch is durable in the log; false: not by the deadline (clock_monotonic_ns; 0:
- * none). */
-bool engine_wait_durable(struct engine *engine, uint64_t epoch, int64_t deadline_ns);
+/* Blocks until everything up to the epoch is durable in the log; false: it never will be, the log has given up. */
+bool engine_wait_durable(struct engine *engine, uint64_t epoch);
 
 /* ---- putting back; before the first tick is replayed ---- */
 

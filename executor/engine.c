@@ -167,6 +167,7 @@ static void publish(struct engine *engine)
             subscription_deliver(tick->messages);
             atomic_store(&engine->delivered, tick->epoch);
         } else {
+            engine->lost = true;
             subscription_discard(tick->messages);
         }
         engine_acknowledge(tick);

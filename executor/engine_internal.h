@@ -72,6 +72,7 @@ struct engine {
     bool checkpoint_waits;         /* for room where its pieces go, or for its end */
     bool held;                     /* the log cannot be written for now: no tick begins */
     bool gives_up;                 /* engine_give_up */
+    bool lost;                     /* a tick was given up: what is in memory never becomes durable */
     struct error held_error;       /* why */
     _Atomic bool recovering;       /* ticks are not logged */
     _Atomic int64_t fill_clock_us; /* recovering: of views that are filled; INT64_MIN: the present */

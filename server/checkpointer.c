@@ -128,8 +128,8 @@ static bool make_one(struct checkpointer *checkpointer, struct error *err)
     bool ok = write_pieces(checkpointer, err);
     struct checkpoint_info info = checkpointer->info;
     /* what is saved must not be ahead of the log: a tick that was never durable never was */
-    if (ok)
-        (void)engine_wait_durable(server->engine, info.epoch, 0);
+    if (ok && !engine_wait_durable(server->engine, info.epoch))
+        ok = error_set(err, ERRCODE_IO_ERROR, "could not write \"log.db\": it was given up");
     ok = ok && checkpoint_store_commit(server->checkpoints, checkpointer->owners, checkpointer->owners_count,
                                        &info, err);
     if (!ok)

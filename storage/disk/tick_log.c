@@ -486,13 +486,11 @@ static void write_taken(struct tick_log *log, struct pieces taken)
 }
 
 /* Removes some ticks that a checkpoint holds. Never the newest: it says where the log ended. */
-static void truncate_some(struct tick_log *log, uint64_t before)
+static void truncate_some(struct tick_log *log, uint64_t wanted)
 {
     struct error err;
     char sql[192];
-    uint64_t last = atomic_load(&log->last_epoch);
-    if (before > last)
-        before = last;
+    uint64_t last = atomic_load(&log->last_epoch), before = wanted < last ? wanted : last;
     sqlite3_snprintf(sizeof(sql), sql,
                      "DELETE FROM tick WHERE (epoch, piece) IN"
                      " (SELECT epoch, piece FROM tick WHERE epoch < %llu ORDER BY epoch, piece LIMIT %d)",
@@ -500,10 +498,10 @@ static void truncate_some(struct tick_log *log, uint64_t before)
     if (!sqlite_door_exec(log->db, log->path, sql, &err)) {
         struct pieces done = {NULL, NULL};
         (void)recover(log, &err, &done);
-        log->truncated = before; /* until the next checkpoint: ticks are more urgent */
+        log->truncated = wanted; /* until the next checkpoint: ticks are more urgent */
         log_write(LOG_WARNING, "old ticks could not be removed: %s", err.message);
     } else if (sqlite3_changes(log->db) == 0) {
-        log->truncated = before;
+        log->truncated = wanted;
     }
 }
 
