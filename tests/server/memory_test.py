@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 
 MB = 1 << 20
-CELL = 100  # bytes of text in a row
+CELL = 400  # bytes of text in a row
 
 
 def status(server):
@@ -38,7 +38,7 @@ def copy(con, table, rows):
 
 def join(binary, workers, limit):
     """Two tables in random order, a view that joins them, then changes at random; what the view holds is known."""
-    rows, piece = (8000, 4000) if harness.SMALL else (limit * 5 // 900, 20000)
+    rows, piece = (4000, 2000) if harness.SMALL else (limit * 5 // 2200, 5000)
     with harness.millrace(binary, "--workers", str(workers), "--memory-limit", "%dMB" % (limit // MB)) as server:
         con = harness.connect_millrace(server)
         assert con.execute("SHOW memory_limit").fetchone() == ("%dMB" % (limit // MB),)
@@ -53,18 +53,17 @@ def join(binary, workers, limit):
             for first in range(0, rows, piece):
                 copy(con, table, [(k, k * 7) for k in order[first:first + piece]])
         values = {k: k * 7 for k in range(rows)}
-        con.execute("DELETE FROM b WHERE k % 10 = 3")
-        for k in range(0, rows, 10):
-            if k % 4 == 0:
-                values[k] += 1
-        con.execute("UPDATE a SET v = v + 1 WHERE k % 20 = 0")
-        joined = [k for k in range(rows) if k % 10 != 3]
+        con.execute("DELETE FROM b WHERE k % 50 = 3")
+        con.execute("UPDATE a SET v = v + 1 WHERE k % 50 = 20")
+        for k in range(20, rows, 50):
+            values[k] += 1
+        joined = [k for k in range(rows) if k % 50 != 3]
         expected = (len(joined), sum(values[k] for k in joined), sum(k * 7 for k in joined), 2 * CELL * len(joined))
         got = con.execute("SELECT count(*), sum(av), sum(bv), sum(length(at) + length(bt)) FROM j").fetchone()
         assert got == expected, (got, expected)
         for k in rng.sample(range(rows), 50):
             row = con.execute("SELECT av, bv, at FROM j WHERE k = %d" % k).fetchall()
-            assert row == ([(values[k], k * 7, ("a%d-" % k).ljust(CELL, "x"))] if k % 10 != 3 else []), (k, row)
+            assert row == ([(values[k], k * 7, ("a%d-" % k).ljust(CELL, "x"))] if k % 50 != 3 else []), (k, row)
         groups = {}
         for k, v in values.items():
             n, s = groups.get(v % 1000, (0, 0))
@@ -83,19 +82,19 @@ def join(binary, workers, limit):
 def statements(binary):
     """A statement beyond its own limit, and one beyond the server's."""
     limit = 128 * MB
-    rows = 20000 if harness.SMALL else 400000
+    rows = 20000 if harness.SMALL else 120000
     with harness.millrace(binary, "--memory-limit", "128MB", "--query-memory-limit", "3MB") as server:
         con = harness.connect_millrace(server)
         assert con.execute("SHOW query_memory_limit").fetchone() == ("3MB",)
         con.execute("CREATE TABLE t (k bigint, v bigint, t text)")
         con.execute("SET query_memory_limit = 0")
-        for first in range(0, rows, 20000):
-            copy(con, "t", [(k, k) for k in range(first, first + 20000)])
+        for first in range(0, rows, 5000):
+            copy(con, "t", [(k, k) for k in range(first, first + 5000)])
         con.execute("RESET query_memory_limit")
         greedy = "SELECT count(*) FROM (SELECT DISTINCT k, t FROM t) d"
         expect_error(con, greedy, "53200", "query_memory_limit")
         assert con.execute("SELECT count(*) FROM t").fetchone() == (rows,)
-        con.execute("SET query_memory_limit = '64MB'")
+        con.execute("SET query_memory_limit = '32MB'")
         if not harness.SMALL:
             expect_error(con, greedy, "53200", "query_memory_limit")
         con.execute("SET query_memory_limit = 0")
@@ -119,9 +118,9 @@ def views(binary, workers):
         con.execute("CREATE TABLE t (k bigint, v bigint, t text)")
         expect_error(con, "CREATE MATERIALIZED VIEW x WITH (memory_limit = 'much') AS SELECT * FROM t", "22023", "memory_limit")
         con.execute("CREATE MATERIALIZED VIEW small WITH (memory_limit = '64MB') AS SELECT count(*) AS n, sum(v) AS s FROM t")
-        con.execute("CREATE MATERIALIZED VIEW big WITH (memory_limit = '2.5 MB') AS SELECT k, max(t) AS m, count(*) AS n FROM t GROUP BY k")
+        con.execute("CREATE MATERIALIZED VIEW big WITH (memory_limit = '8.5 MB') AS SELECT k, max(t) AS m, count(*) AS n FROM t GROUP BY k")
         con.execute("CREATE MATERIALIZED VIEW above AS SELECT n, count(*) AS c FROM big GROUP BY n")
-        con.execute("CREATE MATERIALIZED VIEW selfjoin WITH (memory_limit = '1500kB') AS "
+        con.execute("CREATE MATERIALIZED VIEW selfjoin WITH (memory_limit = '1MB') AS "
                     "SELECT x.k FROM t x JOIN t y ON x.k = y.k AND x.v <> y.v")
         copy(con, "t", [(k, k) for k in range(1000)])
         assert con.execute("SELECT count(*) FROM big").fetchone() == (1000,)
@@ -192,7 +191,7 @@ def full_disk(binary):
         con = harness.connect_millrace(server)
         con.execute("CREATE TABLE t (k bigint PRIMARY KEY, v bigint, t text)")
         con.execute("CREATE MATERIALIZED VIEW g AS SELECT k % 100 AS r, count(*) AS n, min(t) AS m, sum(v) AS s FROM t GROUP BY 1")
-        piece = 2000
+        piece = 500
         files = spill_files(server)
         assert len(files) == 2 and all(name.startswith(spill) for name in files), files
         assert os.listdir(spill) == []
@@ -252,7 +251,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("millrace")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=128, help="of the join, MB")
+    parser.add_argument("--limit", type=int, default=96, help="of the join, MB")
     parser.add_argument("--only")
     args = parser.parse_args()
     tests = {"settings": lambda: settings(args.millrace), "join": lambda: join(args.millrace, args.workers, args.limit * MB),
