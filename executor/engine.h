@@ -53,6 +53,10 @@ struct backfill_progress {
     _Atomic uint64_t ticks_behind; /* recorded, to be run */
     _Atomic int64_t waiting_bytes; /* what they take */
 };
+/* A relation without rows or anything that fills it, for its names and types alone: a view that is disabled. The caller
+ * releases it. created_epoch: as it is stored. */
+struct relation *engine_create_shell(struct engine *engine, const struct relation_desc *desc,
+                                     uint64_t created_epoch);
 /* Builds the dataflow of `plan` (whose life the engine takes over with `plan_arena`: released when the view
  * goes), fills it from the contents of its inputs at the epoch of an empty tick of its own (relation_created_epoch) and
  * keeps it up to date from there on. The calling thread does the work; ticks go on meanwhile, see

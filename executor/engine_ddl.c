@@ -34,6 +34,14 @@ bool engine_create_relation(struct engine *engine, const struct relation_desc *d
     return true;
 }
 
+struct relation *engine_create_shell(struct engine *engine, const struct relation_desc *desc,
+                                     uint64_t created_epoch)
+{
+    struct relation *relation = relation_create(desc, engine->shards_count, engine->account);
+    relation->created_epoch = created_epoch;
+    return relation;
+}
+
 static void run_drop(struct engine *engine, void *ctx)
 {
     struct ddl *ddl = ctx;

@@ -77,6 +77,21 @@ static void depend_on(struct planner_context *ctx, uint32_t oid)
     ARENA_PUSH(ctx->arena, ctx->depends, ctx->depends_count, ctx->depends_cap, oid);
 }
 
+static bool disabled_error(struct planner_context *ctx, const struct catalog_object *object,
+                           struct error *err)
+{
+    static const char *const words[] = {
+        [CATALOG_TABLE] = "table",      [CATALOG_STREAM] = "stream",
+        [CATALOG_VIEW] = "view",        [CATALOG_MATERIALIZED_VIEW] = "materialized view",
+        [CATALOG_INDEX] = "index",      [CATALOG_SYSTEM_VIEW] = "view",
+        [CATALOG_SEQUENCE] = "sequence"};
+    depend_on(ctx, object->oid); /* who reads it goes with it */
+    error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+              "%s \"%s\" is disabled: the server runs in safe mode", words[object->kind], object->name);
+    error_detail(err, "%s", object->disabled);
+    return error_hint(err, "Drop it, or start the server without --safe-mode.");
+}
+
 bool planner_relation(struct planner_context *ctx, const PgQuery__RangeVar *name, struct catalog_object **out,
                       struct error *err)
 {
@@ -87,6 +102,8 @@ bool planner_relation(struct planner_context *ctx, const PgQuery__RangeVar *name
             : default_path;
     const char *schema = name->schemaname[0] != '\0' ? name->schemaname : NULL;
     *out = catalog_find(ctx->catalog, schema, name->relname, path);
+    if (*out != NULL && (*out)->disabled != NULL && !(ctx->sees_disabled && (*out)->relation != NULL))
+        return disabled_error(ctx, *out, err);
     if (*out != NULL)
         return true;
     if (schema != NULL && catalog_find_schema(ctx->catalog, schema) == NULL)

@@ -89,7 +89,8 @@ struct catalog_object {
     system_rows_fn system_rows;
     void *system_ctx;
     const char *comment;
-    struct arena arena; /* everything above */
+    const char *disabled; /* why it can be dropped and nothing else (--safe-mode); NULL: it is in use */
+    struct arena arena;   /* everything above */
     _Atomic uint32_t references;
 };
 

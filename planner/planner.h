@@ -53,6 +53,7 @@ struct planner_context {
     const char **notices;
     int32_t position_base; /* added to positions: where this statement's text begins */
     const char *sql;       /* text the tree's byte locations refer to, for character positions */
+    bool sees_disabled;    /* recovery in safe mode: what is disabled has its columns all the same */
     uint32_t depth;        /* guarded recursion: 54001 beyond NESTING_MAX */
 };
 
@@ -92,7 +93,7 @@ bool planner_assign(struct planner_context *ctx, struct expr *expr, struct sql_t
 MUST_CHECK
 bool planner_type(struct planner_context *ctx, const PgQuery__TypeName *name, struct sql_type *out,
                   struct error *err);
-/* Finds the relation a RangeVar names; 42P01 with position. */
+/* Finds the relation a RangeVar names; 42P01 with position; 55000 when it is disabled. */
 MUST_CHECK
 bool planner_relation(struct planner_context *ctx, const PgQuery__RangeVar *name, struct catalog_object **out,
                       struct error *err);

@@ -796,9 +796,42 @@ static bool refuse_silent_aliases(struct rewrite *r, struct error *err)
     return true;
 }
 
+/* BACKUP TO 'dir', and CREATE | DROP SNAPSHOT, whose name is token `at`. */
+static bool rewrite_keep(struct rewrite *r, enum keep_kind kind, uint32_t at, struct error *err)
+{
+    struct keep_clause *clause = ARENA_NEW(r->arena, struct keep_clause);
+    clause->kind = kind;
+    if (kind == KEEP_DROP_SNAPSHOT && is_word(r, at, "if") && is_word(r, at + 1, "exists")) {
+        clause->missing_ok = true;
+        at += 2;
+    }
+    bool is_text = at < r->count && r->tokens[at].kind == SCAN_STRING && r->sql[r->tokens[at].start] == '\'';
+    if (at + 1 != r->count || !(kind == KEEP_BACKUP ? is_text : is_name(r, at)))
+        return error_at_token(r, at + (at + 1 < r->count), err, ERRCODE_SYNTAX_ERROR, NULL);
+    clause->name = token_name(r, at);
+    if (is_text) {
+        char *to = arena_strndup(r->arena, r->sql + r->tokens[at].start + 1, r->tokens[at].len - 2);
+        clause->name = to;
+        for (const char *from = to; *from != '\0'; from++) {
+            *to++ = *from;
+            from += from[0] == '\'' && from[1] == '\'';
+        }
+        *to = '\0';
+    }
+    r->statement->keep = clause;
+    overwrite(r, 0, r->count - 1, "CHECKPOINT");
+    return true;
+}
+
 static bool rewrite(struct rewrite *r, struct error *err)
 {
     struct statement *statement = r->statement;
+    if (is_word(r, 0, "backup") && is_word(r, 1, "to"))
+        return rewrite_keep(r, KEEP_BACKUP, 2, err);
+    if (is_word(r, 0, "create") && is_word(r, 1, "snapshot"))
+        return rewrite_keep(r, KEEP_CREATE_SNAPSHOT, 2, err);
+    if (is_word(r, 0, "drop") && is_word(r, 1, "snapshot"))
+        return rewrite_keep(r, KEEP_DROP_SNAPSHOT, 2, err);
     if (is_word(r, 0, "create"))
         return rewrite_create(r, err);
     if (is_word(r, 0, "subscribe"))

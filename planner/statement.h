@@ -13,6 +13,9 @@
  *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
  *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *
+ *   BACKUP TO '/var/backup/monday'                                      CHECKPOINT
+ *   CREATE SNAPSHOT before_upgrade                                      CHECKPOINT
+ *
  * What it does not know stays PostgreSQL's syntax error. Everything lies in the arena given. */
 #ifndef MILLRACE_PLANNER_STATEMENT_H
 #define MILLRACE_PLANNER_STATEMENT_H
@@ -67,6 +70,14 @@ struct subscribe_clause {
     int32_t location;
 };
 
+/* BACKUP TO 'dir', CREATE SNAPSHOT name, DROP SNAPSHOT [IF EXISTS] name: a CheckPointStmt stands in the tree. */
+enum keep_kind { KEEP_BACKUP, KEEP_CREATE_SNAPSHOT, KEEP_DROP_SNAPSHOT };
+struct keep_clause {
+    enum keep_kind kind;
+    const char *name; /* of the snapshot or the directory */
+    bool missing_ok;
+};
+
 struct statement {
     const char *sql;             /* as written */
     const char *text;            /* as parsed */
@@ -79,6 +90,7 @@ struct statement {
     int32_t emit_location;    /* first byte of the clause */
     struct watermark_clause *watermark;
     struct subscribe_clause *subscribe;
+    struct keep_clause *keep;
     bool explains_view;     /* EXPLAIN MATERIALIZED VIEW v: parsed as EXPLAIN TABLE v */
     const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, CREATE TABLE AS: the query's text; else NULL */
     int32_t query_location; /* its first byte in sql */

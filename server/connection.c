@@ -194,6 +194,13 @@ static bool connection_start(struct connection *connection)
         return false;
     }
     struct server *server = connection->session.server;
+    if (!atomic_load(&server->ready)) {
+        if (!startup.is_cancel) {
+            error_set(&err, ERRCODE_CANNOT_CONNECT_NOW, "the database system is starting up");
+            send_fatal(connection, &err);
+        }
+        return false;
+    }
     if (startup.is_cancel) {
         (void)session_cancel(server, startup.cancel_pid, &startup.cancel_secret);
         return false;

@@ -113,7 +113,8 @@ struct planned_view {
 };
 
 static bool plan_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
-                      struct ddl_batch *batch, struct planned_view *out, struct error *err)
+                      bool sees_disabled, struct ddl_batch *batch, struct planned_view *out,
+                      struct error *err)
 {
     *out = (struct planned_view){.arena = mem_alloc(sizeof(*out->arena))};
     arena_init(out->arena, &server->account);
@@ -126,6 +127,7 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     ctx.for_view = true;
     ctx.params_fixed = true;
     int64_t memory_limit_bytes = 0;
+    ctx.sees_disabled = sees_disabled;
     bool ok = ddl_view_time(object, &ctx.view_time, err) &&
               ddl_bytes_option(object, "memory_limit", &memory_limit_bytes, err) &&
               statement_parse_query(out->arena, object->query_sql, &parse, err) &&
@@ -133,12 +135,12 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
                    ? true
                    : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&
               planner_select(&ctx, parse->stmts[0]->stmt->select_stmt, &out->plan, err);
+    object->depends_count = ctx.depends_count;
+    object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
     if (ok) {
         const struct plan *plan = out->plan;
         struct relation_desc *desc = &out->desc;
         view_columns(object, plan);
-        object->depends_count = ctx.depends_count;
-        object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
         ddl_relation_desc(batch->arena, server->catalog, object, desc);
         if (plan->has_key && plan->keys_count > 0) {
             desc->key_count = plan->keys_count;
@@ -164,7 +166,7 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
 {
     ddl_batch_add(batch, object);
     struct planned_view view;
-    if (!plan_view(server, object, env, batch, &view, err))
+    if (!plan_view(server, object, env, false, batch, &view, err))
         return false;
     if (build != NULL) {
         build->object = object;
@@ -190,11 +192,23 @@ bool ddl_restore_view(struct server *server, struct catalog_object *object, cons
 {
     ddl_batch_add(batch, object);
     struct planned_view view;
-    if (!plan_view(server, object, env, batch, &view, err) ||
+    if (!plan_view(server, object, env, false, batch, &view, err) ||
         !engine_restore_view(server->engine, server->checkpoints, &view.desc, view.plan, view.arena,
                              &view.env, epoch, may_refill(ctx, object), &object->relation, why, err))
         return false;
     relation_retain(object->relation);
+    return true;
+}
+
+bool ddl_make_disabled_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                            uint64_t epoch, struct ddl_batch *batch, struct error *err)
+{
+    struct planned_view view;
+    if (!plan_view(server, object, env, true, batch, &view, err))
+        return false;
+    object->relation = engine_create_shell(server->engine, &view.desc, epoch);
+    arena_release(view.arena);
+    mem_free(view.arena);
     return true;
 }
 
@@ -225,6 +239,8 @@ void ddl_unmake(struct server *server, struct catalog_object *object)
 {
     struct error err;
     bool dropped = true;
+    if (object->disabled != NULL)
+        return; /* the engine does not know it */
     if (object->kind == CATALOG_INDEX) {
         catalog_read_lock(server->catalog);
         struct catalog_object *table = catalog_find_oid(server->catalog, object->index_of);

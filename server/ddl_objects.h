@@ -39,6 +39,11 @@ MUST_CHECK
 bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
                       uint64_t epoch, bool (*may_refill)(void *ctx, const struct catalog_object *object),
                       void *ctx, struct ddl_batch *batch, struct error *why, struct error *err);
+/* The view as one that is disabled (catalog_object.disabled): its query gives it columns and what it depends on, and nothing
+ * fills it. When the query cannot be bound, err says why and *depends are those found so far. */
+MUST_CHECK
+bool ddl_make_disabled_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
+                            uint64_t epoch, struct ddl_batch *batch, struct error *err);
 MUST_CHECK
 bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
                     struct ddl_batch *batch, struct error *err);

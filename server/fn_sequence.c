@@ -71,6 +71,10 @@ static struct catalog_object *find_sequence(struct fn_call *call, const struct c
     } else if (object->kind != CATALOG_SEQUENCE) {
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a sequence", object->name);
         object = NULL;
+    } else if (object->disabled != NULL) {
+        error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "sequence \"%s\" is disabled: the server runs in safe mode", object->name);
+        object = NULL;
     } else {
         catalog_object_retain(object);
     }

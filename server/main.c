@@ -6,6 +6,10 @@
 #include "server/settings.h"
 #include "server/system_views.h"
 #include "storage/base/log.h"
+#include "storage/disk/backup.h"
+#include "storage/disk/disk.h"
+#include "storage/disk/inspect.h"
+#include "storage/disk/tick_log.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +53,45 @@ static int fail(const struct error *err)
     return 1;
 }
 
+static int inspect(const struct settings_request *request)
+{
+    struct error err;
+    struct strbuf text = STRBUF_INIT;
+    bool is_damaged = false;
+    error_init(&err);
+    bool ok = inspect_dir(request->inspect_dir, request->json, &text, &is_damaged, &err);
+    if (ok)
+        fputs(strbuf_text(&text), stdout);
+    strbuf_release(&text);
+    return ok ? is_damaged : fail(&err) + 1;
+}
+
+/* --restore-snapshot */
+static bool go_back(const struct settings *settings, const char *name, struct error *err)
+{
+    struct catalog_store *store = NULL;
+    struct checkpoint_store *checkpoints = NULL;
+    struct tick_log *log = NULL;
+    struct checkpoint_info newest = {0};
+    if (!disk_exists(settings->data_dir))
+        return error_set(err, ERRCODE_UNDEFINED_FILE, "data directory \"%s\" does not exist",
+                         settings->data_dir);
+    bool ok =
+        backup_is_finished(settings->data_dir, err) && catalog_store_open(settings->data_dir, &store, err) &&
+        tick_log_open(settings->data_dir, catalog_store_is_new(store), &log, err) &&
+        checkpoint_store_open(store, &checkpoints, err) && checkpoint_store_newest(checkpoints, &newest, err);
+    if (ok) {
+        uint64_t epoch = tick_log_last(log);
+        ok = savepoint_go_back(store, name, newest.epoch > epoch ? newest.epoch : epoch, err);
+    }
+    checkpoint_store_close(checkpoints);
+    if (log != NULL)
+        tick_log_close(log);
+    if (store != NULL)
+        catalog_store_close(store);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     struct error err;
@@ -77,6 +120,20 @@ int main(int argc, char **argv)
         system_functions_register();
         return reference_write(request.reference_dir, &err) ? 0 : fail(&err);
     }
+    if (request.inspect_dir != NULL) {
+        settings_release(&settings);
+        return inspect(&request);
+    }
+    if (request.restore_dir != NULL || request.restore_snapshot != NULL) {
+        bool ok = request.restore_dir != NULL ? backup_restore(request.restore_dir, settings.data_dir, &err)
+                                              : go_back(&settings, request.restore_snapshot, &err);
+        if (ok)
+            printf("millrace: restored \"%s\" from %s \"%s\"\n", settings.data_dir,
+                   request.restore_dir != NULL ? "backup" : "snapshot",
+                   request.restore_dir != NULL ? request.restore_dir : request.restore_snapshot);
+        settings_release(&settings);
+        return ok ? 0 : fail(&err);
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the one who writes */
     raise_file_limit();
@@ -94,20 +151,24 @@ int main(int argc, char **argv)
         settings_release(&settings);
         return 1;
     }
-    if (!server_open(server, &settings, &err)) {
+    server->settings = &settings;
+    /* while the state comes back, clients get 57P03, as a client of PostgreSQL expects it */
+    if (!listener_open(server, settings.listen, settings.port, &server->listener, &err)) {
         result = fail(&err);
         goto no_server;
     }
-    if (!listener_open(server, settings.listen, settings.port, &server->listener, &err)) {
+    listener_run(server->listener);
+    if (!server_open(server, &err)) {
         result = fail(&err);
-        goto no_listener;
+        listener_close(server->listener);
+        goto no_server;
     }
     if (settings.http_port != 0 &&
         !http_server_start(settings.listen, (int)settings.http_port, metrics_answer, server, &http, &err)) {
         result = fail(&err);
-        goto no_listener;
+        goto stop;
     }
-    listener_run(server->listener);
+    atomic_store(&server->ready, true);
     printf("millrace: accepting connections on %s:%d\n", settings.listen, listener_port(server->listener));
     fflush(stdout);
 
@@ -120,7 +181,7 @@ int main(int argc, char **argv)
     listener_stop(server->listener);
     if (http != NULL)
         http_server_stop(http);
-no_listener:
+stop:
     listener_close(server->listener);
     server->listener = NULL;
     server_close(server);

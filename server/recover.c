@@ -5,6 +5,9 @@
  * A view that is older than the newest checkpoint gets its state from there (checkpoint_restore.c), before the log behind
  * it is replayed. What follows is about the others, all of them when there is no checkpoint.
  *
+ * In safe mode materialized views are published as disabled, and so is whatever cannot be bound: its name is there to be
+ * dropped.
+ *
  * While all rows are kept, views are filled once, when the log has been read. As soon as some stream keeps
  * none, a view's contents depend on when it was made: then each materialized view is made at the epoch at
  * which it was made before, and the ticks after that run through it. */
@@ -40,6 +43,8 @@ struct recovery {
     struct session_info info;
     uint64_t ticks;
     struct checkpoint_info checkpoint; /* number 0: there is none */
+    bool is_safe;                      /* --safe-mode */
+    bool is_stuck;                     /* and what is missing does not come any more */
     bool in_order;                     /* views are made between the ticks */
     struct stored **by_epoch;          /* materialized views, oldest first */
     uint32_t by_epoch_count, by_epoch_next;
@@ -93,6 +98,77 @@ static bool publish(struct recovery *recovery, struct ddl_batch *batch, struct e
         ok = catalog_add(catalog, batch->objects[i], err);
     catalog_unlock(catalog);
     return ok;
+}
+
+/* ---- safe mode ---- */
+
+/* Whether what failed with *why is left disabled. A relation that is missing may come later, while there is progress. */
+static bool may_disable(const struct recovery *recovery, const struct error *why)
+{
+    return recovery->is_safe && (recovery->is_stuck || why->code != ERRCODE_UNDEFINED_TABLE);
+}
+
+static void set_disabled(struct catalog_object *object, const struct error *why)
+{
+    object->columns_count = 0;
+    object->disabled = arena_strdup(&object->arena, why->message);
+    log_write(LOG_WARNING, "\"%s\" is disabled: %s", object->name, why->message);
+}
+
+/* A name that can be dropped, of something of which nothing else is known. */
+static bool publish_disabled(struct recovery *recovery, const struct stored *stored, const struct error *why,
+                             struct error *err)
+{
+    static const struct {
+        const char *word;
+        enum catalog_kind kind;
+    } kinds[] = {{"table", CATALOG_TABLE}, {"stream", CATALOG_STREAM},
+                 {"view", CATALOG_VIEW},   {"materialized view", CATALOG_MATERIALIZED_VIEW},
+                 {"index", CATALOG_INDEX}, {"sequence", CATALOG_SEQUENCE}};
+    size_t kind = 0;
+    while (kind < ARRAY_COUNT(kinds) && !is_kind(stored, kinds[kind].word))
+        kind++;
+    if (kind == ARRAY_COUNT(kinds))
+        return damaged(stored, why, err);
+    struct catalog_object *object = catalog_object_create();
+    object->kind = kinds[kind].kind;
+    object->oid = stored->record.oid;
+    object->schema_oid = stored->record.schema_oid;
+    object->name = arena_strdup(&object->arena, stored->record.name);
+    object->sql = arena_strdup(&object->arena, stored->record.sql);
+    object->index_number = -1;
+    struct error ignored;
+    if (!ddl_settings_apply(object, stored->record.settings, &ignored))
+        log_write(LOG_WARNING, "%s", ignored.message);
+    set_disabled(object, why);
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    ddl_batch_add(&batch, object);
+    if (publish(recovery, &batch, err))
+        return true;
+    catalog_object_release(object);
+    return false;
+}
+
+static bool publish_disabled_view(struct recovery *recovery, const struct stored *stored,
+                                  struct catalog_object *object, struct error *err)
+{
+    struct ddl_batch batch = {.arena = &recovery->arena};
+    struct error why;
+    error_init(&why);
+    object->disabled = "Materialized views are not filled in safe mode.";
+    bool ok =
+        ddl_make_disabled_view(recovery->server, object, &recovery->env, stored->record.epoch, &batch, &why);
+    if (!ok && may_disable(recovery, &why)) {
+        set_disabled(object, &why);
+        ok = true;
+    }
+    if (!ok)
+        *err = why;
+    ddl_batch_add(&batch, object);
+    if (ok && publish(recovery, &batch, err))
+        return true;
+    ddl_batch_undo(recovery->server, &batch);
+    return false;
 }
 
 /* ---- tables, streams, sequences ---- */
@@ -276,6 +352,8 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
             catalog_object_release(object);
             return false;
         }
+        if (recovery->is_safe)
+            return publish_disabled_view(recovery, stored, object, err);
         if ((is_in_checkpoint(recovery, stored)
                  ? restore_from_checkpoint(recovery, stored, object, &batch, err)
                  : ddl_make_view(server, object, &recovery->env, NULL, NULL, &batch, err)) &&
@@ -293,20 +371,23 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
         ddl_recorded_env(&recovery->arena, server->catalog, object, &recovery->env, &env, &info);
         planner_init(&ctx, &recovery->arena, server->catalog, &env);
         ctx.sql = stored->record.sql;
+        ctx.sees_disabled = true;
         ok = planner_select(&ctx, node->query->select_stmt, &plan, err);
+        object->depends_count = ctx.depends_count;
+        object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
     }
     catalog_unlock(server->catalog);
     if (ok && plan->columns_count != object->columns_count)
         ok = error_set(err, ERRCODE_DATA_CORRUPTED, "its query has %u columns, not %u", plan->columns_count,
                        object->columns_count);
-    if (!ok) {
+    if (!ok && may_disable(recovery, err)) {
+        set_disabled(object, err);
+    } else if (!ok) {
         catalog_object_release(object);
         return false;
     }
-    for (uint32_t i = 0; i < plan->columns_count; i++)
+    for (uint32_t i = 0; i < object->columns_count; i++)
         object->columns[i].type = plan->types[i];
-    object->depends_count = ctx.depends_count;
-    object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
     ddl_batch_add(&batch, object);
     return publish(recovery, &batch, err);
 }
@@ -380,8 +461,10 @@ static bool restore_relations(struct recovery *recovery, struct error *err)
             is_kind(stored, "table") || is_kind(stored, "stream") || is_kind(stored, "external table");
         if (stored->done || (!is_table && !is_kind(stored, "sequence")))
             continue;
-        if (is_table ? !restore_table(recovery, stored, &why) : !restore_sequence(recovery, stored, &why))
-            return damaged(stored, &why, err);
+        error_init(&why);
+        if (!(is_table ? restore_table(recovery, stored, &why) : restore_sequence(recovery, stored, &why)) &&
+            !(recovery->is_safe ? publish_disabled(recovery, stored, &why, err) : damaged(stored, &why, err)))
+            return false;
         stored->done = true;
     }
     return true;
@@ -418,6 +501,8 @@ static int compare_epochs(const void *a, const void *b)
 /* Decides whether views are made between the ticks, and in which order. */
 static void plan_order(struct recovery *recovery)
 {
+    if (recovery->is_safe)
+        return; /* nothing is made between them */
     uint32_t cursor = FIRST_USER_OID, cap = 0;
     for (struct catalog_object *object; (object = catalog_next(recovery->server->catalog, &cursor)) != NULL;)
         recovery->in_order |= !catalog_object_keeps_rows(object) || object->watermark_column != NULL;
@@ -551,6 +636,11 @@ static bool restore_views(struct recovery *recovery, struct error *err)
                     ? restore_view(recovery, stored, &why)
                     : error_set(&why, ERRCODE_DATA_CORRUPTED,
                                 "objects of kind \"%s\" are not known to this version", stored->record.kind);
+            if (!ok && may_disable(recovery, &why)) {
+                if (!publish_disabled(recovery, stored, &why, err))
+                    return false;
+                ok = true;
+            }
             if (!ok && why.code != ERRCODE_UNDEFINED_TABLE)
                 return damaged(stored, &why, err);
             if (!ok && failed == NULL)
@@ -560,8 +650,9 @@ static bool restore_views(struct recovery *recovery, struct error *err)
         }
         if (failed == NULL)
             return true;
-        if (!progress)
+        if (!progress && !recovery->is_safe)
             return damaged(failed, &why, err);
+        recovery->is_stuck = !progress;
     }
 }
 
@@ -622,7 +713,7 @@ bool recover_catalog(struct server *server, struct error *err)
     static const char *const path[] = {"public", NULL};
     if (server->store == NULL)
         return true;
-    struct recovery recovery = {.server = server};
+    struct recovery recovery = {.server = server, .is_safe = server->settings->safe_mode};
     int64_t start = clock_monotonic_ns();
     arena_init(&recovery.arena, NULL);
     recovery.env.io = io_env_default;
@@ -642,7 +733,7 @@ bool recover_catalog(struct server *server, struct error *err)
     ok = ok && restore_relations(&recovery, err);
     ok = ok && checkpoint_store_newest(server->checkpoints, &recovery.checkpoint, err);
     if (ok && recovery.checkpoint.number != 0)
-        ok = restore_contents(&recovery, err) && restore_live_views(&recovery, err);
+        ok = restore_contents(&recovery, err) && (recovery.is_safe || restore_live_views(&recovery, err));
     plan_order(&recovery);
     ok = ok && (server->log == NULL ||
                 tick_log_read(server->log, recovery.checkpoint.epoch, replay_tick, &recovery, err));
@@ -650,7 +741,7 @@ bool recover_catalog(struct server *server, struct error *err)
         source_rows_close(source->rows);
     uint32_t cursor = FIRST_USER_OID;
     for (struct catalog_object *object; ok && (object = catalog_next(server->catalog, &cursor)) != NULL;)
-        if (object->kind == CATALOG_SEQUENCE)
+        if (object->kind == CATALOG_SEQUENCE && object->disabled == NULL)
             sequence_attach(server, object);
     engine_set_fill_clock(server->engine, INT64_MIN);
     ok = ok && restore_views(&recovery, err);

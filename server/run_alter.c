@@ -616,6 +616,9 @@ bool run_comment(struct ddl_job *job, const PgQuery__CommentStmt *node, struct e
         object != NULL || error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
     if (ok && (object->oid < FIRST_USER_OID || (object->kind == CATALOG_INDEX && object->sql == NULL)))
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "comments on \"%s\" are not supported", name);
+    if (ok && object->disabled != NULL)
+        ok = error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                       "\"%s\" is disabled: the server runs in safe mode", name);
     if (ok) {
         clone = catalog_object_clone(object);
         const char **to = &clone->comment;

@@ -1,7 +1,6 @@
 /* run_other.c: statements that have little or nothing to do here, and those that are refused. */
 #include "planner/parse_tree.h"
-#include "server/checkpointer.h"
-#include "server/run.h"
+#include "server/run_keep.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,9 +43,10 @@ bool run_other(struct session *session, struct prepared *prepared, char *tag, st
     const PgQuery__Node *node = prepared->node;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
+        if (prepared->statement->keep != NULL)
+            return run_keep(session, prepared->statement->keep, tag, err);
         snprintf(tag, 64, "CHECKPOINT");
-        return session->server->checkpointer == NULL ||
-               checkpointer_run(session->server->checkpointer, &session->cancel, err);
+        return run_checkpoint(session, err);
     case PG_QUERY__NODE__NODE_VACUUM_STMT:
         /* space is reused and statistics are kept as rows change */
         snprintf(tag, 64, node->vacuum_stmt->is_vacuumcmd ? "VACUUM" : "ANALYZE");

@@ -14,12 +14,11 @@
 #include "server/table_locks.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
-#include "storage/disk/catalog_store.h"
+#include "storage/disk/backup.h"
 #include "storage/disk/tick_log.h"
 #include "storage/state/memory_governor.h"
 #include "storage/state/state_memory.h"
 
-#include <string.h>
 #include <unistd.h>
 
 static uint32_t shards_of(const struct settings *settings)
@@ -74,10 +73,9 @@ static bool limit_memory(struct server *server, const char *data_dir, struct err
     return true;
 }
 
-bool server_open(struct server *server, struct settings *settings, struct error *err)
+bool server_open(struct server *server, struct error *err)
 {
-    memset(server, 0, sizeof(*server));
-    server->settings = settings;
+    const struct settings *settings = server->settings;
     server->start_us = clock_now_us();
     account_init(&server->account, NULL, "server", 0);
     pthread_mutex_init(&server->ddl, NULL);
@@ -89,7 +87,8 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     server->locks = table_locks_create();
     bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
     if (durable &&
-        (!catalog_store_open(settings->data_dir, &server->store, err) ||
+        (!backup_is_finished(settings->data_dir, err) ||
+         !catalog_store_open(settings->data_dir, &server->store, err) ||
          !checkpoint_store_open(server->store, &server->checkpoints, err) ||
          !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err) ||
          !catalog_store_complete(server->store, err)))
@@ -105,8 +104,10 @@ bool server_open(struct server *server, struct settings *settings, struct error 
     server->running_sources = sources_create();
     server->externals = externals_create();
     server->sources = &source_hooks_running;
-    if (recover_catalog(server, err) && start_sources(server, err)) {
-        if (durable)
+    if (recover_catalog(server, err) && (settings->safe_mode || start_sources(server, err))) {
+        if (settings->safe_mode)
+            log_write(LOG_WARNING, "safe mode: materialized views, sources and checkpoints are off");
+        else if (durable)
             server->checkpointer = checkpointer_start(server);
         return true;
     }
@@ -132,6 +133,7 @@ void server_close(struct server *server)
         catalog_destroy(server->catalog);
     if (server->engine != NULL)
         engine_destroy(server->engine);
+    server->engine = NULL; /* the listener may still be there */
     if (server->log != NULL)
         tick_log_close(server->log);
     checkpoint_store_close(server->checkpoints);
@@ -143,5 +145,4 @@ void server_close(struct server *server)
     state_memory_close();
     pthread_mutex_destroy(&server->ddl);
     pthread_mutex_destroy(&server->builds_lock);
-    memset(server, 0, sizeof(*server));
 }

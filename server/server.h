@@ -40,12 +40,14 @@ struct server {
     pthread_mutex_t builds_lock;        /* of the list below: server/view_builds.h */
     struct view_build *builds;          /* views that are being filled */
     _Atomic bool stopping;
+    _Atomic bool ready; /* recovery is over: sessions may start */
 };
 
 /* Opens the data directory, recovers catalog, rows and views; false with a message that names what is
- * wrong. */
+ * wrong. *server: all zero but for `settings`, which stay the caller's. The listener may run already; it lets nobody in
+ * before the caller sets `ready`. */
 MUST_CHECK
-bool server_open(struct server *server, struct settings *settings, struct error *err);
+bool server_open(struct server *server, struct error *err);
 void server_close(struct server *server);
 
 #endif

@@ -39,6 +39,9 @@ static const struct setting_row setting_rows[] = {
      "growth of the log after which there is a checkpoint; 0 is none by size"},
     {"backfill-limit", SETTING_BYTES, FIELD(backfill_limit_bytes), "256MB", 1 << 16, INT64_MAX,
      "changes that wait in memory for one materialized view that is being created; writers wait beyond"},
+    {"safe-mode", SETTING_FLAG, FIELD(safe_mode), "0", 0, 1,
+     "starts without materialized views, sources and checkpoints, so that a definition that cannot be "
+     "restored can be dropped"},
     {"log-level", SETTING_TEXT, FIELD(log_level), "info", 0, 0,
      "least level of messages on stderr: debug, info, warning, error"},
 };
@@ -114,6 +117,21 @@ static bool settings_from_environment(struct settings *settings, struct error *e
     return true;
 }
 
+/* inspect DIR [--json] */
+static bool load_inspect(int argc, char **argv, struct settings_request *request, struct error *err)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            request->json = true;
+        else if (argv[i][0] == '-' || request->inspect_dir != NULL)
+            return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "unexpected argument \"%s\"", argv[i]);
+        else
+            request->inspect_dir = argv[i];
+    }
+    return request->inspect_dir != NULL ||
+           error_set(err, ERRCODE_CONFIG_FILE_ERROR, "\"inspect\" needs a directory");
+}
+
 bool settings_load(struct settings *settings, int argc, char **argv, struct settings_request *request,
                    struct error *err)
 {
@@ -142,6 +160,17 @@ bool settings_load(struct settings *settings, int argc, char **argv, struct sett
             request->reference_dir = argv[i + 1];
             return true;
         }
+        if (i == 1 && strcmp(arg, "inspect") == 0)
+            return load_inspect(argc - i, argv + i, request, err);
+        const char **word = strcmp(arg, "--restore") == 0            ? &request->restore_dir
+                            : strcmp(arg, "--restore-snapshot") == 0 ? &request->restore_snapshot
+                                                                     : NULL;
+        if (word != NULL && i + 1 == argc)
+            return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "option \"%s\" needs a value", arg);
+        if (word != NULL) {
+            *word = argv[++i];
+            continue;
+        }
         if (strncmp(arg, "--", 2) != 0)
             return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "unexpected argument \"%s\"", arg);
         size_t len = strcspn(arg + 2, "=");
@@ -150,7 +179,10 @@ bool settings_load(struct settings *settings, int argc, char **argv, struct sett
             error_set(err, ERRCODE_CONFIG_FILE_ERROR, "unknown option \"%s\"", arg);
             return error_hint(err, "--help lists all options");
         }
-        const char *value = arg[2 + len] == '=' ? arg + 3 + len : i + 1 < argc ? argv[++i] : NULL;
+        const char *value = arg[2 + len] == '='         ? arg + 3 + len
+                            : row->type == SETTING_FLAG ? "1"
+                            : i + 1 < argc              ? argv[++i]
+                                                        : NULL;
         if (value == NULL)
             return error_set(err, ERRCODE_CONFIG_FILE_ERROR, "option \"--%s\" needs a value", row->name);
         if (!settings_store(settings, row, value, err))
@@ -175,7 +207,11 @@ void settings_help(struct strbuf *out)
         const struct setting_row *row = &setting_rows[i];
         strbuf_addf(out, "  --%-20s %s (default: %s)\n", row->name, row->help, row->default_text);
     }
-    strbuf_adds(out, "  --help                 this list\n  --version              the version\n"
-                     "  --reference DIR        write the reference pages into a directory\n\n"
-                     "Each option can be given in the environment as well: MILLRACE_TICK_ROWS=1.\n");
+    strbuf_adds(
+        out, "  --help                 this list\n  --version              the version\n"
+             "  --restore DIR          make a new data directory of a backup, and end\n"
+             "  --restore-snapshot NAME  take the data directory back to a snapshot, and end\n"
+             "  --reference DIR        write the reference pages into a directory\n"
+             "  inspect DIR [--json]   what a data directory or backup holds, and whether it is damaged\n\n"
+             "Each option can be given in the environment as well: MILLRACE_TICK_ROWS=1.\n");
 }

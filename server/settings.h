@@ -26,11 +26,12 @@ struct settings {
     int64_t checkpoint_interval_s;    /* 0: only by CHECKPOINT, by size and at the end */
     int64_t checkpoint_log_bytes;     /* the log's growth after which there is one; 0: none */
     int64_t backfill_limit_bytes;     /* per view that is being filled */
+    int64_t safe_mode;                /* 1: materialized views and sources stay off */
     const char *log_level;
     void *owned; /* memory of the texts above */
 };
 
-enum setting_type { SETTING_TEXT, SETTING_INTEGER, SETTING_BYTES };
+enum setting_type { SETTING_TEXT, SETTING_INTEGER, SETTING_BYTES, SETTING_FLAG /* --name alone is 1 */ };
 
 struct setting_row {
     const char *name; /* "tick-rows" */
@@ -46,8 +47,12 @@ const struct setting_row *settings_rows(size_t *count);
 void settings_environment_name(const struct setting_row *row, struct strbuf *out);
 /* What the command line asks for instead of a server. */
 struct settings_request {
-    bool help, version;
-    const char *reference_dir; /* NULL or where to write the reference pages; borrowed from argv */
+    bool help, version, json;
+    /* each NULL or the word behind it; borrowed from argv */
+    const char *reference_dir;    /* where to write the reference pages */
+    const char *inspect_dir;      /* the data directory or backup to describe */
+    const char *restore_dir;      /* the backup from which to make the data directory */
+    const char *restore_snapshot; /* the snapshot to which the data directory goes back */
 };
 
 /* Defaults, then the environment, then the command line. F0000 naming what is wrong. */

@@ -1,6 +1,7 @@
 /* sysview_millrace.c: our own views: what relations hold, what operators do, where the engine stands. */
 #include "planner/routines.h"
 #include "server/checkpointer.h"
+#include "server/ddl_objects.h"
 #include "server/external.h"
 #include "server/session.h"
 #include "server/session_settings.h"
@@ -11,6 +12,7 @@
 #include "storage/base/clock.h"
 #include "storage/data/datetime.h"
 #include "storage/data/datetime_internal.h"
+#include "storage/disk/savepoint.h"
 #include "storage/disk/tick_log.h"
 #include "storage/state/memory_governor.h"
 #include "storage/state/state_memory.h"
@@ -374,6 +376,40 @@ static bool rows_checkpoints(struct sys_rows *rows, struct error *err)
     return true;
 }
 
+static bool add_snapshot(void *ctx, const struct savepoint_info *info)
+{
+    struct sys_rows *rows = ctx;
+    sys_text(rows, "name", arena_strdup(rows->arena, info->name));
+    sys_int(rows, "checkpoint", (int64_t)info->number);
+    sys_int(rows, "epoch", (int64_t)info->epoch);
+    sys_int(rows, "taken", info->taken_us);
+    sys_int(rows, "objects", info->objects);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_snapshots(struct sys_rows *rows, struct error *err)
+{
+    struct catalog_store *store = rows->server->store;
+    return store == NULL || savepoint_snapshots(store, add_snapshot, rows, err);
+}
+
+static bool rows_disabled(struct sys_rows *rows, struct error *err)
+{
+    for (uint32_t i = 0; i < rows->objects_count; i++) {
+        const struct catalog_object *object = rows->objects[i];
+        if (object->disabled == NULL)
+            continue;
+        sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+        sys_text(rows, "name", object->name);
+        sys_text(rows, "kind", ddl_kind_word(object));
+        sys_text(rows, "reason", object->disabled);
+        sys_text(rows, "definition", object->sql);
+        sys_end(rows);
+    }
+    return true;
+}
+
 #define VIEW(name, columns, rows, help)                                                                      \
     {                                                                                                        \
         SCHEMA_MILLRACE, 'v', name, columns, rows, help                                                      \
@@ -435,6 +471,10 @@ const struct system_view_row sysview_millrace_rows[] = {
          "the last valid checkpoint: rows and bytes written for it; made, failed: since the start; error: "
          "why the last "
          "try failed"),
+    VIEW("snapshots", "name text, checkpoint int8, epoch int8, taken timestamptz, objects int4",
+         rows_snapshots, "states of the database that are kept: CREATE SNAPSHOT"),
+    VIEW("disabled", "schema name, name name, kind text, reason text, definition text", rows_disabled,
+         "what the server left out when it was started with --safe-mode, and why"),
     VIEW("sources",
          "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text",
          rows_sources, "connectors that feed relations"),

@@ -33,7 +33,14 @@ static const char schema[] =
     " checksum INTEGER NOT NULL, data BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS piece_of ON piece(owner, shard, name, id);"
     "CREATE INDEX IF NOT EXISTS piece_dropped ON piece(dropped) WHERE dropped IS NOT NULL;"
-    "CREATE TABLE IF NOT EXISTS savepoint(name TEXT PRIMARY KEY, checkpoint INTEGER NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE IF NOT EXISTS savepoint(name TEXT NOT NULL, is_backup INTEGER NOT NULL,"
+    " checkpoint INTEGER NOT NULL, taken_us INTEGER NOT NULL, PRIMARY KEY(name, is_backup)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS savepoint_object(name TEXT NOT NULL, is_backup INTEGER NOT NULL,"
+    " oid INTEGER NOT NULL, schema_oid INTEGER NOT NULL, object_name TEXT NOT NULL, kind TEXT NOT NULL,"
+    " sql TEXT NOT NULL, settings TEXT, epoch INTEGER NOT NULL, PRIMARY KEY(name, is_backup, oid)) WITHOUT "
+    "ROWID;"
+    /* of a backup that was being made when the server ended */
+    "DELETE FROM savepoint WHERE is_backup; DELETE FROM savepoint_object WHERE is_backup;";
 
 /* A row of `piece` being filled, or waiting for its transaction. */
 struct blob {

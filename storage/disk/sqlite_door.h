@@ -9,7 +9,8 @@
 /* Of log.db and state.db; raised with every change of what they hold.
  *   1  the first
  *   2  log.db: rows of sources by position (1 is read as it is)
- *   3  pages have checksums; state.db says when the directory is complete */
+ *   3  pages have checksums; state.db: checkpoints and snapshots, and whether the directory is complete (2 is read as one
+ *      without) */
 #define DISK_FORMAT_VERSION 3
 
 struct sqlite_door_file {
