@@ -184,6 +184,8 @@ static inline void save_case_compare(const struct save_case *c, const struct har
     EXPECT_INT(harness_state_rows(h), harness_state_rows(reference));
     EXPECT_INT(h->late_count, reference->late_count);
     EXPECT_INT(h->judged, reference->judged);
+    if (class->holds_watermark != NULL)
+        EXPECT_INT(class->holds_watermark(h->op), class->holds_watermark(reference->op));
     if (c->due_may_differ)
         return;
     if (class->due_clock != NULL)

@@ -1,7 +1,7 @@
 /* test_op_lookup_join.c: lookup joins tick by tick, against loops over what each tick brings, and what they keep. */
 #include "executor/function.h"
 #include "executor/lookup_source.h"
-#include "tests/executor/op_harness.h"
+#include "tests/executor/save_harness.h"
 
 struct shape {
     bool is_left, has_residual, is_shared, right_append_only;
@@ -432,6 +432,48 @@ TEST(external_many_rows)
     lookup_source_destroy(h.source);
 }
 
+/* ---- checkpoints ---- */
+
+static struct lookup_source *saved_source;
+
+static void open_external(struct harness *h)
+{
+    struct shape shape = {.is_left = true};
+    h->join_shared[1] = true;
+    h->source = saved_source;
+    harness_open(h, &op_lookup_join_class, external_plan(h, &shape));
+}
+
+static void change_external(void *ctx, uint32_t tick_number, uint32_t *seed, struct save_tick *tick)
+{
+    struct cached_row *cache = ctx;
+    tick->watermark = tick_number;
+    for (uint32_t key = 0; key < EXTERNAL_KEYS; key++) {
+        bool replaces = cache[key].is_there && harness_random(seed, 4) == 0;
+        if (replaces || (cache[key].is_there && harness_random(seed, 3) == 0)) {
+            cached_text(key, &cache[key], '-', &tick->ports[1]);
+            cache[key].is_there = false;
+        }
+        if (!replaces && harness_random(seed, 6) != 0)
+            continue;
+        cache[key] = (struct cached_row){true, harness_random(seed, 3) != 0, tick_number};
+        cached_text(key, &cache[key], '+', &tick->ports[1]);
+    }
+    for (uint32_t i = harness_random(seed, 20); i > 0; i--)
+        strbuf_addf(&tick->ports[0], "+ %u %u\n", harness_random(seed, EXTERNAL_KEYS), tick_number * 100 + i);
+}
+
+TEST(external_saved)
+{
+    saved_source = lookup_source_create();
+    for (uint32_t seed = 1; seed <= 4 && test_failures == 0; seed++) {
+        struct cached_row cache[EXTERNAL_KEYS] = {{0}};
+        struct save_case c = {.open = open_external, .change = change_external, .ctx = cache, .ticks = 120};
+        save_case_run(&c, seed);
+    }
+    lookup_source_destroy(saved_source);
+}
+
 int main(void)
 {
     RUN(random_changes);
@@ -440,5 +482,6 @@ int main(void)
     RUN(failing_residual);
     RUN(external_tables);
     RUN(external_many_rows);
+    RUN(external_saved);
     return test_result();
 }

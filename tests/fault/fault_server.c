@@ -29,7 +29,8 @@ bool fault_server_open(const char *dir, int workers, struct fault_server **out, 
     struct fault_server *server = mem_zalloc(sizeof(*server));
     log_set_level((enum log_level)(LOG_ERROR + 1)); /* errors are what is asked for here */
     bool ok = settings_load(&server->settings, ARRAY_COUNT(argv), argv, &request, err);
-    if (ok && !server_open(&server->server, &server->settings, err))
+    server->server.settings = &server->settings;
+    if (ok && !server_open(&server->server, err))
         ok = false;
     else if (ok && !listener_open(&server->server, "127.0.0.1", 0, &server->server.listener, err)) {
         server_close(&server->server);
@@ -40,6 +41,7 @@ bool fault_server_open(const char *dir, int workers, struct fault_server **out, 
         mem_free(server);
         return false;
     }
+    atomic_store(&server->server.ready, true);
     listener_run(server->server.listener);
     *out = server;
     return true;

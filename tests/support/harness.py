@@ -56,9 +56,10 @@ class Server:
         self.pid = self.process.pid
         self.wait_ready()
 
-    def log_text(self):
-        with open(self.log, errors="replace") as f:
-            return f.read()
+    def log_text(self, start=0):
+        with open(self.log, "rb") as f:
+            f.seek(start)
+            return f.read().decode(errors="replace")
 
 
 @contextlib.contextmanager
@@ -75,16 +76,16 @@ def start_millrace(binary, data_dir, *options, port=None):
     port = port or free_port()
     log = data_dir.rstrip("/") + ".log"
     out = open(log, "ab")
+    start = os.path.getsize(log)  # what an earlier server has said there does not count
     process = subprocess.Popen(
         [binary, "--data-dir", data_dir, "--listen", "127.0.0.1", "--port", str(port), "--http-port", "0", *options],
         stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     out.close()
     server = Server(process, port, log)
     server.started_with = binary, data_dir, options
-    start = os.path.getsize(log)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if "accepting connections on 127.0.0.1:%d" % port in server.log_text()[0:] and process.poll() is None:
+        if "accepting connections on 127.0.0.1:%d" % port in server.log_text(start) and process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return server
         if process.poll() is not None:
