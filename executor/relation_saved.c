@@ -41,7 +41,7 @@ static bool restore_errors(void *of, const uint32_t *slots, const struct batch *
             error_set(err, ERRCODE_DATA_CORRUPTED, "a saved error row has the number %u", slots[i]);
             break;
         }
-        hashed_table_restore(errors, slots[i], rows, i, error_columns, hashes[i]);
+        hashed_table_restore(errors, slots[i], rows, i, error_columns, hashes);
         *(int64_t *)hashed_table_payload(errors, slots[i]) = weights[i];
     }
     mem_free(hashes);

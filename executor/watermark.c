@@ -424,7 +424,7 @@ static bool restore(void *of, const uint32_t *slots, const struct batch *rows, u
             ok = error_set(err, ERRCODE_DATA_CORRUPTED, "a saved partition has the number %u", slots[i]);
             break;
         }
-        hashed_table_restore(w->numbers, slots[i], rows, i, &key, hashes[i]);
+        hashed_table_restore(w->numbers, slots[i], rows, i, &key, hashes);
         uint32_t number = add_partition(w, slots[i]);
         *(uint32_t *)hashed_table_payload(w->numbers, slots[i]) = number;
         struct partition *partition = &w->partitions[number];

@@ -116,7 +116,7 @@ static bool restore_groups(void *of, const uint32_t *slots, const struct batch *
     arena_reset(&agg->scratch);
     const uint64_t *hashes = hash_keys(&agg->scratch, rows, agg->groups_count, &columns);
     for (uint32_t i = 0; i < rows->rows; i++) {
-        hashed_table_restore(agg->table, slots[i], rows, i, columns, hashes[i]);
+        hashed_table_restore(agg->table, slots[i], rows, i, columns, hashes);
         if (!restore_areas(agg, hashed_table_payload(agg->table, slots[i]), rows->columns + agg->groups_count,
                            i, err))
             return false;
@@ -158,7 +158,7 @@ static bool restore_distinct(void *of, const uint32_t *slots, const struct batch
     arena_init(&arena, NULL);
     const uint64_t *hashes = hash_keys(&arena, rows, 1 + set->columns_count, &columns);
     for (uint32_t i = 0; i < rows->rows; i++) {
-        hashed_table_restore(set->table, slots[i], rows, i, columns, hashes[i]);
+        hashed_table_restore(set->table, slots[i], rows, i, columns, hashes);
         int64_t *words = hashed_table_payload(set->table, slots[i]);
         for (uint32_t w = 0; w < distinct_words(set); w++)
             words[w] = ((const int64_t *)rows->columns[1 + set->columns_count + w].data)[i];

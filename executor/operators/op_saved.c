@@ -57,7 +57,7 @@ static bool restore_keys(void *of, const uint32_t *slots, const struct batch *ro
     uint64_t *hashes = mem_alloc(sizeof(*hashes) * (rows->rows + 1));
     batch_hash(rows, keys->columns, keys->count, hashes);
     for (uint32_t i = 0; i < rows->rows; i++)
-        hashed_table_restore(keys->table, slots[i], rows, i, keys->columns, hashes[i]);
+        hashed_table_restore(keys->table, slots[i], rows, i, keys->columns, hashes);
     mem_free(hashes);
     return true;
 }

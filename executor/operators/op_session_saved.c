@@ -29,7 +29,7 @@ static bool restore_keys(void *of, const uint32_t *slots, const struct batch *ro
         columns[k] = k;
     batch_hash(rows, columns, keys_count, hashes);
     for (uint32_t i = 0; i < rows->rows; i++) {
-        hashed_table_restore(state->keys, slots[i], rows, i, columns, hashes[i]);
+        hashed_table_restore(state->keys, slots[i], rows, i, columns, hashes);
         struct session_key *key = hashed_table_payload(state->keys, slots[i]);
         key->newest = SLOT_NONE;
     }

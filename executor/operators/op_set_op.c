@@ -206,7 +206,7 @@ static bool restore_saved(void *of, const uint32_t *slots, const struct batch *r
     uint64_t *hashes = arena_alloc(&set->scratch, sizeof(uint64_t) * rows->rows);
     batch_hash(rows, set->columns, columns_count, hashes);
     for (uint32_t i = 0; i < rows->rows; i++) {
-        hashed_table_restore(set->table, slots[i], rows, i, set->columns, hashes[i]);
+        hashed_table_restore(set->table, slots[i], rows, i, set->columns, hashes);
         struct sides *sides = hashed_table_payload(set->table, slots[i]);
         sides->counts[0] = left[i];
         sides->counts[1] = right[i];

@@ -7,7 +7,8 @@
 
 #include "storage/state/hash_index.h"
 
-#define RETURN_BYTES ((int64_t)128 << 10) /* an emptied table larger than this gives its memory back */
+#define RESTORE_AHEAD 16u                  /* rows whose buckets are on their way */
+#define RETURN_BYTES  ((int64_t)128 << 10) /* an emptied table larger than this gives its memory back */
 
 struct hashed_table {
     struct row_layout layout;
@@ -187,8 +188,13 @@ struct slot_pages *hashed_table_slots(struct hashed_table *table)
 }
 
 void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
-                          const uint32_t *key_columns, uint64_t hash)
+                          const uint32_t *key_columns, const uint64_t *hashes)
 {
+    uint64_t hash = hashes[row];
+    if (row + RESTORE_AHEAD < rows->rows) {
+        hash_index_prefetch(&table->index, hashes[row + RESTORE_AHEAD]);
+        hash_index_prefetch_insert(&table->index, hashes[row + RESTORE_AHEAD]);
+    }
     slot_pages_take(&table->slots, slot);
     uint8_t *bytes = slot_row(table, slot);
     slot_set_header(bytes, hash_31(hash) | SLOT_LIVE);

@@ -53,9 +53,9 @@ int64_t hashed_table_bytes(const struct hashed_table *table);
 struct table_heap *hashed_table_heap(struct hashed_table *table);
 
 /* For saved_table.h: the slots; and one saved key put back into its slot of an empty table, with a payload of zero
- * bytes. hash = batch_hash over key_columns. */
+ * bytes. hashes = batch_hash over key_columns, of all rows: those ahead are prefetched. */
 struct slot_pages *hashed_table_slots(struct hashed_table *table);
 void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
-                          const uint32_t *key_columns, uint64_t hash);
+                          const uint32_t *key_columns, const uint64_t *hashes);
 
 #endif
