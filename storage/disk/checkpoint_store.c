@@ -535,7 +535,8 @@ struct reading {
     uint64_t *seen; /* a bit per slot */
     uint64_t used;
     uint64_t front;     /* rows before it are gone */
-    uint64_t next;      /* row expected next */
+    uint64_t at;        /* row number of the next chunk's first */
+    uint64_t given;     /* rows below it were visited; 0: none yet */
     struct arena arena; /* of a chunk */
 };
 
@@ -614,16 +615,17 @@ static bool visit_rows(struct reading *reading, struct chunk chunk, uint32_t ver
     if (rows == 0 || !decode(reading, chunk.at + 8, chunk.bytes - 8, rows, &batch))
         return false;
     *is_damaged = false;
-    uint64_t first = reading->next;
-    reading->next += rows;
-    if (reading->next <= reading->front)
+    uint64_t first = reading->at, from = reading->front > reading->given ? reading->front : reading->given;
+    reading->at += rows;
+    if (reading->at <= from)
         return true;
     const struct batch *visible = batch;
-    if (first < reading->front) {
-        uint32_t gone = (uint32_t)(reading->front - first);
+    if (first < from) {
+        uint32_t gone = (uint32_t)(from - first);
         visible = batch_slice(&reading->arena, batch, gone, rows - gone);
-        first = reading->front;
+        first = from;
     }
+    reading->given = reading->at;
     return reading->visitor->visit(reading->visitor->ctx, NULL, first, visible, version, err);
 }
 
@@ -659,8 +661,9 @@ static bool read_blob(struct reading *reading, sqlite3_stmt *stmt, struct strbuf
     bool ok = true, is_damaged = (kind != PIECE_SLOTS && kind != PIECE_ROWS) || !unpack(stmt, 4, bytes) ||
                                  !find_chunks(reading, bytes, &arena, &chunks, &count);
     if (!is_damaged && kind == PIECE_ROWS) {
-        is_damaged = reading->next != 0 && first != reading->next;
-        reading->next = first;
+        /* The rows of a checkpoint whose commit was reported as failed, and was there, are in the next one again. */
+        is_damaged = reading->at != 0 && first > reading->at && first > reading->front;
+        reading->at = first;
     }
     for (uint32_t i = 0; ok && !is_damaged && i < count; i++) {
         /* slots: newest first */
