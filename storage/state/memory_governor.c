@@ -22,6 +22,7 @@
 #define QUIET_LOOKS        25 /* without a change: nobody works with state */
 #define QUIET_BYTES        (INT64_C(256) << 10)
 #define TRIM_NS            INT64_C(200000000) /* no more often is malloc asked for what it does not use */
+#define TRIM_IDLE_NS       INT64_C(1000000000)
 #define SAMPLE_PAGES       32u
 #define WRITES_MAX         256u
 
@@ -46,7 +47,7 @@ static struct {
     uint8_t *samples;         /* per region: which part of it was taken as a sample, from 1; 0: none */
     uint32_t samples_count;
     uint32_t turn;
-    int64_t trimmed_ns;
+    _Atomic int64_t trimmed_ns;
     uint32_t writes[WRITES_MAX];
     uint32_t writes_count;
 } governor = {.statm = -1, .pagemap = -1, .evicting = PTHREAD_MUTEX_INITIALIZER};
@@ -255,6 +256,17 @@ static void rest(int64_t us)
         continue;
 }
 
+/* What was freed and not given back to the system is room that state could have. */
+static void trim(void)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    if (atomic_load(&governor.rounds) == 0 || atomic_load(&governor.anonymous) < governor.limit / 4 ||
+        now_ns - governor.trimmed_ns < TRIM_IDLE_NS)
+        return;
+    governor.trimmed_ns = now_ns;
+    malloc_trim(0);
+}
+
 static void *run(void *arg)
 {
     int64_t before = 0;
@@ -264,6 +276,7 @@ static void *run(void *arg)
         int64_t resident = keep_below();
         pthread_mutex_unlock(&governor.evicting);
         write_out();
+        trim();
         if (resident > governor.limit)
             atomic_fetch_or(&memory_governor_wants, WANTS_HELP);
         int64_t change = resident > before ? resident - before : before - resident;
