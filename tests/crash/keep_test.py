@@ -334,7 +334,7 @@ def check_inspect(binary, base):
         shutil.rmtree(bad)
     rng = random.Random(5)
     found = 0
-    for _ in range(3 if harness.SMALL else 12):
+    for _ in range(12):
         bad = os.path.join(base, "bad copy")
         shutil.copytree(place.data, bad)
         name = rng.choice(["state.db", "state.db-wal", "log.db", "log.db-wal"])
