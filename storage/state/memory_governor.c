@@ -1,4 +1,5 @@
 /* memory_governor.c: see memory_governor.h. */
+#define _GNU_SOURCE /* gettid */
 #include "storage/state/memory_governor.h"
 
 #include "storage/base/clock.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #define QUIET_BYTES        (INT64_C(256) << 10)
 #define TRIM_NS            INT64_C(200000000) /* no more often is malloc asked for what it does not use */
 #define TRIM_IDLE_NS       INT64_C(1000000000)
+#define MARGIN_BYTES       (INT64_C(32) << 20)
 #define SAMPLE_PAGES       32u
 #define WRITES_MAX         256u
 
@@ -271,6 +274,8 @@ static void *run(void *arg)
 {
     int64_t before = 0;
     uint32_t quiet = 0;
+    /* where we may: a governor that waits for a processor lets memory grow meanwhile */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), -15);
     while (!atomic_load(&governor.is_stopping)) {
         pthread_mutex_lock(&governor.evicting);
         int64_t resident = keep_below();
@@ -302,8 +307,10 @@ void memory_governor_start(int64_t limit_bytes, struct account *root)
 {
     CHECK(!atomic_load(&governor.is_running));
     governor.limit = limit_bytes;
-    governor.high = limit_bytes - limit_bytes / 16;
-    governor.low = limit_bytes - limit_bytes / 8;
+    int64_t part = limit_bytes / 16, margin = limit_bytes / 8;
+    margin = margin < MARGIN_BYTES ? margin : MARGIN_BYTES; /* what comes before anybody looks */
+    governor.high = limit_bytes - (part > margin ? part : margin);
+    governor.low = governor.high - part;
     governor.press = limit_bytes - limit_bytes / 4;
     governor.step = limit_bytes / 128;
     governor.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
