@@ -77,7 +77,10 @@ SAME = {
 
 
 def fill(con):
+    """With a checkpoint on the way and ticks behind it, where there are checkpoints."""
     for statement in STATEMENTS:
+        if statement.startswith("UPDATE"):
+            con.execute("CHECKPOINT")
         con.execute(statement)
 
 
