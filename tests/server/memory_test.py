@@ -251,7 +251,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("millrace")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=128, help="of the join, MB")
+    parser.add_argument("--limit", type=int, default=192, help="of the join, MB")
     parser.add_argument("--only")
     args = parser.parse_args()
     tests = {"settings": lambda: settings(args.millrace), "join": lambda: join(args.millrace, args.workers, args.limit * MB),
