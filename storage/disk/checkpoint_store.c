@@ -629,10 +629,8 @@ static bool visit_rows(struct reading *reading, struct chunk chunk, uint32_t ver
     return reading->visitor->visit(reading->visitor->ctx, NULL, first, visible, version, err);
 }
 
-static bool find_chunks(struct reading *reading, const struct strbuf *bytes, struct arena *arena,
-                        struct chunk **out, uint32_t *count)
+static bool find_chunks(const struct strbuf *bytes, struct arena *arena, struct chunk **out, uint32_t *count)
 {
-    (void)reading;
     uint32_t cap = 0;
     *out = NULL;
     *count = 0;
@@ -659,7 +657,7 @@ static bool read_blob(struct reading *reading, sqlite3_stmt *stmt, struct strbuf
     struct chunk *chunks;
     uint32_t count;
     bool ok = true, is_damaged = (kind != PIECE_SLOTS && kind != PIECE_ROWS) || !unpack(stmt, 4, bytes) ||
-                                 !find_chunks(reading, bytes, &arena, &chunks, &count);
+                                 !find_chunks(bytes, &arena, &chunks, &count);
     if (!is_damaged && kind == PIECE_ROWS) {
         /* The rows of a checkpoint whose commit was reported as failed, and was there, are in the next one again. */
         is_damaged = reading->at != 0 && first > reading->at && first > reading->front;
