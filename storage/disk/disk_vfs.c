@@ -234,12 +234,11 @@ static const sqlite3_io_methods methods = {.iVersion = 1,
 
 static char *dir_of(const char *path)
 {
+    if (strchr(path, '/') == NULL)
+        return mem_strdup(".");
     char *dir = mem_strdup(path);
     char *slash = strrchr(dir, '/');
-    if (slash == NULL)
-        strcpy(dir, "."); /* a path is never empty */
-    else
-        slash[slash == dir] = '\0';
+    slash[slash == dir] = '\0';
     return dir;
 }
 

@@ -147,8 +147,8 @@ static void until_ready(struct fault_client *client, int patience_ms, void (*imp
                client->in.len - client->at < 1 + (size_t)get_u32(client->in.data + client->at + 1)) {
             if (more(client, patience_ms, impatient, ctx))
                 continue;
-            strcpy(client->result.sqlstate, "08006");
-            strcpy(client->result.message, "the connection has ended");
+            snprintf(client->result.sqlstate, sizeof(client->result.sqlstate), "08006");
+            snprintf(client->result.message, sizeof(client->result.message), "the connection has ended");
             return;
         }
         const char *message = client->in.data + client->at;
@@ -231,7 +231,8 @@ static void add_sorted(struct strbuf *out, char *rows)
     arena_init(&arena, NULL);
     char **lines = NULL;
     uint32_t count = 0, cap = 0;
-    for (char *line = strtok(rows, "\n"); line != NULL; line = strtok(NULL, "\n"))
+    char *rest = NULL;
+    for (char *line = strtok_r(rows, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         ARENA_PUSH(&arena, lines, count, cap, line);
     if (count > 0)
         qsort(lines, count, sizeof(*lines), compare_lines);

@@ -172,7 +172,8 @@ def check_beside_writers(binary, rows, options):
             assert during.count("commit") >= 3 and during.count("read") >= 3, "%s: others had to wait: %s" % (view, during)
             seen = [e for e in during if e[0] == "seen"]
             # how far it had come at a look is a matter of luck; that it is shown, and against what, is not
-            assert seen and all(0 <= e[3] and 0 < e[4] for e in seen), "%s: no progress was seen: %s" % (view, seen[:5])
+            done = [e[3] for e in seen]
+            assert seen and all(0 < e[4] for e in seen) and done == sorted(done) and done[-1] > 0, "%s: no progress was seen: %s" % (view, seen[:5])
         for view, sql in VIEWS.items():
             assert difference(con, view, sql) == 0, "%s differs at the end" % view
         assert builds(con) == []
