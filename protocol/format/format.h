@@ -1,0 +1,81 @@
+/* format.h: records to rows and rows to records: one class per format, one table row for users.
+ *
+ * A decoder belongs to one thread. It appends straight to the columns of a batch. */
+#ifndef MILLRACE_FORMAT_FORMAT_H
+#define MILLRACE_FORMAT_FORMAT_H
+
+#include "protocol/connector/connector.h"
+#include "protocol/connector/record.h"
+#include "storage/data/batch.h"
+
+struct decoder; /* begins every format's own struct */
+struct encoder; /* likewise */
+
+struct format_column {
+    const char *name;
+    struct sql_type type;
+    const char
+        *path;   /* where it is in the record, as column OPTIONS (path 'a.b[0]') says; NULL: under its name */
+    bool is_key; /* of the primary key */
+    bool not_null;
+};
+
+/* Borrowed during open. */
+struct format_spec {
+    const char *relation_name;
+    uint32_t columns_count;
+    const struct format_column *columns;
+    const struct connector_option
+        *options; /* those of the format's table, and those of the registry (registry.h) */
+    uint32_t options_count;
+    bool is_table; /* rows replace the one with their key, and may be deleted; else there are only inserts */
+};
+
+struct format_class {
+    const char *name;
+    const char *help;
+    const struct connector_option_row *options; /* ends with a NULL name; shared by both directions */
+    /* Checks options and columns (22023, 42703, 42804 naming them); with out NULL that is all, and no registry is asked. */
+    bool (*open_decoder)(const struct format_spec *spec, struct decoder **out, struct error *err);
+    /* Appends what the record says to out, whose columns are the spec's: a row to insert or, in tables, to replace the one with its key; with
+     * weight -1 and only the key's columns set, a deletion of that key. May append nothing (a heartbeat). Bytes are copied into the
+     * batch's arena. false: it cannot be decoded, *why says so with the column or position (22P02, 22P04, 23502, 22003 ...), and
+     * nothing was appended; 08006: the registry cannot be asked for the record's schema now, try it again. */
+    bool (*decode)(struct decoder *decoder, const struct record *record, struct batch *out,
+                   struct error *why);
+    void (*close_decoder)(struct decoder *decoder);
+    /* NULL: the format is only read. Checks as open_decoder. */
+    bool (*open_encoder)(const struct format_spec *spec, struct encoder **out, struct error *err);
+    /* Appends the value of a row, and the key made of the spec's key columns (nothing when there are none). */
+    bool (*encode)(struct encoder *encoder, const struct batch *rows, uint32_t row, struct strbuf *key,
+                   struct strbuf *value, struct error *err);
+    void (*close_encoder)(struct encoder *encoder);
+    /* Columns as the schema in registry or options has them, for a CREATE without a column list; in the arena. NULL: the format cannot
+     * tell. */
+    bool (*infer)(const struct format_spec *spec, struct arena *arena, struct format_column **out,
+                  uint32_t *count, struct error *err);
+};
+
+struct decoder {
+    const struct format_class *class;
+};
+struct encoder {
+    const struct format_class *class;
+};
+
+/* NULL when there is none of that name. */
+const struct format_class *format_find(const char *name);
+const struct format_class *format_at(size_t index);
+/* An option's value, its default, or NULL. */
+const char *format_option(const struct format_class *class, const struct format_spec *spec, const char *name);
+/* Is it an option of the format? */
+bool format_has_option(const struct format_class *class, const char *name);
+
+/* ---- for formats: a row behind the last of a batch of batch_create ---- */
+
+/* Makes room and returns the row's number; all its values are NULL or zero until set. */
+uint32_t format_row_begin(struct batch *out);
+/* The row counts from here on. weight: +1 or -1. */
+void format_row_end(struct batch *out, int64_t weight);
+
+#endif
