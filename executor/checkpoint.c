@@ -6,6 +6,7 @@
 #include "executor/engine_internal.h"
 #include "executor/relation_saved.h"
 #include "storage/base/clock.h"
+#include "storage/state/memory_governor.h"
 
 #include <stdarg.h>
 
@@ -297,6 +298,7 @@ void checkpoint_step(struct engine *engine, int64_t budget_ns)
     if (engine->checkpoint_stale) /* the round begins again: what is copied is not marked any more */
         list_all(engine, run);
     do {
+        memory_pace(); /* what is copied may come back from disk for that */
         if (copy_some(run))
             continue;
         run->round++;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define QUEUE_PIECES_MAX 64u /* copied and not yet written; some 100 kB each */
+#define QUEUE_BYTES_MAX (INT64_C(4) << 20) /* copied and not yet written */
 
 struct checkpointer {
     struct server *server;
@@ -24,7 +24,7 @@ struct checkpointer {
     struct checkpointer_stats stats;
 
     struct checkpoint_piece *first, *last; /* the queue */
-    uint32_t count;
+    int64_t bytes;                         /* of the queue */
     bool engine_waits;
     bool complete; /* no more pieces come */
     struct checkpoint_info info;
@@ -40,7 +40,7 @@ static bool has_room(void *ctx)
 {
     struct checkpointer *checkpointer = ctx;
     pthread_mutex_lock(&checkpointer->lock);
-    bool room = checkpointer->count < QUEUE_PIECES_MAX;
+    bool room = checkpointer->bytes < QUEUE_BYTES_MAX;
     checkpointer->engine_waits = !room;
     pthread_mutex_unlock(&checkpointer->lock);
     return room;
@@ -56,7 +56,7 @@ static void put(void *ctx, struct checkpoint_piece *piece)
     else
         checkpointer->first = piece;
     checkpointer->last = piece;
-    checkpointer->count++;
+    checkpointer->bytes += (int64_t)piece->arena.total_bytes;
     pthread_cond_broadcast(&checkpointer->cond);
     pthread_mutex_unlock(&checkpointer->lock);
 }
@@ -91,8 +91,8 @@ static struct checkpoint_piece *next_piece(struct checkpointer *checkpointer)
         checkpointer->first = piece->next;
         if (checkpointer->first == NULL)
             checkpointer->last = NULL;
-        checkpointer->count--;
-        wake = checkpointer->engine_waits && checkpointer->count <= QUEUE_PIECES_MAX / 2;
+        checkpointer->bytes -= (int64_t)piece->arena.total_bytes;
+        wake = checkpointer->engine_waits && checkpointer->bytes <= QUEUE_BYTES_MAX / 2;
         if (wake)
             checkpointer->engine_waits = false;
     }

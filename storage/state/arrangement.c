@@ -5,6 +5,7 @@
  * nothing else. With more, the head's link names a list (row_lists.h) of all rows of the key, the head at
  * position 0, and the link of each other row is its position in that list. */
 #include "storage/state/arrangement_internal.h"
+#include "storage/state/memory_governor.h"
 
 #define RETURN_BYTES                                                                                         \
     ((int64_t)128                                                                                            \
@@ -270,6 +271,7 @@ void arrangement_apply_noting(struct arrangement *a, const struct batch *change,
     arrangement_note_nulls(a, change);
     uint32_t heads[PREFETCH_GROUP]; /* only to be prefetched: rows change what heads there are */
     for (uint32_t first = 0; first < change->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = change->rows - first < PREFETCH_GROUP ? change->rows - first : PREFETCH_GROUP;
         prefetch_group(a, key_hashes + first, count, heads, true);
         for (uint32_t i = first; i < first + count; i++) {
@@ -342,6 +344,7 @@ static void find_heads(const struct arrangement *a, const struct batch *rows, co
                        const uint64_t *hashes, const uint8_t *skip, uint32_t *heads)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         find_group(a, rows, first, count, key_columns, hashes, skip, heads + first);
     }
@@ -433,6 +436,7 @@ void arrangement_weights(struct arrangement *a, const struct batch *rows, const 
     }
     uint32_t heads[PREFETCH_GROUP];
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         find_group(a, rows, first, count, key_columns, hashes, skip, heads);
         for (uint32_t i = 0; i < count; i++) {

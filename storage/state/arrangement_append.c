@@ -5,6 +5,7 @@
  * row numbers; a block that cannot grow any more stays as it is, behind a new one. Nothing is looked for among
  * the rows of a key, so adding a row costs the same however many there are. */
 #include "storage/state/arrangement_internal.h"
+#include "storage/state/memory_governor.h"
 
 #define IS_LIST (UINT32_C(1) << 31)
 
@@ -124,6 +125,7 @@ void append_only_find(const struct arrangement *a, const struct batch *rows, con
                       const uint64_t *hashes, const uint8_t *skip, uint32_t *entries)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         find_group(a, rows, first, count, key_columns, hashes, skip, entries + first);
     }
@@ -134,6 +136,7 @@ void append_only_weights(const struct arrangement *a, const struct batch *rows, 
 {
     uint32_t entries[PREFETCH_GROUP];
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         find_group(a, rows, first, count, key_columns, hashes, skip, entries);
         for (uint32_t i = 0; i < count; i++) {

@@ -4,6 +4,7 @@
  * payload. Batches are worked in groups: all buckets are prefetched, then the slots of the first candidates,
  * then keys are compared, so that the misses of 64 rows overlap. */
 #include "storage/state/hashed_table.h"
+#include "storage/state/memory_governor.h"
 
 #include "storage/state/hash_index.h"
 
@@ -120,6 +121,7 @@ void hashed_table_find(struct hashed_table *table, const struct batch *rows, con
                        const uint64_t *hashes, uint32_t *slots)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         prefetch_group(table, hashes + first, count, slots + first, false);
         for (uint32_t i = first; i < first + count; i++) {
@@ -137,6 +139,7 @@ PREFETCHING void find_or_insert(struct hashed_table *table, const struct batch *
                                 uint8_t *inserted, bool touches)
 {
     for (uint32_t first = 0; first < rows->rows; first += PREFETCH_GROUP) {
+        memory_pace();
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         prefetch_group(table, hashes + first, count, slots + first, true);
         for (uint32_t i = first; i < first + count; i++) {

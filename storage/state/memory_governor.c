@@ -39,8 +39,8 @@ static struct {
     struct account *root;
     int statm, pagemap;
     size_t page_bytes;
-    pthread_t thread;
-    sem_t wake;
+    pthread_t thread, writer;
+    sem_t wake, has_writes;
     _Atomic bool is_asleep, is_running, is_stopping;
     _Atomic int64_t resident, anonymous, grown;
     _Atomic uint64_t rounds;
@@ -126,7 +126,7 @@ static bool is_in_use(uint32_t region)
     return present_pages(data, SAMPLE_PAGES) >= SAMPLE_PAGES / 4;
 }
 
-/* What was taken away begins to go to disk; nobody waits for it. */
+/* What was taken away begins to go to disk. On a thread of its own: a busy disk makes it wait. */
 static void write_out(void)
 {
     uint32_t regions[WRITES_MAX];
@@ -259,6 +259,16 @@ static void rest(int64_t us)
         continue;
 }
 
+static void *run_writer(void *arg)
+{
+    while (!atomic_load(&governor.is_stopping)) {
+        while (sem_wait(&governor.has_writes) != 0)
+            continue;
+        write_out();
+    }
+    return NULL;
+}
+
 /* What was freed and not given back to the system is room that state could have. */
 static void trim(void)
 {
@@ -279,8 +289,10 @@ static void *run(void *arg)
     while (!atomic_load(&governor.is_stopping)) {
         pthread_mutex_lock(&governor.evicting);
         int64_t resident = keep_below();
+        bool has_writes = governor.writes_count > 0;
         pthread_mutex_unlock(&governor.evicting);
-        write_out();
+        if (has_writes)
+            sem_post(&governor.has_writes);
         trim();
         if (resident > governor.limit)
             atomic_fetch_or(&memory_governor_wants, WANTS_HELP);
@@ -332,8 +344,9 @@ void memory_governor_start(int64_t limit_bytes, struct account *root)
     mallopt(M_ARENA_MAX, 8);
     governor.root = root;
     root->grown = grown;
-    CHECK(sem_init(&governor.wake, 0, 0) == 0);
+    CHECK(sem_init(&governor.wake, 0, 0) == 0 && sem_init(&governor.has_writes, 0, 0) == 0);
     CHECK(pthread_create(&governor.thread, NULL, run, NULL) == 0);
+    CHECK(pthread_create(&governor.writer, NULL, run_writer, NULL) == 0);
     atomic_store(&governor.is_running, true);
 }
 
@@ -344,7 +357,10 @@ void memory_governor_stop(void)
         atomic_store(&governor.is_stopping, true);
         sem_post(&governor.wake);
         pthread_join(governor.thread, NULL);
+        sem_post(&governor.has_writes);
+        pthread_join(governor.writer, NULL);
         sem_destroy(&governor.wake);
+        sem_destroy(&governor.has_writes);
         atomic_store(&memory_governor_wants, 0);
         atomic_store(&governor.root->pressed, false);
         governor.root = NULL;

@@ -23,7 +23,8 @@ void memory_governor_stop(void);
 
 extern _Atomic uint32_t memory_governor_wants; /* memory_pace has something to do */
 void memory_pace_slow(void);
-/* Once per batch by whoever works with state: wakes the governor, and helps it when it is behind. */
+/* By whoever works with state, once per group of rows, without a latch: wakes the governor, and helps it when it is behind. A
+ * whole batch between two calls would bring back more pages than a small limit has room for. */
 static inline void memory_pace(void)
 {
     if (UNLIKELY(atomic_load_explicit(&memory_governor_wants, memory_order_relaxed) != 0))

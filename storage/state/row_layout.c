@@ -1,6 +1,7 @@
 /* row_layout.c: see row_layout.h. Loops are typed by physical layout; only types whose equal values may
  * differ in bytes are compared by type_compare. */
 #include "storage/state/row_layout.h"
+#include "storage/state/memory_governor.h"
 
 #include "storage/data/hash.h"
 
@@ -293,6 +294,7 @@ void row_layout_gather_fields(const struct row_layout *layout, const uint8_t *co
             out[f].nulls = arena_alloc(arena, count);
     }
     for (uint32_t first = 0; first < count; first += GATHER_ROWS) {
+        memory_pace();
         uint32_t piece = count - first < GATHER_ROWS ? count - first : GATHER_ROWS;
         for (uint32_t i = first; i < first + piece; i++) {
             for (uint32_t line = 0; line < layout->row_bytes; line += 64)

@@ -1,4 +1,5 @@
 /* row_store.c: the writer's side of the row store: create, apply, look at the newest state. */
+#include "storage/state/memory_governor.h"
 #include "storage/state/row_store_internal.h"
 
 #define RETURN_BYTES ((int64_t)128 << 10) /* an emptied store larger than this gives its memory back */
@@ -319,6 +320,7 @@ static void run_pass(struct row_store *store, const struct batch *change, const 
                      enum pass pass)
 {
     for (uint32_t first = 0; first < change->rows; first += LATCH_ROWS) {
+        memory_pace();
         uint32_t end = first + LATCH_ROWS < change->rows ? first + LATCH_ROWS : change->rows;
         prefetch_rows(store, hashes + first, end - first);
         latch_write(&store->latch);
@@ -348,6 +350,7 @@ void row_store_apply(struct row_store *store, const struct batch *change, const 
         run_pass(store, change, hashes, PASS_DELETES);
     run_pass(store, change, hashes, PASS_INSERTS);
     for (uint32_t first = 0; first < store->pending_count; first += LATCH_ROWS) {
+        memory_pace();
         uint32_t end = first + LATCH_ROWS < store->pending_count ? first + LATCH_ROWS : store->pending_count;
         latch_write(&store->latch);
         for (uint32_t i = first; i < end; i++) {
@@ -366,6 +369,7 @@ void row_store_current(struct row_store *store, const struct batch *rows, const 
 {
     const uint8_t *group[LATCH_ROWS];
     for (uint32_t first = 0; first < rows->rows; first += LATCH_ROWS) {
+        memory_pace();
         uint32_t end = first + LATCH_ROWS < rows->rows ? first + LATCH_ROWS : rows->rows, n = 0;
         prefetch_rows(store, hashes + first, end - first);
         for (uint32_t i = first; i < end; i++) {

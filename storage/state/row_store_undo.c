@@ -5,6 +5,7 @@
  * Positions count bytes and never come back to small values; a record does not cross a chunk's end. The
  * newest record of a slot is the one that meta->undo names, and only while first <= position < head does it
  * exist. */
+#include "storage/state/memory_governor.h"
 #include "storage/state/row_store_internal.h"
 
 #define CHUNK_MIN 4096u
@@ -155,6 +156,7 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark)
     struct undo_log *log = &store->undo;
     CHECK(mark <= log->head);
     while (log->first < log->head && log->last >= mark) {
+        memory_pace();
         latch_write(&store->latch);
         for (uint32_t i = 0; i < LATCH_ROWS && log->first < log->head && log->last >= mark; i++) {
             const struct undo_record *record = undo_at(log, log->last);
@@ -201,6 +203,7 @@ void row_store_trim(struct row_store *store, uint64_t oldest)
         if (log->ticks_count > 1)
             end = log->ticks[(log->ticks_first + 1) & (log->ticks_capacity - 1)].start;
         while (log->first < end) {
+            memory_pace();
             latch_write(&store->latch);
             for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
                 struct undo_record *record = undo_at(log, log->first);
