@@ -70,12 +70,12 @@ bool engine_create_view(struct engine *engine, const struct relation_desc *desc,
  * on while somebody holds a reference. */
 MUST_CHECK
 bool engine_drop_relation(struct engine *engine, struct relation *relation, struct error *err);
-/* Over the present rows, in small steps between which ticks go on. One at a time per relation. cancel may be NULL. 23505
- * when a unique one finds a value twice. */
+/* Over the present rows, in small steps between which ticks go on. cancel and progress may be NULL; rows of a unique index
+ * are counted twice there, since they are read twice. 23505 when a unique one finds a value twice. */
 MUST_CHECK
 bool engine_create_index(struct engine *engine, struct relation *relation, const uint32_t *columns,
                          uint32_t columns_count, bool is_unique, const char *name, const _Atomic bool *cancel,
-                         uint32_t *index, struct error *err);
+                         struct backfill_progress *progress, uint32_t *index, struct error *err);
 MUST_CHECK
 bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
 /* External tables: joins ask once more (relation_lookup_source) for everything that waits in them. For who has begun to listen. */

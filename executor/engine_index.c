@@ -14,7 +14,8 @@ struct index_job {
     const uint32_t *columns;
     uint32_t columns_count;
     bool is_unique;
-    const char *name;
+    const char *name;                   /* of no other index that is being made over the relation */
+    struct backfill_progress *progress; /* NULL: nobody asks */
     uint32_t number;
     uint32_t *store_numbers; /* per shard */
     uint32_t shard, cursor;  /* how far the keys are */
@@ -79,6 +80,12 @@ static struct hashed_table *make_counts(const struct index_job *job)
     return hashed_table_create(types, job->columns_count, sizeof(int64_t), &job->relation->account);
 }
 
+static void note_done(const struct index_job *job, uint64_t rows)
+{
+    if (job->progress != NULL)
+        atomic_fetch_add_explicit(&job->progress->rows_done, rows, memory_order_relaxed);
+}
+
 /* The calling thread: the values as they were in the snapshot. */
 static bool count_snapshot(struct index_job *job, const _Atomic bool *cancel)
 {
@@ -91,6 +98,7 @@ static bool count_snapshot(struct index_job *job, const _Atomic bool *cancel)
     while (ok && (rows = relation_scan_next(&scan)) != NULL) {
         arena_reset(&arena);
         count_keys(job, present_keys(rows, job->columns, job->columns_count, &arena), &arena);
+        note_done(job, rows->rows);
         ok = account_check(&job->relation->account, job->err);
         if (ok && cancel != NULL && atomic_load(cancel))
             ok = error_set(job->err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
@@ -119,12 +127,19 @@ static void begin_counting(struct index_job *job)
     relation->uniques = grown;
 }
 
+/* The entry of begin_counting; others come and go meanwhile. */
+static struct unique_index *find_counting(const struct index_job *job)
+{
+    struct unique_index *unique = job->relation->uniques;
+    while (!unique->is_counting || strcmp(unique->name, job->name) != 0)
+        unique++;
+    return unique;
+}
+
 /* Adds what ticks have changed; false: some value occurs twice. */
 static bool end_counting(struct index_job *job)
 {
-    struct unique_index *unique = job->relation->uniques;
-    while (!unique->is_counting)
-        unique++;
+    struct unique_index *unique = find_counting(job);
     struct arena arena;
     arena_init(&arena, NULL);
     uint32_t cursor = 0, slot = 0, slots[BATCH_ROWS_MAX];
@@ -153,15 +168,11 @@ static bool end_counting(struct index_job *job)
     return true;
 }
 
-static void forget_counting(struct relation *relation)
+static void forget_counting(const struct index_job *job)
 {
-    for (uint32_t i = 0; i < relation->uniques_count; i++) {
-        if (!relation->uniques[i].is_counting)
-            continue;
-        hashed_table_destroy(relation->uniques[i].counts);
-        relation->uniques[i] = relation->uniques[--relation->uniques_count];
-        return;
-    }
+    struct unique_index *unique = find_counting(job);
+    hashed_table_destroy(unique->counts);
+    *unique = job->relation->uniques[--job->relation->uniques_count];
 }
 
 /* ---- keys ---- */
@@ -183,8 +194,10 @@ static void run_step(struct engine *engine, void *ctx)
 {
     struct index_job *job = ctx;
     struct relation *relation = job->relation;
+    uint32_t before = job->cursor;
     job->has_more = row_store_fill_index(relation->stores[job->shard], job->store_numbers[job->shard],
                                          &job->cursor, STEP_SLOTS);
+    note_done(job, job->cursor - before);
     if (job->has_more)
         return;
     job->shard++;
@@ -199,7 +212,7 @@ static void run_abort(struct engine *engine, void *ctx)
     for (uint32_t shard = 0; shard < relation->shards_count; shard++)
         row_store_drop_index(relation->stores[shard], job->store_numbers[shard]);
     if (job->is_unique)
-        forget_counting(relation);
+        forget_counting(job);
 }
 
 /* Readers may use it. */
@@ -244,7 +257,7 @@ static void run_finish(struct engine *engine, void *ctx)
 
 bool engine_create_index(struct engine *engine, struct relation *relation, const uint32_t *columns,
                          uint32_t columns_count, bool is_unique, const char *name, const _Atomic bool *cancel,
-                         uint32_t *index, struct error *err)
+                         struct backfill_progress *progress, uint32_t *index, struct error *err)
 {
     if (relation->append_only) {
         error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "\"%s\" is append-only and cannot have an index",
@@ -257,9 +270,16 @@ bool engine_create_index(struct engine *engine, struct relation *relation, const
                             .columns_count = columns_count,
                             .is_unique = is_unique,
                             .name = name,
+                            .progress = progress,
                             .store_numbers = store_numbers,
                             .has_more = true,
                             .err = err};
+    if (progress != NULL) {
+        struct relation_stats stats;
+        relation_stats(relation, &stats);
+        atomic_store(&progress->rows_total, stats.rows * (is_unique ? 2 : 1));
+        atomic_store(&progress->phase, BACKFILL_SNAPSHOT);
+    }
     engine_command(engine, run_begin, &job);
     bool ok = true;
     if (is_unique) {
@@ -293,7 +313,7 @@ static void run_drop_index(struct engine *engine, void *ctx)
     struct relation_index *index = &relation->indexes[job->number];
     for (uint32_t i = 0; index->is_unique && i < relation->uniques_count; i++) {
         struct unique_index *unique = &relation->uniques[i];
-        if (unique->columns_count != index->columns_count ||
+        if (unique->is_counting || unique->columns_count != index->columns_count ||
             memcmp(unique->columns, index->columns, sizeof(uint32_t) * index->columns_count) != 0)
             continue;
         hashed_table_destroy(unique->counts);

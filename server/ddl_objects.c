@@ -59,7 +59,7 @@ bool ddl_make_relation(struct server *server, struct catalog_object *object, str
         /* the constraint itself is the relation's; this is for lookups */
         uint32_t number;
         if (!engine_create_index(server->engine, relation, constraint->columns, constraint->columns_count,
-                                 false, constraint->name, NULL, &number, err))
+                                 false, constraint->name, NULL, NULL, &number, err))
             return false;
         index->index_number = (int32_t)number;
     }
@@ -160,6 +160,20 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     return ok;
 }
 
+static void begin_build(struct server *server, const struct catalog_object *object, struct view_build *build)
+{
+    build->object = object;
+    build->started_us = clock_now_us();
+    view_build_begin(server, build);
+    pthread_mutex_unlock(&server->ddl);
+}
+
+static void end_build(struct server *server, struct view_build *build)
+{
+    pthread_mutex_lock(&server->ddl);
+    view_build_end(server, build);
+}
+
 bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
                    const _Atomic bool *cancel, struct view_build *build, struct ddl_batch *batch,
                    struct error *err)
@@ -168,18 +182,12 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
     struct planned_view view;
     if (!plan_view(server, object, env, false, batch, &view, err))
         return false;
-    if (build != NULL) {
-        build->object = object;
-        build->started_us = clock_now_us();
-        view_build_begin(server, build);
-        pthread_mutex_unlock(&server->ddl);
-    }
+    if (build != NULL)
+        begin_build(server, object, build);
     bool ok = engine_create_view(server->engine, &view.desc, view.plan, view.arena, &view.env, cancel,
                                  build != NULL ? &build->progress : NULL, &object->relation, err);
-    if (build != NULL) {
-        pthread_mutex_lock(&server->ddl);
-        view_build_end(server, build);
-    }
+    if (build != NULL)
+        end_build(server, build);
     if (!ok)
         return false;
     relation_retain(object->relation);
@@ -213,7 +221,7 @@ bool ddl_make_disabled_view(struct server *server, struct catalog_object *object
 }
 
 bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
-                    struct ddl_batch *batch, struct error *err)
+                    struct view_build *build, struct ddl_batch *batch, struct error *err)
 {
     ddl_batch_add(batch, object);
     catalog_read_lock(server->catalog);
@@ -227,9 +235,13 @@ bool ddl_make_index(struct server *server, struct catalog_object *object, const 
                          object->name);
     }
     uint32_t number;
+    if (build != NULL)
+        begin_build(server, object, build);
     bool ok = engine_create_index(server->engine, table->relation, object->index_columns,
                                   object->index_columns_count, object->index_is_unique, object->name, cancel,
-                                  &number, err);
+                                  build != NULL ? &build->progress : NULL, &number, err);
+    if (build != NULL)
+        end_build(server, build);
     object->index_number = ok ? (int32_t)number : -1;
     catalog_object_release(table);
     return ok;

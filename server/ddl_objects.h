@@ -44,9 +44,10 @@ bool ddl_restore_view(struct server *server, struct catalog_object *object, cons
 MUST_CHECK
 bool ddl_make_disabled_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
                             uint64_t epoch, struct ddl_batch *batch, struct error *err);
+/* build (NULL: recovery) as for a view. */
 MUST_CHECK
 bool ddl_make_index(struct server *server, struct catalog_object *object, const _Atomic bool *cancel,
-                    struct ddl_batch *batch, struct error *err);
+                    struct view_build *build, struct ddl_batch *batch, struct error *err);
 /* Undoes the engine's part of every object and gives the references back: after a failure. */
 void ddl_batch_undo(struct server *server, struct ddl_batch *batch);
 /* Store, then catalog (under its write lock). On failure nothing has happened; undo is still the caller's.

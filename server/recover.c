@@ -431,7 +431,7 @@ static bool restore_index(struct recovery *recovery, const struct stored *stored
         catalog_object_release(index);
         return false;
     }
-    if (ddl_make_index(server, index, NULL, &batch, err))
+    if (ddl_make_index(server, index, NULL, NULL, &batch, err))
         return publish(recovery, &batch, err);
     ddl_batch_undo(server, &batch);
     return false;

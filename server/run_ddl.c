@@ -2,7 +2,7 @@
  *
  * Names are bound under the catalog's read lock, the engine's part is made without any lock of the catalog (a
  * view may take long to fill), then the object is stored and published. server->ddl keeps other DDL out
- * meanwhile, but while a view is filled: then view_builds.h keeps away what does not go with it. */
+ * meanwhile, but while a view or an index is filled: then view_builds.h keeps away what does not go with it. */
 #include "server/run_ddl.h"
 
 #include "planner/ddl_time.h"
@@ -601,7 +601,9 @@ static bool create_index(struct ddl_job *job, const PgQuery__IndexStmt *node, st
         return ok;
     }
     struct ddl_batch batch = new_batch(job);
-    return publish(job, &batch, ddl_make_index(server, index, &job->session->cancel, &batch, err), err);
+    struct view_build build = {.pid = job->session->pid};
+    return publish(job, &batch, ddl_make_index(server, index, &job->session->cancel, &build, &batch, err),
+                   err);
 }
 
 /* ---- schemas and sequences ---- */

@@ -169,6 +169,7 @@ static void add_build(void *ctx, const struct view_build *build)
     sys_int(rows, "waiting_bytes", atomic_load(&progress->waiting_bytes));
     sys_int(rows, "started", build->started_us);
     sys_int(rows, "pid", build->pid);
+    sys_text(rows, "kind", build->object->kind == CATALOG_INDEX ? "index" : "materialized view");
     sys_end(rows);
 }
 
@@ -443,11 +444,12 @@ const struct system_view_row sysview_millrace_rows[] = {
     VIEW("view_builds",
          "schema name, view name, phase text, rows_done int8, rows_total int8, ticks_behind int8, "
          "waiting_bytes int8, "
-         "started timestamptz, pid int4",
+         "started timestamptz, pid int4, kind text",
          rows_view_builds,
-         "materialized views that are being created: rows read of those that the inputs held at the start "
-         "(phase "
-         "snapshot), ticks since then that are still to be run, and the memory they wait in"),
+         "materialized views and indexes that are being created: rows read of those that the inputs held at "
+         "the start "
+         "(phase snapshot; a unique index reads them twice), ticks since then that are still to be run, and "
+         "the memory they wait in"),
     VIEW("engine",
          "epoch_visible int8, epoch_computed int8, epoch_durable int8, ticks int8, transactions int8, "
          "rows_in int8, "

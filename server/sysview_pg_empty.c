@@ -148,12 +148,6 @@ const struct system_view_row sysview_pg_empty_rows[] = {
      "pid int4, datid oid, datname name, relid oid, command text, type text, bytes_processed int8, "
      "bytes_total int8, tuples_processed int8, tuples_excluded int8",
      NULL, "running COPY: none"},
-    {SCHEMA_PG_CATALOG, 'v', "pg_stat_progress_create_index",
-     "pid int4, datid oid, datname name, relid oid, index_relid oid, command text, phase text, "
-     "lockers_total int8, lockers_done int8, current_locker_pid int8, blocks_total int8, "
-     "blocks_done int8, tuples_total int8, tuples_done int8, partitions_total int8, "
-     "partitions_done int8",
-     NULL, "index builds: none"},
     {SCHEMA_PG_CATALOG, 'v', "pg_stat_progress_vacuum",
      "pid int4, datid oid, datname name, relid oid, phase text, heap_blks_total int8, "
      "heap_blks_scanned int8, heap_blks_vacuumed int8, index_vacuum_count int8, max_dead_tuples int8, "

@@ -2,6 +2,7 @@
 #include "planner/reg_names.h"
 #include "server/session.h"
 #include "server/sysview.h"
+#include "server/view_builds.h"
 #include "storage/base/clock.h"
 
 static bool rows_activity(struct sys_rows *rows, struct error *err)
@@ -158,6 +159,26 @@ ROWS_OF(rows_user_sequences, sequences(rows, "_user_"))
         VIEW(before "_sys_" after, columns, rows_sys_##kind, help " of system schemas"),                     \
         VIEW(before "_user_" after, columns, rows_user_##kind, help " of users")
 
+static void add_index_build(void *ctx, const struct view_build *build)
+{
+    struct sys_rows *rows = ctx;
+    if (build->object->kind != CATALOG_INDEX)
+        return;
+    sys_int(rows, "pid", build->pid);
+    sys_text(rows, "datname", rows->info->database);
+    sys_int(rows, "relid", build->object->index_of);
+    sys_int(rows, "index_relid", build->object->oid);
+    sys_int(rows, "tuples_total", (int64_t)atomic_load(&build->progress.rows_total));
+    sys_int(rows, "tuples_done", (int64_t)atomic_load(&build->progress.rows_done));
+    sys_end(rows);
+}
+
+static bool rows_index_builds(struct sys_rows *rows, struct error *err)
+{
+    view_builds_for_each(rows->server, add_index_build, rows);
+    return true;
+}
+
 #define TABLE_COLUMNS                                                                                        \
     "relid oid, schemaname name, relname name, seq_scan int8, seq_tup_read int8, idx_scan int8, "            \
     "idx_tup_fetch int8, n_tup_ins int8, n_tup_upd int8, n_tup_del int8, n_tup_hot_upd int8"
@@ -206,6 +227,13 @@ const struct system_view_row sysview_stat_rows[] = {
           indexes, "the indexes"),
     VIEWS("pg_statio", "indexes", INDEX_COLUMNS ", idx_blks_read int8, idx_blks_hit int8", indexes,
           "the indexes"),
+    VIEW("pg_stat_progress_create_index",
+         "pid int4, datid oid = 5, datname name, relid oid, index_relid oid, command text = 'CREATE INDEX', "
+         "phase text = 'building index', "
+         "lockers_total int8 = 0, lockers_done int8 = 0, current_locker_pid int8 = 0, blocks_total int8 = 0, "
+         "blocks_done int8 = 0, tuples_total int8, tuples_done int8, partitions_total int8 = 0, "
+         "partitions_done int8 = 0",
+         rows_index_builds, "indexes that are being created"),
     VIEWS("pg_statio", "sequences", "relid oid, schemaname name, relname name, blks_read int8, blks_hit int8",
           sequences, "the sequences"),
 };

@@ -1,6 +1,8 @@
 /* view_builds.c: see view_builds.h. A list in the server: there are as many entries as sessions that create views. */
 #include "server/view_builds.h"
 
+#include "server/ddl_objects.h"
+
 #include <string.h>
 
 void view_build_begin(struct server *server, struct view_build *build)
@@ -31,14 +33,14 @@ bool view_builds_allow(struct server *server, const struct catalog_object *objec
                        struct error *err)
 {
     for (const struct view_build *build = server->builds; build != NULL; build = build->next) {
-        bool uses = build->replaces == object->oid;
+        bool uses = build->replaces == object->oid ||
+                    (build->object->kind == CATALOG_INDEX && build->object->index_of == object->oid);
         for (uint32_t i = 0; i < build->object->depends_count; i++)
             uses |= build->object->depends[i] == object->oid;
         if (!uses)
             continue;
-        error_set(err, ERRCODE_OBJECT_IN_USE,
-                  "cannot %s \"%s\" because materialized view \"%s\" is being created over it", what,
-                  object->name, build->object->name);
+        error_set(err, ERRCODE_OBJECT_IN_USE, "cannot %s \"%s\" because %s \"%s\" is being created over it",
+                  what, object->name, ddl_kind_word(build->object), build->object->name);
         return error_hint(err,
                           "millrace.view_builds shows how far it is; SELECT pg_cancel_backend(%d) ends it.",
                           (int)build->pid);
@@ -51,9 +53,8 @@ bool view_builds_allow_name(struct server *server, uint32_t schema_oid, const ch
     for (const struct view_build *build = server->builds; build != NULL; build = build->next) {
         if (build->object->schema_oid == schema_oid &&
             (name == NULL || strcmp(build->object->name, name) == 0))
-            return error_set(err, ERRCODE_OBJECT_IN_USE,
-                             "materialized view \"%s\" is being created by another session",
-                             build->object->name);
+            return error_set(err, ERRCODE_OBJECT_IN_USE, "%s \"%s\" is being created by another session",
+                             ddl_kind_word(build->object), build->object->name);
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* view_builds.h: the materialized views that are being filled right now: their names are taken, what they read must
- * stay, and millrace.view_builds shows how far they are.
+/* view_builds.h: the materialized views and indexes that are being filled right now: their names are taken, what they read
+ * must stay, and millrace.view_builds shows how far they are.
  *
  * All but view_builds_for_each are called under server->ddl. */
 #ifndef MILLRACE_SERVER_VIEW_BUILDS_H
@@ -19,11 +19,11 @@ struct view_build {
 /* The object's name, depends, schema are set. The build is the caller's until view_build_end. */
 void view_build_begin(struct server *server, struct view_build *build);
 void view_build_end(struct server *server, struct view_build *build);
-/* 55006 when a view is being filled that reads this object, or is going to take its place. what: "drop". */
+/* 55006 when a view or an index is being filled that reads this object, or is going to take its place. what: "drop". */
 MUST_CHECK
 bool view_builds_allow(struct server *server, const struct catalog_object *object, const char *what,
                        struct error *err);
-/* 55006 when a view is being filled that has this name, or (name NULL) is in this schema. */
+/* 55006 when one is being filled that has this name, or (name NULL) is in this schema. */
 MUST_CHECK
 bool view_builds_allow_name(struct server *server, uint32_t schema_oid, const char *name, struct error *err);
 /* Any thread; begin and end wait meanwhile. */

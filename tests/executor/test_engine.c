@@ -477,7 +477,7 @@ TEST(lookups_without_index)
     struct batch *keys = batch_create(&w.arena, int4x3, 1, 1);
     struct datum two = datum_i32(2);
     batch_append_datums(keys, &two, 1);
-    EXPECT(engine_create_index(w.engine, w.t, by_g, 1, false, "t_g", NULL, &index, &err));
+    EXPECT(engine_create_index(w.engine, w.t, by_g, 1, false, "t_g", NULL, NULL, &index, &err));
     for (int state = 0; state < 3; state++) {
         uint64_t snapshot = snapshot_open(engine_snapshots(w.engine), 0);
         struct batch *found = batch_create(&w.arena, int4x3, 3, 4);
@@ -490,7 +490,7 @@ TEST(lookups_without_index)
         if (state == 0)
             EXPECT(engine_drop_index(w.engine, w.t, index, &err));
         if (state == 1)
-            EXPECT(engine_create_index(w.engine, w.t, by_v, 1, false, "t_v", NULL, &again, &err) &&
+            EXPECT(engine_create_index(w.engine, w.t, by_v, 1, false, "t_v", NULL, NULL, &again, &err) &&
                    again == index);
     }
     world_end(&w);

@@ -490,6 +490,31 @@ def check_indexes(binary, rows, options):
             during = events[len(events) - events[::-1].index("begin"):len(events) - 1 - events[::-1].index("end")]
             return creator.error, during.count("commit")
 
+        # others see how far it is, and go on with DDL of their own, another index on the same table included
+        seen = set()
+        while not seen:
+            first = IndexCreator(server, events, None, "CREATE UNIQUE INDEX t_first ON t (u)")
+            first.start()
+            while first.is_alive():
+                seen |= set(con.execute("SELECT p.relid::regclass::text, p.tuples_done <= p.tuples_total, b.view, b.kind"
+                                        " FROM pg_stat_progress_create_index p JOIN millrace.view_builds b USING (pid)").fetchall())
+                try:
+                    con.execute("CREATE UNIQUE INDEX t_second ON t (v, id)")
+                    con.execute("ALTER TABLE t RENAME COLUMN v TO w")
+                except psycopg.errors.ObjectInUse as e:
+                    assert 'index "t_first"' in str(e), e
+                    seen.add("refused")
+                else:
+                    con.execute("ALTER TABLE t RENAME COLUMN w TO v")
+                con.execute("DROP INDEX IF EXISTS t_second")
+            first.join()
+            assert first.error is None, first.error
+            u = con.execute("SELECT u FROM t WHERE u IS NOT NULL AND id > 100 ORDER BY id LIMIT 1").fetchone()[0]
+            expect(con, "23505", "INSERT INTO t VALUES (-1, 0, 0, %d)" % u)
+            con.execute("DROP INDEX t_first")
+            if "refused" not in seen or len(seen) < 2:
+                seen = set()
+        assert seen <= {"refused", ("t", True, "t_first", "index")}, seen
         error, commits = create("CREATE INDEX t_v ON t (v)")
         assert error is None and commits >= 3, (error, commits)
         print("index: %d commits meanwhile" % commits)
