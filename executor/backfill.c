@@ -467,8 +467,8 @@ static bool fill_apart(struct fill *fill)
     if (!fill->ok)
         return false;
     atomic_store(&b->progress->phase, BACKFILL_SNAPSHOT);
-    if (engine->shards_count > 1 && rows >= PARALLEL_ROWS)
-        b->workers = workers_create(engine->shards_count);
+    if (engine->threads_count > 1 && rows >= PARALLEL_ROWS)
+        b->workers = workers_create(engine->threads_count, engine->shards_count);
     bool ok = run_initial(b, fill->cancel, fill->err);
     snapshot_close(engine->snapshots, b->frame.snapshot);
     atomic_store(&b->progress->phase, BACKFILL_CATCHING_UP);

@@ -176,6 +176,10 @@ static bool copy_rows(struct checkpoint *run, struct unit *unit)
     uint64_t first, end;
     table->bounds(table->of, &first, &end);
     struct saved_rows *rows = table->rows;
+    if (!rows->is_begun) {
+        put(run, piece_of(unit, PIECE_VOID));
+        rows->is_begun = true;
+    }
     if (rows->taken < rows->saved)
         rows->taken = rows->saved;
     if (rows->front_taken < first) { /* what is gone at the front */
@@ -364,6 +368,7 @@ static void run_end(struct engine *engine, void *ctx)
             rows->saved = rows->taken > rows->saved ? rows->taken : rows->saved;
         else
             rows->front_taken = 0;
+        rows->is_begun = ending->valid || rows->saved > 0;
         rows->taken = rows->saved;
     }
     arena_release(&run->arena);

@@ -48,6 +48,7 @@ struct restore_job {
     struct arena arena;
     struct error *err;
     bool ok;
+    uint32_t saved_shards; /* of relations */
 };
 
 static void restore_owner(void *ctx, const struct owner *owner)
@@ -67,7 +68,7 @@ static void restore_owner(void *ctx, const struct owner *owner)
         /* all shards are back; the rest was saved with the first */
         job->ok = checkpoint_store_read_rest(job->store, owner->name, 0, &job->arena, &rest, &rest_bytes,
                                              job->err) &&
-                  relation_restore_rest(owner->relation, rest, rest_bytes, job->err);
+                  relation_restore_rest(owner->relation, rest, rest_bytes, job->saved_shards, job->err);
     }
     if (owner->op != NULL && owner->op->class->restore_rest != NULL)
         job->ok = owner->op->class->restore_rest(owner->op, rest, rest_bytes, job->err);
@@ -84,14 +85,106 @@ static void count_as_saved(void *ctx, const struct owner *owner)
             continue; /* slot_pages_restore_end has said so */
         uint64_t first, end;
         table->bounds(table->of, &first, &end);
-        *table->rows = (struct saved_rows){.saved = end, .taken = end, .front_taken = first};
+        *table->rows =
+            (struct saved_rows){.is_begun = true, .saved = end, .taken = end, .front_taken = first};
     }
+}
+
+/* ---- another number of shards ---- */
+
+/* One table of a relation on its way from a shard it was saved in to those there are now. */
+struct moving {
+    struct saved_table *to; /* per shard */
+    uint32_t shards_count;
+    struct arena arena; /* of a batch */
+};
+
+static void begin_moving(void *ctx, uint32_t used) {}
+
+/* Rows that belong to one shard get its next slots, or numbers. */
+static bool move_to(struct saved_table *to, const struct batch *rows, uint32_t version, struct arena *arena,
+                    struct error *err)
+{
+    if (to->slots == NULL) {
+        uint64_t first, end;
+        to->bounds(to->of, &first, &end);
+        return to->append(to->of, end, rows, version, err);
+    }
+    uint32_t used = to->slots->used, *slots = arena_alloc(arena, sizeof(*slots) * rows->rows);
+    for (uint32_t i = 0; i < rows->rows; i++)
+        slots[i] = used + i;
+    slot_pages_restore_begin(to->slots, used + rows->rows);
+    return to->restore(to->of, slots, rows, version, err);
+}
+
+static bool move_rows(void *ctx, const uint32_t *slots, uint64_t first, const struct batch *rows,
+                      uint32_t version, struct error *err)
+{
+    struct moving *moving = ctx;
+    struct saved_table *table = &moving->to[0];
+    if ((slots != NULL) != (table->slots != NULL) || version > table->version)
+        return error_set(err, ERRCODE_DATA_CORRUPTED,
+                         "a table of state is not of the kind or version that it was saved as");
+    arena_reset(&moving->arena);
+    uint64_t *hashes = arena_alloc(&moving->arena, sizeof(*hashes) * rows->rows);
+    uint32_t *list = arena_alloc(&moving->arena, sizeof(*list) * rows->rows);
+    batch_hash(rows, table->spread_by, table->spread_by_count, hashes);
+    bool ok = true;
+    for (uint32_t shard = 0; ok && shard < moving->shards_count; shard++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < rows->rows; i++) {
+            list[count] = i;
+            count += shard_of_hash(hashes[i], moving->shards_count) == shard;
+        }
+        if (count == 0)
+            continue;
+        struct batch *picked = batch_create(&moving->arena, table->types, table->columns_count, count);
+        batch_append_rows(picked, rows, list, count, 1);
+        ok = move_to(&moving->to[shard], picked, version, &moving->arena, err);
+    }
+    return ok;
+}
+
+/* The rows of a relation that were saved in another number of shards. They count as changed: the next checkpoint writes them
+ * where they are now. */
+static void move_relation(struct restore_job *job, struct relation *relation)
+{
+    struct moving moving = {.shards_count = relation->shards_count};
+    const struct checkpoint_visitor visitor = {&moving, begin_moving, move_rows};
+    const char *name = arena_printf(&job->arena, "r%u", relation->oid);
+    struct saved_tables *tables = ARENA_ARRAY(&job->arena, struct saved_tables, relation->shards_count);
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+        tables[shard].arena = &job->arena;
+        relation_saved_tables(relation, shard, &tables[shard]);
+    }
+    arena_init(&moving.arena, NULL);
+    for (uint32_t t = 0; job->ok && t < tables[0].count; t++) {
+        struct saved_table *table = &tables[0].items[t];
+        const struct owner first = {.name = name, .relation = relation};
+        if (table->spread_by == NULL) {
+            job->ok = restore_table(job->store, &first, table, job->err);
+            continue;
+        }
+        moving.to = ARENA_ARRAY(&job->arena, struct saved_table, relation->shards_count);
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+            moving.to[shard] = tables[shard].items[t];
+        for (uint32_t shard = 0; job->ok && shard < job->saved_shards; shard++)
+            job->ok = checkpoint_store_read(job->store, name, shard, table->name, table->types,
+                                            table->columns_count, &visitor, job->err);
+    }
+    arena_release(&moving.arena);
+    const void *rest;
+    size_t rest_bytes;
+    job->ok = job->ok &&
+              checkpoint_store_read_rest(job->store, name, 0, &job->arena, &rest, &rest_bytes, job->err) &&
+              relation_restore_rest(relation, rest, rest_bytes, job->saved_shards, job->err);
 }
 
 /* ---- relations ---- */
 
 struct relation_job {
     struct checkpoint_store *store;
+    uint32_t saved_shards;
     struct relation *relation;
     struct error *err;
     bool ok;
@@ -99,10 +192,15 @@ struct relation_job {
 
 static void restore_contents(struct engine *engine, struct restore_job *job, struct relation *relation)
 {
-    owners_of_relation(relation, &job->arena, restore_owner, job);
+    if (job->saved_shards != relation->shards_count) {
+        move_relation(job, relation);
+    } else {
+        owners_of_relation(relation, &job->arena, restore_owner, job);
+        if (job->ok)
+            owners_of_relation(relation, &job->arena, count_as_saved, job);
+    }
     if (!job->ok)
         return;
-    owners_of_relation(relation, &job->arena, count_as_saved, job);
     engine_list_relation(engine, relation);
     if (relation->watermark != NULL)
         engine_list_watermark(engine, relation);
@@ -112,7 +210,8 @@ static void restore_contents(struct engine *engine, struct restore_job *job, str
 static void run_relation(struct engine *engine, void *ctx)
 {
     struct relation_job *asked = ctx;
-    struct restore_job job = {.store = asked->store, .err = asked->err, .ok = true};
+    struct restore_job job = {
+        .store = asked->store, .saved_shards = asked->saved_shards, .err = asked->err, .ok = true};
     arena_init(&job.arena, NULL);
     restore_contents(engine, &job, asked->relation);
     engine->wake_us = engine_next_due(engine);
@@ -120,10 +219,10 @@ static void run_relation(struct engine *engine, void *ctx)
     asked->ok = job.ok;
 }
 
-bool engine_restore_relation(struct engine *engine, struct checkpoint_store *store, struct relation *relation,
-                             struct error *err)
+bool engine_restore_relation(struct engine *engine, struct checkpoint_store *store, uint32_t saved_shards,
+                             struct relation *relation, struct error *err)
 {
-    struct relation_job job = {store, relation, err, false};
+    struct relation_job job = {store, saved_shards, relation, err, false};
     engine_command(engine, run_relation, &job);
     return job.ok;
 }
@@ -159,7 +258,7 @@ static bool read_head(struct view_job *job, struct dataflow *flow, struct arena 
         return error_set(job->why, ERRCODE_DATA_CORRUPTED, "its state has format %u, this version reads %u",
                          rest->format, VIEW_REST_FORMAT);
     if (rest->shards != flow->shards_count)
-        return error_set(job->why, ERRCODE_DATA_CORRUPTED, "its state is that of %u workers, not %u",
+        return error_set(job->why, ERRCODE_DATA_CORRUPTED, "its state lies in %u parts, not in %u",
                          rest->shards, flow->shards_count);
     return rest->plan_hash == flow->plan_hash ||
            error_set(job->why, ERRCODE_DATA_CORRUPTED, "its plan is another under this version");
@@ -182,7 +281,7 @@ static bool fill_fragments(struct engine *engine, struct dataflow *flow, bool al
 static bool put_back(struct engine *engine, struct view_job *job, struct dataflow *flow,
                      const struct view_rest *rest)
 {
-    struct restore_job parts = {.store = job->store, .err = job->why};
+    struct restore_job parts = {.store = job->store, .saved_shards = rest->shards, .err = job->why};
     arena_init(&parts.arena, NULL);
     dataflow_set_watermark(flow, rest->watermark);
     parts.ok = fill_fragments(engine, flow, false, job->why);

@@ -31,6 +31,9 @@ struct engine *engine_create(const struct engine_options *options)
     struct engine *engine = mem_zalloc(sizeof(*engine));
     CHECK(options->shards >= 1 && options->shards <= SHARDS_MAX);
     engine->shards_count = options->shards;
+    engine->threads_count = options->threads != 0 ? options->threads : options->shards;
+    if (engine->threads_count > engine->shards_count)
+        engine->threads_count = engine->shards_count;
     engine->tick_rows_max = options->tick_rows_max ? options->tick_rows_max : TICK_ROWS_MAX;
     engine->backfill_bytes = options->backfill_bytes ? options->backfill_bytes : BACKFILL_BYTES_MAX;
     engine->log = options->log;
@@ -41,7 +44,7 @@ struct engine *engine_create(const struct engine_options *options)
     engine->snapshots = snapshots_create();
     snapshots_publish(engine->snapshots, engine->epoch);
     atomic_init(&engine->delivered, engine->epoch);
-    engine->workers = workers_create(options->shards);
+    engine->workers = workers_create(engine->threads_count, engine->shards_count);
     arena_init(&engine->tick_arena, options->account);
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->subscriptions_lock, NULL);

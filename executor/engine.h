@@ -20,7 +20,8 @@ struct tick_log; /* storage/disk/tick_log.h */
 struct source_range;
 
 struct engine_options {
-    uint32_t shards;      /* worker threads and shards of every state; at least 1 */
+    uint32_t shards;      /* of every state; at least 1 */
+    uint32_t threads;     /* workers that run them, at most as many; 0: one per shard */
     uint64_t first_epoch; /* where the log ended: the next tick is first_epoch + 1 */
     struct tick_log *log; /* NULL: nothing is durable (tests) */
     struct account *account;

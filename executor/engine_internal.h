@@ -49,7 +49,7 @@ struct pending_tick {
 };
 
 struct engine {
-    uint32_t shards_count;
+    uint32_t shards_count, threads_count;
     uint32_t tick_rows_max;
     int64_t backfill_bytes;
     struct tick_log *log;

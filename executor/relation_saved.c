@@ -67,6 +67,8 @@ void relation_saved_tables(struct relation *relation, uint32_t shard, struct sav
         segments_saved(relation->segments[shard], "rows", out);
     else
         row_store_saved(relation->stores[shard], "rows", out);
+    out->items[out->count - 1].spread_by = relation->hash_columns;
+    out->items[out->count - 1].spread_by_count = relation->hash_columns_count;
     if (shard != 0)
         return;
     relation_need_errors(relation);
@@ -130,9 +132,28 @@ void relation_save_rest(struct relation *relation, struct strbuf *out)
         retention_save_rest(relation->retention, out);
 }
 
-/* Whether the rows of an append-only relation are back; those before its first may be among them. */
-static bool restore_bounds(struct relation *relation, struct rest_reader *reader, struct error *err)
+/* The same when they have been spread over another number of shards: their number must be right. */
+static bool restore_moved_bounds(const struct relation *relation, struct rest_reader *reader,
+                                 uint32_t saved_shards, struct error *err)
 {
+    uint64_t expected = 0, found = 0;
+    for (uint32_t shard = 0; shard < saved_shards; shard++) {
+        uint64_t first = rest_take(reader);
+        expected += rest_take(reader) - first;
+    }
+    for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+        found += segments_rows(relation->segments[shard]);
+    return expected == found ||
+           error_set(err, ERRCODE_DATA_CORRUPTED, "of %llu rows of \"%s\" %llu are there",
+                     (unsigned long long)expected, relation->name, (unsigned long long)found);
+}
+
+/* Whether the rows of an append-only relation are back; those before its first may be among them. */
+static bool restore_bounds(struct relation *relation, struct rest_reader *reader, uint32_t saved_shards,
+                           struct error *err)
+{
+    if (relation->append_only && saved_shards != relation->shards_count)
+        return restore_moved_bounds(relation, reader, saved_shards, err);
     for (uint32_t shard = 0; relation->append_only && shard < relation->shards_count; shard++) {
         struct segments *segments = relation->segments[shard];
         uint64_t first = rest_take(reader), end = rest_take(reader);
@@ -197,7 +218,8 @@ static void count_uniques(struct relation *relation)
     arena_release(&arena);
 }
 
-bool relation_restore_rest(struct relation *relation, const void *rest, size_t rest_bytes, struct error *err)
+bool relation_restore_rest(struct relation *relation, const void *rest, size_t rest_bytes,
+                           uint32_t saved_shards, struct error *err)
 {
     if (rest_bytes == 0)
         return true;
@@ -214,7 +236,7 @@ bool relation_restore_rest(struct relation *relation, const void *rest, size_t r
     relation->watermark_previous = (int64_t)rest_take(&reader);
     relation->watermark_epoch = rest_take(&reader);
     restore_failure(relation, &reader);
-    if (!restore_bounds(relation, &reader, err))
+    if (!restore_bounds(relation, &reader, saved_shards, err))
         return false;
     if (relation->watermark != NULL)
         watermark_restore_rest(relation->watermark, &reader);

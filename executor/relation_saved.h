@@ -11,10 +11,11 @@
 void relation_saved_tables(struct relation *relation, uint32_t shard, struct saved_tables *out);
 /* Of all shards: bytes in proportion to their number and, with retention, to some hundred marks. */
 void relation_save_rest(struct relation *relation, struct strbuf *out);
-/* When the tables of all shards are back, in a fresh relation; rest_bytes 0: nothing was saved. Fills indexes and UNIQUE
- * counts. The engine must then list it: its watermark (engine_list_watermark), its retention (engine_list_retention).
+/* When the tables of all shards are back, in a fresh relation; rest_bytes 0: nothing was saved. saved_shards: of how many
+ * shards the rest speaks. Fills indexes and UNIQUE counts. The engine must then list it: its watermark (engine_list_watermark), its retention (engine_list_retention).
  * XX001 when it cannot be. */
 MUST_CHECK
-bool relation_restore_rest(struct relation *relation, const void *rest, size_t rest_bytes, struct error *err);
+bool relation_restore_rest(struct relation *relation, const void *rest, size_t rest_bytes,
+                           uint32_t saved_shards, struct error *err);
 
 #endif

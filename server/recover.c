@@ -658,23 +658,39 @@ static bool restore_views(struct recovery *recovery, struct error *err)
 
 /* ---- the checkpoint ---- */
 
+/* Whether state can go into another number of shards: rows are spread anew, and all views filled from them. Views that are
+ * newer than the checkpoint are made anyway. */
+static bool may_move(const struct recovery *recovery, struct error *err)
+{
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(recovery->server->catalog, &cursor)) != NULL;)
+        if (object->kind == CATALOG_EXTERNAL_TABLE || !catalog_object_keeps_rows(object) ||
+            object->watermark_column != NULL)
+            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                             "\"%s\" does not hold all that views may depend on", object->name);
+    for (uint32_t i = 0; i < recovery->count; i++) {
+        const struct stored *stored = &recovery->items[i];
+        if (is_kind(stored, "materialized view") && is_in_checkpoint(recovery, stored) &&
+            depends_on_ticks(stored))
+            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "view \"%s\" depends on when rows came",
+                             stored->record.name);
+    }
+    return true;
+}
+
 /* What tables, streams and sequences held. Those that are newer than the checkpoint have nothing in it. */
 static bool restore_contents(struct recovery *recovery, struct error *err)
 {
     struct server *server = recovery->server;
     const struct checkpoint_info *checkpoint = &recovery->checkpoint;
-    if (checkpoint->shards != engine_shards(server->engine)) {
-        error_set(err, ERRCODE_CONFIG_FILE_ERROR,
-                  "data directory \"%s\" holds the state of %u workers, and %u are asked for",
-                  server->settings->data_dir, checkpoint->shards, engine_shards(server->engine));
-        return error_hint(err, "Start with --workers %u.", checkpoint->shards);
-    }
+    if (checkpoint->shards != engine_shards(server->engine) && !may_move(recovery, err))
+        return false;
     engine_restore_epoch(server->engine, checkpoint->epoch, checkpoint->clock_us);
     recovery->epoch = checkpoint->epoch;
     uint32_t cursor = FIRST_USER_OID;
     for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
-        if (object->relation != NULL &&
-            !engine_restore_relation(server->engine, server->checkpoints, object->relation, err)) {
+        if (object->relation != NULL && !engine_restore_relation(server->engine, server->checkpoints,
+                                                                 checkpoint->shards, object->relation, err)) {
             error_detail(err, "It holds what \"%s\" held.", object->name);
             return false;
         }

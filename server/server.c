@@ -21,7 +21,7 @@
 
 #include <unistd.h>
 
-static uint32_t shards_of(const struct settings *settings)
+static uint32_t workers_of(const struct settings *settings)
 {
     int64_t wanted = settings->workers;
     if (wanted == 0) {
@@ -73,6 +73,70 @@ static bool limit_memory(struct server *server, const char *data_dir, struct err
     return true;
 }
 
+/* Catalog and engine, and in them what the data directory holds; engine_close also when that has failed. */
+static bool engine_open(struct server *server, uint32_t shards, struct error *err)
+{
+    const struct settings *settings = server->settings;
+    server->catalog = catalog_create();
+    system_views_register(server);
+    struct engine_options options = {.shards = shards,
+                                     .threads = workers_of(settings),
+                                     .log = server->log,
+                                     .account = &server->account,
+                                     .tick_rows_max = (uint32_t)settings->tick_rows,
+                                     .backfill_bytes = settings->backfill_limit_bytes};
+    server->engine = engine_create(&options);
+    server->running_sources = sources_create();
+    server->externals = externals_create();
+    server->sources = &source_hooks_running;
+    return recover_catalog(server, err);
+}
+
+static void engine_close(struct server *server)
+{
+    if (server->running_sources != NULL)
+        sources_destroy(server->running_sources);
+    if (server->externals != NULL)
+        externals_destroy(server->externals);
+    if (server->engine != NULL)
+        sequences_close(server);
+    checkpointer_stop(server->checkpointer, true);
+    if (server->engine != NULL)
+        drop_everything(server);
+    if (server->catalog != NULL)
+        catalog_destroy(server->catalog);
+    if (server->engine != NULL)
+        engine_destroy(server->engine);
+    server->running_sources = NULL;
+    server->externals = NULL;
+    server->checkpointer = NULL;
+    server->catalog = NULL;
+    server->engine = NULL; /* the listener may still be there */
+}
+
+/* As many shards as there are workers, unless the state on disk has another number that it cannot leave: then workers run
+ * several shards, or some of them have none. */
+static bool recover(struct server *server, struct error *err)
+{
+    uint32_t workers = workers_of(server->settings);
+    struct checkpoint_info newest = {0};
+    if (server->checkpoints != NULL && !checkpoint_store_newest(server->checkpoints, &newest, err))
+        return false;
+    if (newest.number == 0 || newest.shards == workers)
+        return engine_open(server, workers, err);
+    if (!server->settings->safe_mode) {
+        if (engine_open(server, workers, err)) {
+            log_write(LOG_INFO, "the state was moved from %u to %u shards", newest.shards, workers);
+            return true;
+        }
+        log_write(LOG_INFO, "the state stays in %u shards, for %u workers: %s", newest.shards, workers,
+                  err->message);
+        engine_close(server);
+        error_init(err);
+    }
+    return engine_open(server, newest.shards, err);
+}
+
 bool server_open(struct server *server, struct error *err)
 {
     const struct settings *settings = server->settings;
@@ -82,8 +146,6 @@ bool server_open(struct server *server, struct error *err)
     pthread_mutex_init(&server->builds_lock, NULL);
     sequence_register_functions();
     system_functions_register();
-    server->catalog = catalog_create();
-    system_views_register(server);
     server->locks = table_locks_create();
     bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
     if (durable &&
@@ -95,16 +157,7 @@ bool server_open(struct server *server, struct error *err)
         goto failed;
     if (settings->memory_limit_bytes > 0 && !limit_memory(server, durable ? settings->data_dir : ".", err))
         goto failed;
-    struct engine_options options = {.shards = shards_of(settings),
-                                     .log = server->log,
-                                     .account = &server->account,
-                                     .tick_rows_max = (uint32_t)settings->tick_rows,
-                                     .backfill_bytes = settings->backfill_limit_bytes};
-    server->engine = engine_create(&options);
-    server->running_sources = sources_create();
-    server->externals = externals_create();
-    server->sources = &source_hooks_running;
-    if (recover_catalog(server, err) && (settings->safe_mode || start_sources(server, err))) {
+    if (recover(server, err) && (settings->safe_mode || start_sources(server, err))) {
         if (settings->safe_mode)
             log_write(LOG_WARNING, "safe mode: materialized views, sources and checkpoints are off");
         else if (durable)
@@ -120,20 +173,7 @@ void server_close(struct server *server)
 {
     if (server->engine != NULL)
         engine_give_up(server->engine);
-    if (server->running_sources != NULL)
-        sources_destroy(server->running_sources);
-    if (server->externals != NULL)
-        externals_destroy(server->externals);
-    if (server->engine != NULL)
-        sequences_close(server);
-    checkpointer_stop(server->checkpointer, true);
-    if (server->engine != NULL)
-        drop_everything(server);
-    if (server->catalog != NULL)
-        catalog_destroy(server->catalog);
-    if (server->engine != NULL)
-        engine_destroy(server->engine);
-    server->engine = NULL; /* the listener may still be there */
+    engine_close(server);
     if (server->log != NULL)
         tick_log_close(server->log);
     checkpoint_store_close(server->checkpoints);

@@ -409,6 +409,22 @@ static bool drop_strangers(struct checkpoint_store *store, sqlite3 *db, const ch
     return ok;
 }
 
+/* Pieces of shards that are no more go as well. */
+static bool drop_shards(sqlite3 *db, const struct checkpoint_info *info, struct error *err)
+{
+    struct checkpoint_info before;
+    sqlite3_stmt *stmt;
+    if (!newest(db, &before, err))
+        return false;
+    if (before.shards <= info->shards)
+        return true;
+    if (!prepare(db, "UPDATE piece SET dropped = ? WHERE shard >= ? AND dropped IS NULL", &stmt, err))
+        return false;
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)info->number);
+    sqlite3_bind_int64(stmt, 2, info->shards);
+    return run(db, stmt, err);
+}
+
 static bool add_checkpoint(sqlite3 *db, const struct checkpoint_info *info, struct error *err)
 {
     sqlite3_stmt *stmt;
@@ -435,7 +451,7 @@ bool checkpoint_store_commit(struct checkpoint_store *store, const char *const *
     info->ended_us = clock_now_us();
     info->rows = store->rows;
     info->bytes = store->bytes;
-    ok = ok && add_checkpoint(db, info, err) &&
+    ok = ok && drop_shards(db, info, err) && add_checkpoint(db, info, err) &&
          run_with(
              db,
              "DELETE FROM checkpoint WHERE number < ? AND number NOT IN (SELECT checkpoint FROM savepoint)",

@@ -19,6 +19,11 @@ struct saved_table {
     uint32_t columns_count;
     const struct sql_type *types;
     void *of; /* given to the functions */
+    /* The columns by which rows are spread over shards (shard_of_hash of batch_hash over them): then they can be put into
+     * another number of shards, under other slots and numbers. NULL: they lie in shard 0 and stay there. Operators'
+     * tables say nothing: they are filled again from their inputs' rows, or not moved. */
+    const uint32_t *spread_by;
+    uint32_t spread_by_count;
 
     /* Either: rows lie in slots, which come, change and go. The slots know which of them have changed
      * (slot_pages_touch). */
@@ -47,8 +52,9 @@ struct saved_table {
 /* How far the rows of a table that only grows are saved; lies in the table, zero at first. Whoever puts rows back sets
  * `saved` and `taken` to their end, and front_taken to the number of the first. */
 struct saved_rows {
-    uint64_t saved;       /* rows below it are in the last valid checkpoint */
-    uint64_t taken;       /* those below it were copied for the running one */
+    bool is_begun;  /* what is saved, if anything is, are these rows and not those of an earlier table */
+    uint64_t saved; /* rows below it are in the last valid checkpoint */
+    uint64_t taken; /* those below it were copied for the running one */
     uint64_t front_taken; /* the first row, as it was told last */
 };
 

@@ -229,7 +229,7 @@ void slot_pages_pop(struct slot_pages *pages)
 
 void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
 {
-    CHECK(pages->used == 0);
+    CHECK(pages->dirty == NULL && pages->live == pages->used);
     while (pages->used < used) {
         if (pages->used == pages->capacity)
             add_chunk(pages);

@@ -88,9 +88,10 @@ void slot_pages_take_dirty(struct slot_pages *pages, uint32_t word);
 void slot_pages_take_whole(struct slot_pages *pages);
 void slot_pages_settle(struct slot_pages *pages, bool valid);
 
-/* Putting saved slots back into empty pages: begin with how many numbers there were; slot_pages_take makes one of them
- * a slot in use (bytes as after slot_pages_alloc); end makes the rest free ones. The headers of taken slots are set
- * by then. The pages are tracked then, and no slot counts as changed. */
+/* Putting saved slots back into empty pages: begin with how many numbers there were (again: with more);
+ * slot_pages_take makes one of them a slot in use (bytes as after slot_pages_alloc); end makes the rest free ones. The
+ * headers of taken slots are set by then. The pages are tracked then, and no slot counts as changed. Without an end
+ * they are as if all had just been handed out, which all must have been. */
 void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used);
 void slot_pages_take(struct slot_pages *pages, uint32_t slot);
 void slot_pages_restore_end(struct slot_pages *pages);

@@ -2,10 +2,12 @@
 equals its query, every table what it was, and only the log's tail is replayed."""
 
 import argparse
+import contextlib
 import os
 import random
 import re
 import signal
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -150,9 +152,16 @@ def main():
             elif round_number % 4 != 3:
                 assert int(replayed[-1]) <= tail + 4, (when, tail, replayed)
             print("%s: %s ticks replayed" % (when, replayed[-1]), flush=True)
+        moves = re.findall(r"moved from (\d+) to (\d+) shards", server.log_text())
+        if any("," in option for option in options):
+            assert len(moves) >= 3 and "stays in" not in server.log_text(), server.log_text()
         con.close()
         server.stop()
-    print("checkpoint: %d rounds" % args.rounds)
+        with contextlib.closing(sqlite3.connect(os.path.join(data, "state.db"))) as db:
+            left = db.execute("SELECT count(*) FROM piece WHERE dropped IS NULL AND shard >="
+                              " (SELECT shards FROM checkpoint ORDER BY number DESC LIMIT 1)").fetchone()[0]
+            assert left == 0, "%d pieces of shards that are no more" % left
+    print("checkpoint: %d rounds, moved %s" % (args.rounds, ", ".join("%s to %s" % move for move in moves) or "never"))
 
 
 main()

@@ -54,8 +54,8 @@ static void restore(struct saved_relation *saved, struct relation *relation, uin
     }
     struct error err;
     error_init(&err);
-    EXPECT(!relation_restore_rest(relation, saved->rest.data, saved->rest.len - 1, &err));
-    bool ok = relation_restore_rest(relation, saved->rest.data, saved->rest.len, &err);
+    EXPECT(!relation_restore_rest(relation, saved->rest.data, saved->rest.len - 1, SHARDS, &err));
+    bool ok = relation_restore_rest(relation, saved->rest.data, saved->rest.len, SHARDS, &err);
     EXPECT(ok);
     if (!ok)
         fprintf(stderr, "%s\n", err.message);

@@ -1,9 +1,10 @@
-"""event_time_test.py MILLRACE [OPTIONS OF THE SERVER]: the same recorded input, in transactions of 1, 7 and 10,000 rows, slowly and at
+"""event_time_test.py MILLRACE [OPTIONS OF THE SERVER]: the same recorded input, in transactions of 1, 7, 600 and 10,000 rows, slowly and at
 once, gives the same final results, the same late rows and the same counts, and those that judging row after row gives; and so do checkpoints
 and kill -9 in the middle of the input, a restart after it, and views made afterwards."""
 
 import os
 import random
+import re
 import signal
 import sys
 
@@ -184,14 +185,14 @@ def main():
     seed = int(os.environ.get("SEED", "0"))
     rows = recorded(seed)
     first = None
-    for size, slowly in [(10_000, False), (7, True), (1, False)]:
+    for size, slowly in [(10_000, False), (600, False), (7, True), (1, False)]:
         with harness.temp_dir() as path:
             run = Run(binary, os.path.join(path, "data"), options)
             try:
                 run.con.execute("CREATE STREAM s (ts timestamp, k int, v int, WATERMARK FOR ts AS ts - INTERVAL '5 seconds')")
                 create_views(run.con)
                 run.set_clock()
-                run.feed(rows, size, slowly, random.Random(seed + size) if size < EVENTS else None)
+                run.feed(rows, size, slowly, random.Random(seed + size) if size < EVENTS / 5 else None)
                 found = contents(run.con)
                 if first is None:
                     first = found
@@ -207,6 +208,9 @@ def main():
                     run.con.execute("DROP MATERIALIZED VIEW " + name)
                 create_views(run.con)
                 compare("seed %d, transactions of %d rows, views made afterwards" % (seed, size), first, contents(run.con))
+                moves = re.findall(r"stays in \d+ shards", run.server.log_text())
+                if any("," in option for option in options) and not moves:
+                    raise SystemExit("no start had another number of workers than shards")
             finally:
                 run.server.stop()
         print("seed %d, %d rows in transactions of %d: %s" % (

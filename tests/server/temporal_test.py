@@ -262,7 +262,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=2 if harness.SMALL else 5)
     parser.add_argument("--steps", type=int, default=20 if harness.SMALL else 60)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", default="1")
     args = parser.parse_args()
     print("%d comparisons" % compare_with_postgres(args))
     after_a_crash(args)

@@ -72,13 +72,24 @@ def temp_dir(below=None):
         shutil.rmtree(path, ignore_errors=True)
 
 
+STARTS = {}  # of each data directory
+
+
+def next_workers(data_dir, options):
+    """--workers 1,2,4: each start on a data directory takes the next number."""
+    start = STARTS[data_dir] = STARTS.get(data_dir, -1) + 1
+    numbers = [option.split(",") if before == "--workers" else [option] for before, option in zip(("",) + options, options)]
+    return [choice[start % len(choice)] for choice in numbers]
+
+
 def start_millrace(binary, data_dir, *options, port=None):
     port = port or free_port()
     log = data_dir.rstrip("/") + ".log"
     out = open(log, "ab")
     start = os.path.getsize(log)  # what an earlier server has said there does not count
     process = subprocess.Popen(
-        [binary, "--data-dir", data_dir, "--listen", "127.0.0.1", "--port", str(port), "--http-port", "0", *options],
+        [binary, "--data-dir", data_dir, "--listen", "127.0.0.1", "--port", str(port), "--http-port", "0",
+         *next_workers(data_dir, options)],
         stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
     out.close()
     server = Server(process, port, log)
