@@ -1,6 +1,6 @@
 /* agg_json.c: json_agg, json_object_agg and their jsonb forms. A value becomes JSON as to_json makes it. */
 #include "executor/aggregates/agg_tables.h"
-#include "executor/functions/json_encode.h"
+#include "storage/data/json_encode.h"
 #include "storage/data/json.h"
 
 static bool json_result(struct agg_call *call, struct strbuf *text, struct datum *result)

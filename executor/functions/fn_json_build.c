@@ -3,7 +3,7 @@
  *
  * Values are written as JSON text; for jsonb that text is then brought into canonical form. */
 #define _GNU_SOURCE
-#include "executor/functions/json_encode.h"
+#include "storage/data/json_encode.h"
 #include "executor/functions/json_text.h"
 #include "storage/data/array.h"
 #include "storage/data/numeric.h"

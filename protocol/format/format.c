@@ -64,3 +64,11 @@ void format_row_end(struct batch *out, int64_t weight)
         out->weights[out->rows] = weight;
     out->rows++;
 }
+
+void format_row_cancel(struct batch *out)
+{
+    for (uint32_t i = 0; i < out->columns_count; i++) {
+        if (out->columns[i].nulls != NULL && out->rows < out->capacity)
+            out->columns[i].nulls[out->rows] = 0;
+    }
+}

@@ -1,6 +1,11 @@
 /* format.h: records to rows and rows to records: one class per format, one table row for users.
  *
- * A decoder belongs to one thread. It appends straight to the columns of a batch. */
+ * A decoder belongs to one thread. It appends straight to the columns of a batch.
+ *
+ * Keys. The server hands over the record with key and value and need not look at either. The columns of the primary key are read from the
+ * value like all others or, with option key_columns = 'key', from the record's key. A record without a value is a tombstone: in a table it
+ * deletes the row of its key, which is read from the record's key by option key_format; in a stream it is refused (22004), except by
+ * formats whose rows have one column (text, raw): there it is a NULL. Text without a zone is UTC. */
 #ifndef MILLRACE_FORMAT_FORMAT_H
 #define MILLRACE_FORMAT_FORMAT_H
 
@@ -37,18 +42,21 @@ struct format_class {
     const struct connector_option_row *options; /* ends with a NULL name; shared by both directions */
     /* Checks options and columns (22023, 42703, 42804 naming them); with out NULL that is all, and no registry is asked. */
     bool (*open_decoder)(const struct format_spec *spec, struct decoder **out, struct error *err);
-    /* Appends what the record says to out, whose columns are the spec's: a row to insert or, in tables, to replace the one with its key; with
-     * weight -1 and only the key's columns set, a deletion of that key. May append nothing (a heartbeat). Bytes are copied into the
-     * batch's arena. false: it cannot be decoded, *why says so with the column or position (22P02, 22P04, 23502, 22003 ...), and
-     * nothing was appended; 08006: the registry cannot be asked for the record's schema now, try it again. */
+    /* Appends what the record says to out, whose first columns are the spec's (those behind them are the caller's and are not touched):
+     * a row to insert or, in tables, to replace the one with its key; with weight -1 and only the key's columns set, a deletion of
+     * that key. May append nothing (a heartbeat). Bytes are copied into the batch's arena. false: it cannot be decoded, *why says so
+     * with the column or position (22P02, 22P04, 23502, 22003 ...), and nothing was appended; 08006: the registry cannot be asked for the
+     * record's schema now, try it again. */
     bool (*decode)(struct decoder *decoder, const struct record *record, struct batch *out,
                    struct error *why);
     void (*close_decoder)(struct decoder *decoder);
     /* NULL: the format is only read. Checks as open_decoder. */
     bool (*open_encoder)(const struct format_spec *spec, struct encoder **out, struct error *err);
-    /* Appends the value of a row, and the key made of the spec's key columns (nothing when there are none). */
-    bool (*encode)(struct encoder *encoder, const struct batch *rows, uint32_t row, struct strbuf *key,
-                   struct strbuf *value, struct error *err);
+    /* Appends the value of a row, and the key made of the spec's key columns (nothing when there are none). is_deletion: the row with this
+     * key is gone; its key is appended, and a value only by formats that have one for it (debezium): where value is still empty, a
+     * tombstone is to be sent. */
+    bool (*encode)(struct encoder *encoder, const struct batch *rows, uint32_t row, bool is_deletion,
+                   struct strbuf *key, struct strbuf *value, struct error *err);
     void (*close_encoder)(struct encoder *encoder);
     /* Columns as the schema in registry or options has them, for a CREATE without a column list; in the arena. NULL: the format cannot
      * tell. */
@@ -77,5 +85,7 @@ bool format_has_option(const struct format_class *class, const char *name);
 uint32_t format_row_begin(struct batch *out);
 /* The row counts from here on. weight: +1 or -1. */
 void format_row_end(struct batch *out, int64_t weight);
+/* The row was begun, or NULLs were put into it, and it is not to be. */
+void format_row_cancel(struct batch *out);
 
 #endif

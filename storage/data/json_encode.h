@@ -1,6 +1,6 @@
 /* json_encode.h: SQL values as JSON text, as to_json() writes them (PostgreSQL manual 9.16.2). */
-#ifndef MILLRACE_EXECUTOR_FUNCTIONS_JSON_ENCODE_H
-#define MILLRACE_EXECUTOR_FUNCTIONS_JSON_ENCODE_H
+#ifndef MILLRACE_DATA_JSON_ENCODE_H
+#define MILLRACE_DATA_JSON_ENCODE_H
 
 #include "storage/base/error.h"
 #include "storage/base/strbuf.h"

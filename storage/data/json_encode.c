@@ -1,5 +1,5 @@
 /* json_encode.c: see json_encode.h. */
-#include "executor/functions/json_encode.h"
+#include "storage/data/json_encode.h"
 
 #include "storage/data/array.h"
 #include "storage/data/json.h"
