@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const struct format_class *const formats[] = {NULL}; /* ends with NULL */
+static const struct format_class *const formats[] = {&format_json, &format_text, &format_raw,
+                                                     NULL}; /* ends with NULL */
 
 const struct format_class *format_at(size_t index)
 {
@@ -41,6 +42,56 @@ const char *format_option(const struct format_class *class, const struct format_
     }
     const struct connector_option_row *row = find_row(class, name);
     return row != NULL ? row->default_value : NULL;
+}
+
+bool format_option_word(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        const char *const *words, uint32_t *out, struct error *err)
+{
+    const char *value = format_option(class, spec, name);
+    for (*out = 0; words[*out] != NULL; ++*out) {
+        if (strcmp(words[*out], value) == 0)
+            return true;
+    }
+    struct strbuf list = STRBUF_INIT;
+    for (uint32_t i = 0; words[i] != NULL; i++)
+        strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", words[i]);
+    error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\" of format %s: \"%s\"",
+              name, class->name, value);
+    error_hint(err, "Valid values: %s.", strbuf_text(&list));
+    strbuf_release(&list);
+    return false;
+}
+
+bool format_option_bool(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        bool *out, struct error *err)
+{
+    static const char *const words[] = {"false", "true", NULL};
+    uint32_t word;
+    if (!format_option_word(class, spec, name, words, &word, err))
+        return false;
+    *out = word == 1;
+    return true;
+}
+
+bool format_option_byte(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        char *out, struct error *err)
+{
+    const char *value = format_option(class, spec, name);
+    if (strlen(value) != 1 || *value == '\n' || *value == '\r')
+        return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                         "option \"%s\" of format %s must be a single one-byte character", name, class->name);
+    *out = *value;
+    return true;
+}
+
+bool format_check_options(const struct format_class *class, const struct format_spec *spec, struct error *err)
+{
+    for (uint32_t i = 0; i < spec->options_count; i++) {
+        if (!format_has_option(class, spec->options[i].name))
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "format %s has no option \"%s\"",
+                             class->name, spec->options[i].name);
+    }
+    return true;
 }
 
 uint32_t format_row_begin(struct batch *out)

@@ -42,7 +42,7 @@ struct format_class {
     const struct connector_option_row *options; /* ends with a NULL name; shared by both directions */
     /* Checks options and columns (22023, 42703, 42804 naming them); with out NULL that is all, and no registry is asked. */
     bool (*open_decoder)(const struct format_spec *spec, struct decoder **out, struct error *err);
-    /* Appends what the record says to out, whose first columns are the spec's (those behind them are the caller's and are not touched):
+    /* Appends what the record says to out, whose first columns are the spec's (those behind them are the caller's, who sets them before anything reads the row):
      * a row to insert or, in tables, to replace the one with its key; with weight -1 and only the key's columns set, a deletion of
      * that key. May append nothing (a heartbeat). Bytes are copied into the batch's arena. false: it cannot be decoded, *why says so
      * with the column or position (22P02, 22P04, 23502, 22003 ...), and nothing was appended; 08006: the registry cannot be asked for the
@@ -71,6 +71,10 @@ struct encoder {
     const struct format_class *class;
 };
 
+extern const struct format_class format_json;
+extern const struct format_class format_text;
+extern const struct format_class format_raw;
+
 /* NULL when there is none of that name. */
 const struct format_class *format_find(const char *name);
 const struct format_class *format_at(size_t index);
@@ -78,6 +82,24 @@ const struct format_class *format_at(size_t index);
 const char *format_option(const struct format_class *class, const struct format_spec *spec, const char *name);
 /* Is it an option of the format? */
 bool format_has_option(const struct format_class *class, const char *name);
+
+/* ---- for formats: options ---- */
+
+/* The number of the option's value among words, which end with NULL. 22023 naming the option and the words. */
+MUST_CHECK
+bool format_option_word(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        const char *const *words, uint32_t *out, struct error *err);
+MUST_CHECK
+bool format_option_bool(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        bool *out, struct error *err);
+/* One byte. */
+MUST_CHECK
+bool format_option_byte(const struct format_class *class, const struct format_spec *spec, const char *name,
+                        char *out, struct error *err);
+/* Every option of the spec must be one of the class's: 22023. */
+MUST_CHECK
+bool format_check_options(const struct format_class *class, const struct format_spec *spec,
+                          struct error *err);
 
 /* ---- for formats: a row behind the last of a batch of batch_create ---- */
 

@@ -2,34 +2,7 @@
 #include "protocol/pgwire/copy.h"
 
 #include "protocol/pgwire/copy_internal.h"
-#include "storage/data/datetime.h"
 #include "storage/data/text_check.h"
-
-#include <strings.h>
-
-static enum field_kind field_kind_of(struct sql_type type)
-{
-    switch (type.oid) {
-    case OID_INT2:
-        return FIELD_INT2;
-    case OID_INT4:
-        return FIELD_INT4;
-    case OID_INT8:
-        return FIELD_INT8;
-    case OID_TEXT:
-        return FIELD_TEXT;
-    case OID_VARCHAR:
-        return type.typmod == -1 ? FIELD_TEXT : FIELD_OTHER;
-    case OID_TIMESTAMP:
-        return type.typmod == -1 || type.typmod == 6 ? FIELD_TIMESTAMP : FIELD_OTHER;
-    case OID_TIMESTAMPTZ:
-        return type.typmod == -1 || type.typmod == 6 ? FIELD_TIMESTAMPTZ : FIELD_OTHER;
-    case OID_DATE:
-        return FIELD_DATE;
-    default:
-        return FIELD_OTHER;
-    }
-}
 
 static void reader_new_batch(struct copy_reader *reader)
 {
@@ -56,16 +29,16 @@ struct copy_reader *copy_reader_create(const struct copy_options *options, const
     reader->columns = columns;
     reader->columns_count = columns_count;
     reader->io = io;
-    reader->zone_is_utc = strcasecmp(io->timezone, "UTC") == 0 || strcasecmp(io->timezone, "Etc/UTC") == 0;
+    reader->zone_is_utc = text_zone_is_utc(io);
     reader->account = account;
     reader->rows = rows;
     reader->ctx = ctx;
     reader->null_len = strlen(options->null_text);
     reader->line = 1;
     reader->header_done = options->header == COPY_HEADER_NONE && options->format != COPY_BINARY;
-    reader->kinds = ARENA_ARRAY(&reader->arena, enum field_kind, columns_count);
+    reader->kinds = ARENA_ARRAY(&reader->arena, enum text_kind, columns_count);
     for (uint32_t i = 0; i < columns_count; i++)
-        reader->kinds[i] = field_kind_of(columns[i].type);
+        reader->kinds[i] = text_kind_of(columns[i].type);
     reader_new_batch(reader);
     return reader;
 }
@@ -169,154 +142,12 @@ void copy_store_datum(struct copy_reader *reader, uint32_t column, const struct 
                reader->batch_arena);
 }
 
-/* Up to 18 digits with a sign; everything else is for type_input. */
-static inline bool fast_int(const char *text, size_t len, int64_t *out)
-{
-    const char *at = text, *end = text + len;
-    bool negative = len > 0 && *at == '-';
-    if (negative)
-        at++;
-    size_t digits = (size_t)(end - at);
-    if (digits == 0 || digits > 18)
-        return false;
-    int64_t value = 0;
-    for (; at < end; at++) {
-        unsigned digit = (unsigned)(*at - '0');
-        if (digit > 9)
-            return false;
-        value = value * 10 + (int64_t)digit;
-    }
-    *out = negative ? -value : value;
-    return true;
-}
-
-static inline bool fast_digits(const char *text, int count, int32_t *out)
-{
-    int32_t value = 0;
-    for (int i = 0; i < count; i++) {
-        unsigned digit = (unsigned)(text[i] - '0');
-        if (digit > 9)
-            return false;
-        value = value * 10 + (int32_t)digit;
-    }
-    *out = value;
-    return true;
-}
-
-/* YYYY-MM-DD, a day that exists. */
-static bool fast_date(const char *text, size_t len, int32_t *days)
-{
-    static const uint8_t month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int32_t year, month, day;
-    if (len < 10 || text[4] != '-' || text[7] != '-' || !fast_digits(text, 4, &year) ||
-        !fast_digits(text + 5, 2, &month) || !fast_digits(text + 8, 2, &day))
-        return false;
-    if (year == 0 || month < 1 || month > 12 || day < 1 || day > month_days[month - 1])
-        return false;
-    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
-        return false;
-    *days = days_from_civil(year, month, day);
-    return true;
-}
-
-/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. */
-static bool fast_timestamp(const char *text, size_t len, int64_t *out, size_t *used)
-{
-    int32_t days, hour, minute, second;
-    if (len < 19 || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':' ||
-        !fast_date(text, 10, &days) || !fast_digits(text + 11, 2, &hour) ||
-        !fast_digits(text + 14, 2, &minute) || !fast_digits(text + 17, 2, &second) || hour > 23 ||
-        minute > 59 || second > 59)
-        return false;
-    size_t at = 19;
-    int64_t us = 0;
-    if (at < len && text[at] == '.') {
-        at++;
-        size_t first = at;
-        int64_t unit = 100000;
-        for (; at < len && (unsigned)(text[at] - '0') <= 9; at++) {
-            if (at - first >= 6)
-                return false;
-            us += (text[at] - '0') * unit;
-            unit /= 10;
-        }
-        if (at == first)
-            return false;
-    }
-    *out = days * US_PER_DAY + (int64_t)(hour * 3600 + minute * 60 + second) * US_PER_SECOND + us;
-    *used = at;
-    return true;
-}
-
-static bool fast_timestamptz(const struct copy_reader *reader, const char *text, size_t len, int64_t *out)
-{
-    size_t used;
-    if (!fast_timestamp(text, len, out, &used))
-        return false;
-    size_t rest = len - used;
-    if (rest == 0)
-        return reader->zone_is_utc;
-    return (rest == 1 && text[used] == 'Z') || (rest == 3 && memcmp(text + used, "+00", 3) == 0) ||
-           (rest == 6 && memcmp(text + used, "+00:00", 6) == 0);
-}
-
 bool copy_store_text(struct copy_reader *reader, uint32_t column, const char *text, size_t len,
                      struct error *err)
 {
-    struct column *target = &reader->batch->columns[column];
-    uint32_t row = reader->row;
-    int64_t number;
-    int32_t days;
-    size_t used;
-    switch (reader->kinds[column]) {
-    case FIELD_INT2:
-        if (fast_int(text, len, &number) && number >= INT16_MIN && number <= INT16_MAX) {
-            ((int16_t *)target->data)[row] = (int16_t)number;
-            return true;
-        }
-        break;
-    case FIELD_INT4:
-        if (fast_int(text, len, &number) && number >= INT32_MIN && number <= INT32_MAX) {
-            ((int32_t *)target->data)[row] = (int32_t)number;
-            return true;
-        }
-        break;
-    case FIELD_INT8:
-        if (fast_int(text, len, &number)) {
-            ((int64_t *)target->data)[row] = number;
-            return true;
-        }
-        break;
-    case FIELD_TEXT:
-        ((struct varlen *)target->data)[row] = varlen_copy(reader->batch_arena, text, (uint32_t)len);
-        return true;
-    case FIELD_TIMESTAMP:
-        if (fast_timestamp(text, len, &number, &used) && used == len) {
-            ((int64_t *)target->data)[row] = number;
-            return true;
-        }
-        break;
-    case FIELD_TIMESTAMPTZ:
-        if (fast_timestamptz(reader, text, len, &number)) {
-            ((int64_t *)target->data)[row] = number;
-            return true;
-        }
-        break;
-    case FIELD_DATE:
-        if (len == 10 && fast_date(text, len, &days)) {
-            ((int32_t *)target->data)[row] = days;
-            return true;
-        }
-        break;
-    case FIELD_OTHER:
-        break;
-    }
-    struct datum value = {.is_null = false};
-    struct sql_type type = reader->columns[column].type;
-    if (!type_input(type.oid, type.typmod, text, len, reader->io, reader->batch_arena, &value, err))
-        return copy_column_context(reader, column, text, len, err);
-    copy_store_datum(reader, column, &value);
-    return true;
+    return text_store(reader->batch, column, reader->row, reader->kinds[column], text, len, reader->io,
+                      reader->zone_is_utc, err) ||
+           copy_column_context(reader, column, text, len, err);
 }
 
 /* ---- contexts ---- */

@@ -4,18 +4,7 @@
 
 #include "protocol/pgwire/copy.h"
 #include "storage/base/simd.h"
-
-/* How a field becomes a value: the frequent types have paths of their own. */
-enum field_kind {
-    FIELD_INT2,
-    FIELD_INT4,
-    FIELD_INT8,
-    FIELD_TEXT,
-    FIELD_TIMESTAMP,
-    FIELD_TIMESTAMPTZ,
-    FIELD_DATE,
-    FIELD_OTHER
-};
+#include "storage/data/text_store.h"
 
 enum line_end { LINE_END_UNKNOWN, LINE_END_NL, LINE_END_CR, LINE_END_CRNL };
 
@@ -24,7 +13,7 @@ struct copy_reader {
     const char *relation;
     const struct copy_column *columns;
     uint32_t columns_count;
-    enum field_kind *kinds;
+    enum text_kind *kinds;
     const struct io_env *io;
     bool zone_is_utc;
     struct account *account;
