@@ -1,0 +1,47 @@
+/* kafka.h: what sources and sinks share of librdkafka: properties that users set, secrets among them, logging, errors. */
+#ifndef MILLRACE_CONNECTOR_KAFKA_H
+#define MILLRACE_CONNECTOR_KAFKA_H
+
+#include "protocol/connector/connector.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* A property that users cannot set, and why: "is set by Millrace: ...". A NULL name ends a table. */
+struct kafka_reserved {
+    const char *name;
+    const char *why;
+};
+
+/* What the opaque pointer of every rd_kafka_t of ours points at, for as long as that lives: its log lines and errors are
+ * cleaned of secrets with it. */
+struct kafka_client {
+    char *name;     /* of the source or sink, in log lines */
+    char **secrets; /* values that nothing may show */
+    uint32_t secrets_count;
+    void *owner; /* for callbacks of whoever made it */
+};
+
+void kafka_client_init(struct kafka_client *client, const char *name, void *owner);
+void kafka_client_release(struct kafka_client *client);
+/* Puts asterisks in place of every secret of the client. */
+void kafka_hide(const struct kafka_client *client, char *text);
+
+/* Whether a property may be set to the value: 22023 naming it; never shows a secret's value. `reserved` beside those that no
+ * client of ours may set (what runs commands or loads code, mostly). Connects to nothing. */
+MUST_CHECK
+bool kafka_accepts(const struct kafka_reserved *reserved, const char *connector, const char *name,
+                   const char *value, struct error *err);
+/* Sets the property, which kafka_accepts has accepted or which is ours; remembers values that are secret. */
+MUST_CHECK
+bool kafka_set(rd_kafka_conf_t *conf, struct kafka_client *client, const char *name, const char *value,
+               struct error *err);
+/* Log lines and opaque pointer. The client must stay where it is until the handle is destroyed. */
+void kafka_attach(rd_kafka_conf_t *conf, struct kafka_client *client);
+/* A handle; takes the configuration, also when it fails (22023 with librdkafka's text, without secrets). */
+MUST_CHECK
+bool kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_client *client, rd_kafka_t **out,
+                struct error *err);
+/* SQLSTATE of an error of a broker or of librdkafka. */
+enum error_code kafka_error_code(rd_kafka_resp_err_t err);
+
+#endif

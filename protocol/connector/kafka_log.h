@@ -1,0 +1,102 @@
+/* kafka_log.h: what the parts of partitioned_kafka share. */
+#ifndef MILLRACE_CONNECTOR_KAFKA_LOG_H
+#define MILLRACE_CONNECTOR_KAFKA_LOG_H
+
+#include "protocol/connector/kafka.h"
+#include "protocol/connector/partitioned.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct kafka_reader;
+
+enum kafka_on_lost { KAFKA_LOST_FAIL, KAFKA_LOST_EARLIEST, KAFKA_LOST_LATEST };
+
+/* One partition. Never freed before the log, so that its reader and the watcher need no lock to look at it. */
+struct kafka_partition {
+    int32_t id;
+    _Atomic int64_t low,
+        high; /* as in partition_stats; low and high of one answer, or what a reader saw since */
+    _Atomic int64_t position; /* of its reader; -1: it has none */
+    _Atomic uint64_t lost;
+    bool exists; /* by the last metadata; watcher */
+    uint32_t
+        cut_count; /* answers in a row by which the partition ends before its reader's position; watcher */
+};
+
+struct kafka_log {
+    struct partitioned_log base;
+    struct kafka_client client;
+    char *topic;
+    rd_kafka_t *rk;
+    rd_kafka_topic_t *rkt;
+    rd_kafka_queue_t *events; /* errors that librdkafka reports; the watcher serves them */
+    char *start;
+    enum kafka_on_lost on_lost;
+    int64_t refresh_ns;
+    bool has_group;
+
+    pthread_t watcher;
+    bool watching;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* below: under lock */
+    bool stopping;
+    bool asked;                  /* the watcher is to look at once */
+    uint64_t asks;               /* times that a reader has asked for limits */
+    uint64_t asks_seen;          /* of which answered: limits are younger than the asking */
+    uint64_t incarnation_checks; /* readers are to read the record seen last again when this has grown */
+    struct kafka_partition **partitions; /* by id */
+    uint32_t partitions_count;           /* highest id known + 1 */
+    struct kafka_reader *readers;
+    char *cluster_id;     /* "" until it is known */
+    struct error status;  /* ERRCODE_NONE: brokers answer; else what ends by itself */
+    struct error failure; /* ERRCODE_NONE, or what stays */
+    struct error broker;  /* last error that librdkafka reported since brokers answered */
+    _Atomic uint32_t
+        changes; /* of status, failure and checks: readers look under the lock when it has grown */
+};
+
+/* ---- kafka_log.c ---- */
+
+/* The partition's struct, made when it is new. Takes the lock. */
+struct kafka_partition *kafka_partition(struct kafka_log *log, int32_t id);
+
+/* ---- kafka_watch.c: a thread per log that asks brokers what nobody else waits for ---- */
+
+MUST_CHECK
+bool kafka_watch_start(struct kafka_log *log, struct error *err);
+void kafka_watch_stop(struct kafka_log *log);
+/* Makes it look now; returns the number whose answer is meant (asks_seen reaches it). Takes the lock. */
+uint64_t kafka_watch_ask(struct kafka_log *log);
+/* rd_kafka_conf_set_error_cb: remembers the last error of brokers. */
+void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+/* Offsets of all partitions of the list at a time (milliseconds since 1970, RD_KAFKA_OFFSET_BEGINNING or
+ * RD_KAFKA_OFFSET_END, which is the last stable one under read_committed). false: no answer, by *failed. Each partition has an
+ * error of its own beside. */
+MUST_CHECK
+bool kafka_offsets_at(struct kafka_log *log, rd_kafka_topic_partition_list_t *list, int64_t at,
+                      int timeout_ms, rd_kafka_resp_err_t *failed);
+
+/* ---- kafka_start.c ---- */
+
+/* Checks the text of option "start". */
+MUST_CHECK
+bool kafka_start_check(const char *start, struct error *err);
+MUST_CHECK
+bool kafka_start(struct partitioned_log *base, int64_t timeout_ns, struct arena *arena,
+                 struct partition_position **out, uint32_t *count, struct error *err);
+
+/* ---- kafka_reader.c ---- */
+
+bool kafka_read(struct partitioned_log *base, const struct partitioned_read *spec,
+                struct partitioned_reader **out, struct error *err);
+void kafka_end(struct partitioned_reader *base);
+bool kafka_poll(struct partitioned_reader *base, uint32_t records_max, const struct record **out,
+                uint32_t *count, const struct partition_position **passed, uint32_t *passed_count,
+                struct error *err);
+bool kafka_seek(struct partitioned_reader *base, struct partition_position to, struct error *err);
+/* Calls wake of every reader. Under the log's lock. */
+void kafka_readers_wake(struct kafka_log *log);
+
+#endif

@@ -1,0 +1,356 @@
+/* kafka_watch.c: the watcher of a topic: whether its brokers answer, which partitions it has, where they begin and end.
+ *
+ * librdkafka 2.0 knows no topic ids. That a topic was made anew is seen by what follows from it: it is unknown for a while, a
+ * partition ends before the place where its reader stands, and (kafka_reader.c) the record seen last is another one. */
+#include "protocol/connector/kafka_log.h"
+#include "storage/base/clock.h"
+#include "storage/base/log.h"
+
+#include <string.h>
+
+#define SECOND_NS     INT64_C(1000000000)
+#define ANSWER_MS     2000             /* no answer for so long: the brokers are gone until they answer */
+#define GONE_AFTER_NS (10 * SECOND_NS) /* a broker that starts may not know its topics yet */
+#define CONFIRMATIONS 3u               /* answers in a row before a reader is told that its place is gone */
+
+struct watch {
+    struct kafka_log *log;
+    struct arena arena; /* of one look */
+    int64_t next_topic_ns, next_offsets_ns;
+    int64_t unknown_since_ns; /* 0: the topic is known */
+    uint32_t fewer_count;     /* answers in a row with fewer partitions than are read */
+    bool soon;                /* something is wrong: look again in a second */
+    struct error status, failure;
+    uint32_t present; /* partitions by the last metadata */
+    bool *led;        /* of them */
+    bool news;
+};
+
+bool kafka_offsets_at(struct kafka_log *log, rd_kafka_topic_partition_list_t *list, int64_t at,
+                      int timeout_ms, rd_kafka_resp_err_t *failed)
+{
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = at;
+    *failed = rd_kafka_offsets_for_times(log->rk, list, timeout_ms);
+    return *failed == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* ---- errors that librdkafka reports ---- */
+
+void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    struct kafka_client *client = opaque;
+    struct kafka_log *log = client->owner;
+    char *clean = mem_strdup(reason);
+    kafka_hide(client, clean);
+    pthread_mutex_lock(&log->lock);
+    /* That all brokers are down says less than why the last of them was. */
+    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || log->broker.code == ERRCODE_NONE)
+        error_set(&log->broker, kafka_error_code((rd_kafka_resp_err_t)err), "%s", clean);
+    pthread_mutex_unlock(&log->lock);
+    mem_free(clean);
+}
+
+static void something_reported(rd_kafka_t *rk, void *opaque)
+{
+    struct kafka_log *log = opaque;
+    pthread_mutex_lock(&log->lock);
+    log->asked = true;
+    pthread_cond_broadcast(&log->cond);
+    pthread_mutex_unlock(&log->lock);
+}
+
+uint64_t kafka_watch_ask(struct kafka_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t number = ++log->asks;
+    log->asked = true;
+    pthread_cond_broadcast(&log->cond);
+    pthread_mutex_unlock(&log->lock);
+    return number;
+}
+
+/* ---- the topic ---- */
+
+static void set_unanswered(struct watch *watch, rd_kafka_resp_err_t failed)
+{
+    struct kafka_log *log = watch->log;
+    pthread_mutex_lock(&log->lock);
+    struct error last = log->broker;
+    pthread_mutex_unlock(&log->lock);
+    enum error_code code = last.code != ERRCODE_NONE ? last.code : ERRCODE_CONNECTION_FAILURE;
+    error_set(&watch->status, code, "the brokers of topic \"%s\" do not answer", log->topic);
+    error_detail(&watch->status, "%s", last.code != ERRCODE_NONE ? last.message : rd_kafka_err2str(failed));
+}
+
+static void topic_is_unknown(struct watch *watch, int64_t now_ns)
+{
+    struct kafka_log *log = watch->log;
+    int64_t patience = log->refresh_ns < GONE_AFTER_NS ? log->refresh_ns : GONE_AFTER_NS;
+    watch->soon = true;
+    watch->present = 0;
+    if (watch->unknown_since_ns == 0)
+        watch->unknown_since_ns = now_ns;
+    error_set(&watch->status, ERRCODE_CONNECTION_FAILURE, "the brokers do not know topic \"%s\"", log->topic);
+    if (now_ns - watch->unknown_since_ns >= patience)
+        error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "topic \"%s\" does not exist any more", log->topic);
+}
+
+/* How many partitions readers read, by the highest. */
+static uint32_t partitions_read(struct kafka_log *log)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&log->lock);
+    for (uint32_t i = 0; i < log->partitions_count; i++) {
+        if (atomic_load(&log->partitions[i]->position) >= 0)
+            count = i + 1;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+static void topic_is_known(struct watch *watch, const struct rd_kafka_metadata_topic *topic)
+{
+    struct kafka_log *log = watch->log;
+    uint32_t count = (uint32_t)topic->partition_cnt, read = partitions_read(log);
+    if (watch->unknown_since_ns != 0) { /* perhaps another topic of the same name */
+        watch->unknown_since_ns = 0;
+        pthread_mutex_lock(&log->lock);
+        log->incarnation_checks++;
+        watch->news = true;
+        pthread_mutex_unlock(&log->lock);
+    }
+    watch->fewer_count = count < read ? watch->fewer_count + 1 : 0;
+    watch->soon = watch->soon || count < read;
+    if (watch->fewer_count >= CONFIRMATIONS)
+        error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "topic \"%s\" has %u partitions, fewer than were read", log->topic, count);
+    watch->present = count;
+    watch->led = mem_realloc(watch->led, sizeof(bool) * ((size_t)count + 1));
+    memset(watch->led, 0, sizeof(bool) * ((size_t)count + 1));
+    if (count > 0)
+        (void)kafka_partition(log, (int32_t)count - 1);
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        const struct rd_kafka_metadata_partition *partition = &topic->partitions[i];
+        bool led = partition->leader >= 0 && (uint32_t)partition->id < count;
+        if (led)
+            watch->led[partition->id] = true;
+        else
+            error_set(&watch->status, ERRCODE_CONNECTION_FAILURE,
+                      "partition %d of topic \"%s\" has no leader", partition->id, log->topic);
+        watch->soon = watch->soon || !led;
+    }
+}
+
+/* Another cluster than before answers: its offsets mean something else. */
+static void note_cluster(struct watch *watch)
+{
+    struct kafka_log *log = watch->log;
+    char *id = rd_kafka_clusterid(log->rk, 0);
+    if (id == NULL)
+        return;
+    pthread_mutex_lock(&log->lock);
+    bool is_first = log->cluster_id[0] == '\0', same = strcmp(log->cluster_id, id) == 0;
+    if (is_first && id[0] != '\0') {
+        mem_free(log->cluster_id);
+        log->cluster_id = mem_strdup(id);
+    }
+    pthread_mutex_unlock(&log->lock);
+    if (!is_first && !same) {
+        error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "topic \"%s\" is in another Kafka cluster now", log->topic);
+        error_detail(&watch->failure, "The cluster was \"%s\" and is \"%s\".", log->cluster_id, id);
+    }
+    rd_kafka_mem_free(log->rk, id);
+}
+
+static void look_at_topic(struct watch *watch)
+{
+    struct kafka_log *log = watch->log;
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t failed = rd_kafka_metadata(log->rk, 0, log->rkt, &metadata, ANSWER_MS);
+    watch->present = 0;
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        watch->soon = true;
+        set_unanswered(watch, failed);
+        return;
+    }
+    pthread_mutex_lock(&log->lock);
+    log->broker.code = ERRCODE_NONE;
+    pthread_mutex_unlock(&log->lock);
+    const struct rd_kafka_metadata_topic *topic = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+    rd_kafka_resp_err_t err = topic != NULL ? topic->err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
+        topic_is_unknown(watch, clock_monotonic_ns());
+    } else if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+        topic_is_known(watch, topic);
+    } else {
+        watch->soon = true;
+        error_set(&watch->status, kafka_error_code(err), "topic \"%s\" cannot be read: %s", log->topic,
+                  rd_kafka_err2str(err));
+    }
+    note_cluster(watch);
+    rd_kafka_metadata_destroy(metadata);
+}
+
+/* ---- where partitions begin and end ---- */
+
+static rd_kafka_topic_partition_list_t *led_partitions(struct watch *watch)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)watch->present);
+    for (uint32_t i = 0; i < watch->present; i++) {
+        if (watch->led[i])
+            rd_kafka_topic_partition_list_add(list, watch->log->topic, (int32_t)i);
+    }
+    return list;
+}
+
+static bool is_limit(const rd_kafka_topic_partition_t *answer)
+{
+    return answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0;
+}
+
+/* position: of the reader before the end was asked for. */
+static void note_limits(struct watch *watch, struct kafka_partition *partition, int64_t position, int64_t low,
+                        int64_t high)
+{
+    bool is_cut = position > high;
+    partition->cut_count = is_cut ? partition->cut_count + 1 : 0;
+    if (partition->cut_count >= CONFIRMATIONS && watch->failure.code == ERRCODE_NONE) {
+        error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                  "topic \"%s\" was made anew or cut: partition %d ends before records that were read",
+                  watch->log->topic, partition->id);
+        error_detail(&watch->failure, "The partition ends at offset %lld; the next one to read was %lld.",
+                     (long long)high, (long long)position);
+    }
+    int64_t now = atomic_load(&partition->position);
+    atomic_store(&partition->high, !is_cut && now > high ? now : high);
+    if (atomic_exchange(&partition->low, low) < 0)
+        watch->news = true; /* it can be discovered from now on */
+}
+
+/* false: some partition had no answer. */
+static bool look_at_offsets(struct watch *watch)
+{
+    struct kafka_log *log = watch->log;
+    rd_kafka_topic_partition_list_t *low = led_partitions(watch), *high = led_partitions(watch);
+    int64_t *positions = ARENA_ARRAY(&watch->arena, int64_t, low->cnt);
+    for (int i = 0; i < low->cnt; i++)
+        positions[i] = atomic_load(&kafka_partition(log, low->elems[i].partition)->position);
+    rd_kafka_resp_err_t failed;
+    bool complete = low->cnt > 0 &&
+                    kafka_offsets_at(log, low, RD_KAFKA_OFFSET_BEGINNING, ANSWER_MS, &failed) &&
+                    kafka_offsets_at(log, high, RD_KAFKA_OFFSET_END, ANSWER_MS, &failed);
+    bool answered = complete;
+    for (int i = 0; answered && i < low->cnt; i++) {
+        bool both = is_limit(&low->elems[i]) && is_limit(&high->elems[i]);
+        complete = complete && both;
+        if (both)
+            note_limits(watch, kafka_partition(log, low->elems[i].partition), positions[i],
+                        low->elems[i].offset, high->elems[i].offset);
+    }
+    rd_kafka_topic_partition_list_destroy(low);
+    rd_kafka_topic_partition_list_destroy(high);
+    return complete;
+}
+
+/* ---- the thread ---- */
+
+static void publish(struct watch *watch, uint64_t answered)
+{
+    struct kafka_log *log = watch->log;
+    pthread_mutex_lock(&log->lock);
+    bool changed = watch->status.code != log->status.code || watch->news || answered > log->asks_seen ||
+                   (watch->failure.code != ERRCODE_NONE && log->failure.code == ERRCODE_NONE);
+    if (watch->status.code != ERRCODE_NONE && watch->status.code != log->status.code)
+        log_write(LOG_WARNING, "kafka \"%s\": %s: %s", log->client.name, watch->status.message,
+                  watch->status.detail);
+    if (watch->status.code == ERRCODE_NONE && log->status.code != ERRCODE_NONE)
+        log_write(LOG_INFO, "kafka \"%s\": topic \"%s\" can be read again", log->client.name, log->topic);
+    log->status = watch->status;
+    if (log->failure.code == ERRCODE_NONE)
+        log->failure = watch->failure;
+    if (answered > log->asks_seen)
+        log->asks_seen = answered;
+    for (uint32_t i = 0; i < log->partitions_count; i++)
+        log->partitions[i]->exists =
+            i < watch->present || (watch->present == 0 && log->partitions[i]->exists);
+    if (changed) {
+        atomic_fetch_add(&log->changes, 1);
+        kafka_readers_wake(log);
+    }
+    pthread_mutex_unlock(&log->lock);
+    watch->news = false;
+}
+
+static void look(struct watch *watch, uint64_t asks, bool topic_too)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    arena_reset(&watch->arena);
+    if (topic_too || watch->soon || now_ns >= watch->next_topic_ns) {
+        watch->soon = false;
+        error_init(&watch->status);
+        look_at_topic(watch);
+        watch->next_topic_ns = now_ns + watch->log->refresh_ns;
+    }
+    bool complete = watch->present > 0 && look_at_offsets(watch) && watch->status.code == ERRCODE_NONE;
+    watch->soon = watch->soon || !complete;
+    publish(watch, complete ? asks : 0);
+    watch->next_offsets_ns = clock_monotonic_ns() + SECOND_NS;
+}
+
+static void *watch_thread(void *arg)
+{
+    struct watch watch = {.log = arg};
+    struct kafka_log *log = arg;
+    arena_init(&watch.arena, NULL);
+    error_init(&watch.status);
+    error_init(&watch.failure);
+    pthread_mutex_lock(&log->lock);
+    while (!log->stopping) {
+        struct timespec until = {.tv_sec = watch.next_offsets_ns / SECOND_NS,
+                                 .tv_nsec = watch.next_offsets_ns % SECOND_NS};
+        int waited = 0;
+        while (!log->stopping && !log->asked && waited == 0)
+            waited = pthread_cond_timedwait(&log->cond, &log->lock, &until);
+        bool asked = log->asked;
+        uint64_t asks = log->asks;
+        log->asked = false;
+        if (log->stopping)
+            break;
+        pthread_mutex_unlock(&log->lock);
+        rd_kafka_poll(log->rk, 0);
+        look(&watch, asks, asked);
+        pthread_mutex_lock(&log->lock);
+    }
+    pthread_mutex_unlock(&log->lock);
+    arena_release(&watch.arena);
+    mem_free(watch.led);
+    return NULL;
+}
+
+bool kafka_watch_start(struct kafka_log *log, struct error *err)
+{
+    log->events = rd_kafka_queue_get_main(log->rk);
+    rd_kafka_queue_cb_event_enable(log->events, something_reported, log);
+    int failed = pthread_create(&log->watcher, NULL, watch_thread, log);
+    log->watching = failed == 0;
+    return failed == 0 ||
+           error_set(err, ERRCODE_INSUFFICIENT_RESOURCES, "could not start a thread for topic \"%s\": %s",
+                     log->topic, strerror(failed));
+}
+
+void kafka_watch_stop(struct kafka_log *log)
+{
+    if (log->events != NULL)
+        rd_kafka_queue_cb_event_enable(log->events, NULL, NULL);
+    if (!log->watching)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->stopping = true;
+    pthread_cond_broadcast(&log->cond);
+    pthread_mutex_unlock(&log->lock);
+    pthread_join(log->watcher, NULL);
+    log->watching = false;
+}
