@@ -491,6 +491,7 @@ bool kafka_poll(struct partitioned_reader *base, uint32_t records_max, const str
                 struct error *err)
 {
     struct kafka_reader *reader = (struct kafka_reader *)base;
+    CHECK(records_max > 0);
     release_messages(reader);
     see_changes(reader);
     *count = reader->broken.code == ERRCODE_NONE ? take_records(reader, records_max) : 0;
