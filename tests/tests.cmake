@@ -115,3 +115,14 @@ add_server_test(server/memory server/memory_test.py)
 add_server_test(server/memory-2-workers server/memory_test.py --workers 2)
 set_tests_properties(server/memory server/memory-2-workers PROPERTIES RUN_SERIAL TRUE) # what they measure is resident memory
 add_server_test(server/sources-2-workers server/sources_test.py --workers 2)
+
+# With a real Kafka broker or the mock cluster (tests/kafka/kafka_support.py); skipped are tests that need the first.
+pkg_check_modules(RDKAFKA REQUIRED rdkafka)
+add_executable(mock_cluster tests/kafka/mock_cluster.c)
+target_include_directories(mock_cluster SYSTEM PRIVATE ${RDKAFKA_INCLUDE_DIRS})
+target_link_libraries(mock_cluster ${RDKAFKA_LINK_LIBRARIES})
+function(add_kafka_test name script)
+  add_server_test(kafka/${name} kafka/${script} ${ARGN})
+  set_tests_properties(kafka/${name} PROPERTIES SKIP_RETURN_CODE 77)
+endfunction()
+add_kafka_test(support support_test.py)
