@@ -269,6 +269,15 @@ class Cluster(Process):
             consumer.close()
 
 
+def headers_of(message):
+    """A header without a value comes from the client without a reference of its own to None, of which Python would run out."""
+    headers = message.headers()
+    for _, value in headers or ():
+        if value is None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+    return headers
+
+
 class Reader:
     """Reads a topic from its beginning to its present end, and later from there on."""
 
@@ -297,7 +306,7 @@ class Reader:
             for message in self.consumer.consume(10000, 0.2):
                 error = message.error()
                 if error is None:
-                    out.append(Record(message.value(), message.key(), message.partition(), message.headers(), message.timestamp()[1],
+                    out.append(Record(message.value(), message.key(), message.partition(), headers_of(message), message.timestamp()[1],
                                       message.offset()))
                     self.next[message.partition()] = message.offset() + 1
                 elif error.code() == self.kafka.KafkaError._PARTITION_EOF:
@@ -372,7 +381,8 @@ class KafkaBroker(Cluster):
                     "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
     def start(self):
-        self.launch([*JAVA, "-Xmx384m", *class_archive("kafka-%s.jsa" % self.version, self.archive), "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        self.launch([*JAVA, "-Xmx384m", *class_archive("kafka-%s.jsa" % self.version, self.archive), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                     "-Dorg.slf4j.simpleLogger.log.kafka.server=info", "-Dorg.slf4j.simpleLogger.showDateTime=true",
                      "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-cp", kafka_classpath(self.version), "kafka.Kafka", self.config],
                     lambda log: "Kafka Server started" in log)
 

@@ -21,7 +21,7 @@ def values(records):
 
 def clients(cluster):
     cluster.create_topic("plain", 3)
-    sent = [Record(b"v%d" % i, b"k%d" % (i % 7), i % 3, [("h", b"x"), ("h", b""), ("n", b"%d" % i)], 1700000000000 + i) for i in range(300)]
+    sent = [Record(b"v%d" % i, b"k%d" % (i % 7), i % 3, [("h", b"x"), ("h", None), ("n", b"%d" % i)], 1700000000000 + i) for i in range(300)]
     cluster.produce("plain", sent)
     got = cluster.read("plain")
     expect([record._replace(offset=None) for record in got], sorted(sent, key=lambda record: record.partition), "records come back")
