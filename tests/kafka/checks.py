@@ -32,10 +32,18 @@ def one(con, sql):
     return row[0] if row is not None and len(row) == 1 else row
 
 
+class Secret(str):
+    """The value of an option: a secret's name."""
+
+
+def literal(value):
+    return "SECRET " + value if isinstance(value, Secret) else "'%s'" % str(value).replace("'", "''")
+
+
 def with_options(cluster, **options):
-    """The WITH clause of a source or sink of this broker; an underscore is a dot where a property of the client library is meant."""
+    """The WITH clause of a source or sink of this broker."""
     options = {"connector": "kafka", "bootstrap.servers": cluster.bootstrap, **options}
-    return "WITH (%s)" % ", ".join("\"%s\" = '%s'" % (name, str(value).replace("'", "''")) for name, value in options.items())
+    return "WITH (%s)" % ", ".join('"%s" = %s' % (name, literal(value)) for name, value in options.items())
 
 
 def refused(con, sqlstate, sql, *words):
