@@ -36,11 +36,13 @@ bool engine_wait_durable(struct engine *engine, uint64_t epoch);
 
 /* The engine continues behind this epoch, whose tick had this clock. */
 void engine_restore_epoch(struct engine *engine, uint64_t epoch, int64_t clock_us);
-/* The contents of a freshly created table or stream. saved_shards: of the checkpoint; another number than the engine's is for
- * relations that keep all their rows and have no watermark. XX001 when pieces are damaged or do not fit. */
+/* The contents of freshly created tables, streams and sequences, several at once. saved_shards: of the checkpoint; another number
+ * than the engine's is for relations that keep all their rows and have no watermark. XX001 when pieces are damaged or do
+ * not fit; *failed: whose. */
 MUST_CHECK
-bool engine_restore_relation(struct engine *engine, struct checkpoint_store *store, uint32_t saved_shards,
-                             struct relation *relation, struct error *err);
+bool engine_restore_relations(struct engine *engine, struct checkpoint_store *store, uint32_t saved_shards,
+                              struct relation *const *relations, uint32_t count, struct relation **failed,
+                              struct error *err);
 /* As engine_create_view, but contents and operators get back what was saved. What cannot be taken back (nothing was saved, or
  * for another plan or number of shards: *why says it) is filled again at the engine's epoch when may_refill says that its
  * inputs, restored before, hold everything it depends on; else XX001. *why: code NONE when nothing was filled. */

@@ -5,6 +5,9 @@
 #include "executor/engine_internal.h"
 #include "executor/relation_saved.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 struct restoring {
     struct saved_table *table;
     bool begun;
@@ -14,6 +17,8 @@ static void begin_slots(void *ctx, uint32_t used)
 {
     struct restoring *restoring = ctx;
     slot_pages_restore_begin(restoring->table->slots, used);
+    if (restoring->table->index != NULL)
+        hash_index_bulk_begin(restoring->table->index, used);
     restoring->begun = true;
 }
 
@@ -40,44 +45,32 @@ static bool restore_table(struct checkpoint_store *store, const struct owner *ow
                                     table->columns_count, &visitor, err);
     if (restoring.begun)
         slot_pages_restore_end(table->slots);
+    if (restoring.begun && table->index != NULL)
+        hash_index_bulk_end(table->index);
     return ok;
 }
 
-struct restore_job {
-    struct checkpoint_store *store;
-    struct arena arena;
-    struct error *err;
-    bool ok;
-    uint32_t saved_shards; /* of relations */
-};
-
-static void restore_owner(void *ctx, const struct owner *owner)
+/* Whether all that this owner's shard has saved is back; of relations without the rest, which waits for all shards. */
+static bool restore_owner(struct checkpoint_store *store, const struct owner *owner, struct arena *arena,
+                          struct error *err)
 {
-    struct restore_job *job = ctx;
-    struct saved_tables tables = {.arena = &job->arena};
-    owner_tables(owner, &tables);
-    for (uint32_t i = 0; job->ok && i < tables.count; i++)
-        job->ok = restore_table(job->store, owner, &tables.items[i], job->err);
+    struct saved_tables tables = {.arena = arena};
     const void *rest;
     size_t rest_bytes;
-    job->ok = job->ok && checkpoint_store_read_rest(job->store, owner->name, owner->shard, &job->arena, &rest,
-                                                    &rest_bytes, job->err);
-    if (!job->ok)
-        return;
-    if (owner->relation != NULL && owner->shard == owner->relation->shards_count - 1) {
-        /* all shards are back; the rest was saved with the first */
-        job->ok = checkpoint_store_read_rest(job->store, owner->name, 0, &job->arena, &rest, &rest_bytes,
-                                             job->err) &&
-                  relation_restore_rest(owner->relation, rest, rest_bytes, job->saved_shards, job->err);
+    owner_tables(owner, &tables);
+    for (uint32_t i = 0; i < tables.count; i++) {
+        if (!restore_table(store, owner, &tables.items[i], err))
+            return false;
     }
-    if (owner->op != NULL && owner->op->class->restore_rest != NULL)
-        job->ok = owner->op->class->restore_rest(owner->op, rest, rest_bytes, job->err);
+    if (owner->op == NULL || owner->op->class->restore_rest == NULL)
+        return true;
+    return checkpoint_store_read_rest(store, owner->name, owner->shard, arena, &rest, &rest_bytes, err) &&
+           owner->op->class->restore_rest(owner->op, rest, rest_bytes, err);
 }
 
-static void count_as_saved(void *ctx, const struct owner *owner)
+static void count_as_saved(const struct owner *owner, struct arena *arena)
 {
-    struct restore_job *job = ctx;
-    struct saved_tables tables = {.arena = &job->arena};
+    struct saved_tables tables = {.arena = arena};
     owner_tables(owner, &tables);
     for (uint32_t i = 0; i < tables.count; i++) {
         const struct saved_table *table = &tables.items[i];
@@ -147,83 +140,211 @@ static bool move_rows(void *ctx, const uint32_t *slots, uint64_t first, const st
 
 /* The rows of a relation that were saved in another number of shards. They count as changed: the next checkpoint writes them
  * where they are now. */
-static void move_relation(struct restore_job *job, struct relation *relation)
+static bool move_relation(struct checkpoint_store *store, struct relation *relation, uint32_t saved_shards,
+                          struct arena *arena, struct error *err)
 {
     struct moving moving = {.shards_count = relation->shards_count};
     const struct checkpoint_visitor visitor = {&moving, begin_moving, move_rows};
-    const char *name = arena_printf(&job->arena, "r%u", relation->oid);
-    struct saved_tables *tables = ARENA_ARRAY(&job->arena, struct saved_tables, relation->shards_count);
+    const struct owner first = {.name = arena_printf(arena, "r%u", relation->oid), .relation = relation};
+    struct saved_tables *tables = ARENA_ARRAY(arena, struct saved_tables, relation->shards_count);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
-        tables[shard].arena = &job->arena;
+        tables[shard].arena = arena;
         relation_saved_tables(relation, shard, &tables[shard]);
     }
+    bool ok = true;
     arena_init(&moving.arena, NULL);
-    for (uint32_t t = 0; job->ok && t < tables[0].count; t++) {
+    for (uint32_t t = 0; ok && t < tables[0].count; t++) {
         struct saved_table *table = &tables[0].items[t];
-        const struct owner first = {.name = name, .relation = relation};
         if (table->spread_by == NULL) {
-            job->ok = restore_table(job->store, &first, table, job->err);
+            ok = restore_table(store, &first, table, err);
             continue;
         }
-        moving.to = ARENA_ARRAY(&job->arena, struct saved_table, relation->shards_count);
-        for (uint32_t shard = 0; shard < relation->shards_count; shard++)
+        moving.to = ARENA_ARRAY(arena, struct saved_table, relation->shards_count);
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
             moving.to[shard] = tables[shard].items[t];
-        for (uint32_t shard = 0; job->ok && shard < job->saved_shards; shard++)
-            job->ok = checkpoint_store_read(job->store, name, shard, table->name, table->types,
-                                            table->columns_count, &visitor, job->err);
+            if (moving.to[shard].index != NULL)
+                hash_index_bulk_begin(moving.to[shard].index, 0);
+        }
+        for (uint32_t shard = 0; ok && shard < saved_shards; shard++)
+            ok = checkpoint_store_read(store, first.name, shard, table->name, table->types,
+                                       table->columns_count, &visitor, err);
+        for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
+            if (moving.to[shard].index != NULL)
+                hash_index_bulk_end(moving.to[shard].index);
+        }
     }
     arena_release(&moving.arena);
-    const void *rest;
-    size_t rest_bytes;
-    job->ok = job->ok &&
-              checkpoint_store_read_rest(job->store, name, 0, &job->arena, &rest, &rest_bytes, job->err) &&
-              relation_restore_rest(relation, rest, rest_bytes, job->saved_shards, job->err);
+    return ok;
+}
+
+/* ---- several at once ---- */
+
+/* What can be put back beside others: an owner, or a relation that moves. */
+struct part {
+    struct owner owner;
+    bool moves;
+};
+
+struct restore_job {
+    struct checkpoint_store *store;
+    uint32_t saved_shards;
+    struct arena arena; /* names, and the list: */
+    struct part *parts;
+    uint32_t parts_count, parts_cap;
+    _Atomic uint32_t next;
+    _Atomic bool has_failed;
+    pthread_mutex_t lock; /* the first failure: */
+    struct error failure;
+    uint32_t failed_part;
+};
+
+static void job_open(struct restore_job *job, struct checkpoint_store *store, uint32_t saved_shards)
+{
+    *job = (struct restore_job){.store = store, .saved_shards = saved_shards};
+    arena_init(&job->arena, NULL);
+    error_init(&job->failure);
+    pthread_mutex_init(&job->lock, NULL);
+}
+
+static void job_close(struct restore_job *job)
+{
+    pthread_mutex_destroy(&job->lock);
+    arena_release(&job->arena);
+}
+
+static void add_part(void *ctx, const struct owner *owner)
+{
+    struct restore_job *job = ctx;
+    struct part part = {.owner = *owner};
+    ARENA_PUSH(&job->arena, job->parts, job->parts_count, job->parts_cap, part);
+}
+
+static void add_relation(struct restore_job *job, struct relation *relation)
+{
+    if (job->saved_shards == relation->shards_count) {
+        owners_of_relation(relation, &job->arena, add_part, job);
+        return;
+    }
+    struct part part = {.owner = {.relation = relation}, .moves = true};
+    ARENA_PUSH(&job->arena, job->parts, job->parts_count, job->parts_cap, part);
+}
+
+static void *restore_parts(void *arg)
+{
+    struct restore_job *job = arg;
+    struct arena arena;
+    struct error error;
+    arena_init(&arena, NULL);
+    error_init(&error);
+    for (uint32_t i;
+         !atomic_load(&job->has_failed) && (i = atomic_fetch_add(&job->next, 1)) < job->parts_count;) {
+        const struct part *part = &job->parts[i];
+        arena_reset(&arena);
+        if (part->moves ? move_relation(job->store, part->owner.relation, job->saved_shards, &arena, &error)
+                        : restore_owner(job->store, &part->owner, &arena, &error))
+            continue;
+        pthread_mutex_lock(&job->lock);
+        if (!atomic_load(&job->has_failed)) {
+            job->failure = error;
+            job->failed_part = i;
+        }
+        atomic_store(&job->has_failed, true);
+        pthread_mutex_unlock(&job->lock);
+    }
+    arena_release(&arena);
+    return NULL;
+}
+
+/* All parts, on as many threads as there are processors: nothing else runs yet. */
+static bool run_parts(struct restore_job *job, struct error *err)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t threads = processors < 1 ? 1 : processors > SHARDS_MAX ? SHARDS_MAX : (uint32_t)processors;
+    threads = threads < job->parts_count ? threads : job->parts_count;
+    pthread_t *others = ARENA_ARRAY(&job->arena, pthread_t, threads);
+    uint32_t started = 0; /* beside this one; it can do without those that the system refuses */
+    while (started + 1 < threads && pthread_create(&others[started], NULL, restore_parts, job) == 0)
+        started++;
+    restore_parts(job);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(others[i], NULL);
+    if (job->has_failed)
+        *err = job->failure;
+    return !job->has_failed;
+}
+
+/* When the rests are back too: nothing has changed since it was saved, but for what moves. */
+static void count_parts(struct restore_job *job)
+{
+    for (uint32_t i = 0; i < job->parts_count; i++) {
+        if (!job->parts[i].moves)
+            count_as_saved(&job->parts[i].owner, &job->arena);
+    }
 }
 
 /* ---- relations ---- */
 
-struct relation_job {
-    struct checkpoint_store *store;
-    uint32_t saved_shards;
-    struct relation *relation;
-    struct error *err;
-    bool ok;
-};
-
-static void restore_contents(struct engine *engine, struct restore_job *job, struct relation *relation)
+/* The rows of all shards are there. */
+static bool finish_relation(struct engine *engine, struct restore_job *job, struct relation *relation,
+                            struct error *err)
 {
-    if (job->saved_shards != relation->shards_count) {
-        move_relation(job, relation);
-    } else {
-        owners_of_relation(relation, &job->arena, restore_owner, job);
-        if (job->ok)
-            owners_of_relation(relation, &job->arena, count_as_saved, job);
-    }
-    if (!job->ok)
-        return;
+    const void *rest;
+    size_t rest_bytes;
+    if (!checkpoint_store_read_rest(job->store, arena_printf(&job->arena, "r%u", relation->oid), 0,
+                                    &job->arena, &rest, &rest_bytes, err) ||
+        !relation_restore_rest(relation, rest, rest_bytes, job->saved_shards, err))
+        return false;
+    if (relation->late != NULL &&
+        (!checkpoint_store_read_rest(job->store, arena_printf(&job->arena, "l%u", relation->oid), 0,
+                                     &job->arena, &rest, &rest_bytes, err) ||
+         !relation_restore_rest(relation->late, rest, rest_bytes, job->saved_shards, err)))
+        return false;
     engine_list_relation(engine, relation);
     if (relation->watermark != NULL)
         engine_list_watermark(engine, relation);
     engine_list_retention(engine, relation);
+    return true;
 }
 
-static void run_relation(struct engine *engine, void *ctx)
+struct relations_job {
+    struct checkpoint_store *store;
+    uint32_t saved_shards;
+    struct relation *const *relations;
+    uint32_t count;
+    struct relation *failed;
+    struct error *err;
+    bool ok;
+};
+
+static void run_relations(struct engine *engine, void *ctx)
 {
-    struct relation_job *asked = ctx;
-    struct restore_job job = {
-        .store = asked->store, .saved_shards = asked->saved_shards, .err = asked->err, .ok = true};
-    arena_init(&job.arena, NULL);
-    restore_contents(engine, &job, asked->relation);
+    struct relations_job *asked = ctx;
+    struct restore_job job;
+    job_open(&job, asked->store, asked->saved_shards);
+    for (uint32_t i = 0; i < asked->count; i++)
+        add_relation(&job, asked->relations[i]);
+    asked->ok = run_parts(&job, asked->err);
+    if (!asked->ok)
+        asked->failed = job.parts[job.failed_part].owner.relation;
+    for (uint32_t i = 0; asked->ok && i < asked->count; i++) {
+        asked->ok = finish_relation(engine, &job, asked->relations[i], asked->err);
+        if (!asked->ok)
+            asked->failed = asked->relations[i];
+    }
+    if (asked->ok)
+        count_parts(&job);
     engine->wake_us = engine_next_due(engine);
-    arena_release(&job.arena);
-    asked->ok = job.ok;
+    job_close(&job);
 }
 
-bool engine_restore_relation(struct engine *engine, struct checkpoint_store *store, uint32_t saved_shards,
-                             struct relation *relation, struct error *err)
+bool engine_restore_relations(struct engine *engine, struct checkpoint_store *store, uint32_t saved_shards,
+                              struct relation *const *relations, uint32_t count, struct relation **failed,
+                              struct error *err)
 {
-    struct relation_job job = {store, saved_shards, relation, err, false};
-    engine_command(engine, run_relation, &job);
+    struct relations_job job = {
+        .store = store, .saved_shards = saved_shards, .relations = relations, .count = count, .err = err};
+    engine_command(engine, run_relations, &job);
+    *failed = job.failed;
     return job.ok;
 }
 
@@ -281,20 +402,21 @@ static bool fill_fragments(struct engine *engine, struct dataflow *flow, bool al
 static bool put_back(struct engine *engine, struct view_job *job, struct dataflow *flow,
                      const struct view_rest *rest)
 {
-    struct restore_job parts = {.store = job->store, .saved_shards = rest->shards, .err = job->why};
-    arena_init(&parts.arena, NULL);
+    struct restore_job parts;
+    job_open(&parts, job->store, rest->shards);
     dataflow_set_watermark(flow, rest->watermark);
-    parts.ok = fill_fragments(engine, flow, false, job->why);
-    if (parts.ok)
-        owners_of_view(flow, &parts.arena, restore_owner, &parts);
-    if (parts.ok)
-        owners_of_view(flow, &parts.arena, count_as_saved, &parts);
-    if (parts.ok)
-        restore_contents(engine, &parts, job->relation);
-    if (parts.ok)
+    bool ok = fill_fragments(engine, flow, false, job->why);
+    if (ok) {
+        owners_of_view(flow, &parts.arena, add_part, &parts);
+        add_relation(&parts, job->relation);
+        ok = run_parts(&parts, job->why) && finish_relation(engine, &parts, job->relation, job->why);
+    }
+    if (ok) {
+        count_parts(&parts);
         dataflow_restored(flow);
-    arena_release(&parts.arena);
-    return parts.ok;
+    }
+    job_close(&parts);
+    return ok;
 }
 
 static bool make_view(struct view_job *job, struct engine *engine, struct dataflow **flow)

@@ -687,15 +687,21 @@ static bool restore_contents(struct recovery *recovery, struct error *err)
         return false;
     engine_restore_epoch(server->engine, checkpoint->epoch, checkpoint->clock_us);
     recovery->epoch = checkpoint->epoch;
-    uint32_t cursor = FIRST_USER_OID;
+    struct relation **relations = NULL, *failed = NULL;
+    uint32_t count = 0, cap = 0, cursor = FIRST_USER_OID;
     for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
-        if (object->relation != NULL && !engine_restore_relation(server->engine, server->checkpoints,
-                                                                 checkpoint->shards, object->relation, err)) {
-            error_detail(err, "It holds what \"%s\" held.", object->name);
-            return false;
-        }
+        if (object->relation != NULL)
+            ARENA_PUSH(&recovery->arena, relations, count, cap, object->relation);
     }
-    return true;
+    if (engine_restore_relations(server->engine, server->checkpoints, checkpoint->shards, relations, count,
+                                 &failed, err))
+        return true;
+    cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
+        if (object->relation == failed)
+            error_detail(err, "It holds what \"%s\" held.", object->name);
+    }
+    return false;
 }
 
 /* Views that were live at the checkpoint, in rounds: what they read must be there. */

@@ -239,6 +239,7 @@ void agg_saved_tables(struct operator* op, struct saved_tables *out)
                                                    .types = agg->area_types,
                                                    .of = agg,
                                                    .slots = hashed_table_slots(agg->table),
+                                                   .index = hashed_table_index(agg->table),
                                                    .gather = gather_groups,
                                                    .restore = restore_groups});
     for (uint32_t v = 0; v < agg->value_sets_count; v++)
@@ -258,6 +259,7 @@ void agg_saved_tables(struct operator* op, struct saved_tables *out)
                                                    .types = types,
                                                    .of = set,
                                                    .slots = hashed_table_slots(set->table),
+                                                   .index = hashed_table_index(set->table),
                                                    .gather = gather_distinct,
                                                    .restore = restore_distinct});
     }

@@ -76,6 +76,7 @@ void op_saved_keys(struct saved_tables *out, const char *name, struct hashed_tab
                                                .types = op_saved_types(out, types, count, 0),
                                                .of = keys,
                                                .slots = hashed_table_slots(table),
+                                               .index = hashed_table_index(table),
                                                .gather = gather_keys,
                                                .restore = restore_keys});
 }

@@ -173,6 +173,7 @@ void session_saved_tables(struct operator* op, struct saved_tables *out)
                                                .types = key_types,
                                                .of = state,
                                                .slots = hashed_table_slots(state->keys),
+                                               .index = hashed_table_index(state->keys),
                                                .gather = gather_keys,
                                                .restore = restore_keys});
     struct sql_type *types = ARENA_ARRAY(out->arena, struct sql_type, 3 + state->calls_count);

@@ -228,6 +228,7 @@ static void set_op_saved(struct operator* op, struct saved_tables *out)
                                                .types = types,
                                                .of = set,
                                                .slots = hashed_table_slots(set->table),
+                                               .index = hashed_table_index(set->table),
                                                .gather = gather_saved,
                                                .restore = restore_saved});
 }

@@ -492,20 +492,14 @@ static bool select_pieces(sqlite3 *db, const char *owner, uint32_t shard, const 
     return true;
 }
 
-#define BLOB_COLUMNS "raw_bytes, checksum, data"
-
-/* The columns BLOB_COLUMNS of the present row, from `column` on; false: damaged. */
-static bool unpack(sqlite3_stmt *stmt, int column, struct strbuf *out)
+/* false: damaged. */
+static bool unpack(const struct strbuf *packed, uint64_t raw_bytes, uint64_t checksum, struct strbuf *out)
 {
-    uint64_t raw_bytes = (uint64_t)sqlite3_column_int64(stmt, column);
-    const void *data = sqlite3_column_blob(stmt, column + 2);
-    size_t bytes = (size_t)sqlite3_column_bytes(stmt, column + 2);
-    if (raw_bytes > BLOB_BYTES_MAX || data == NULL ||
-        (uint64_t)sqlite3_column_int64(stmt, column + 1) != XXH3_64bits(data, bytes))
+    if (raw_bytes > BLOB_BYTES_MAX || packed->len == 0 || checksum != XXH3_64bits(packed->data, packed->len))
         return false;
     strbuf_reset(out);
     strbuf_reserve(out, raw_bytes + 1);
-    size_t got = ZSTD_decompress(out->data, raw_bytes, data, bytes);
+    size_t got = ZSTD_decompress(out->data, raw_bytes, packed->data, packed->len);
     out->len = raw_bytes;
     return !ZSTD_isError(got) && got == raw_bytes;
 }
@@ -514,32 +508,6 @@ static bool unpack(sqlite3_stmt *stmt, int column, struct strbuf *out)
 static bool ended(sqlite3 *db, int step, struct error *err)
 {
     return step == SQLITE_DONE || failed(db, "read", err);
-}
-
-bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owner, uint32_t shard,
-                                struct arena *arena, const void **rest, size_t *rest_bytes, struct error *err)
-{
-    *rest = NULL;
-    *rest_bytes = 0;
-    sqlite3 *db;
-    if (!catalog_store_lock(store->catalog, &db, err))
-        return false;
-    sqlite3_stmt *stmt;
-    struct strbuf bytes = STRBUF_INIT;
-    bool ok = select_pieces(db, owner, shard, "", BLOB_COLUMNS, "ORDER BY id DESC LIMIT 1", &stmt, err);
-    if (ok) {
-        int step = sqlite3_step(stmt);
-        if (step != SQLITE_ROW)
-            ok = ended(db, step, err);
-        else if (!unpack(stmt, 0, &bytes))
-            ok = damaged(owner, "", err);
-        else
-            *rest = arena_copy(arena, bytes.data, *rest_bytes = bytes.len);
-        sqlite3_finalize(stmt);
-    }
-    strbuf_release(&bytes);
-    catalog_store_unlock(store->catalog, true);
-    return ok;
 }
 
 /* One table being read. */
@@ -554,6 +522,7 @@ struct reading {
     uint64_t at;        /* row number of the next chunk's first */
     uint64_t given;     /* rows below it were visited; 0: none yet */
     struct arena arena; /* of a chunk */
+    struct strbuf packed, bytes;
 };
 
 struct chunk {
@@ -661,33 +630,120 @@ static bool find_chunks(const struct strbuf *bytes, struct arena *arena, struct 
     return true;
 }
 
-static bool read_blob(struct reading *reading, sqlite3_stmt *stmt, struct strbuf *bytes, struct error *err)
+/* A row of the table `piece`. */
+struct stored_piece {
+    int64_t id;
+    uint32_t version;
+    enum piece_kind kind;
+    uint64_t first, end;
+};
+
+/* The pieces of a table, oldest first. */
+static bool list_pieces(struct checkpoint_store *store, const struct reading *reading, uint32_t shard,
+                        struct arena *arena, struct stored_piece **out, uint32_t *count, struct error *err)
 {
-    uint32_t version = (uint32_t)sqlite3_column_int64(stmt, 0);
-    enum piece_kind kind = (enum piece_kind)sqlite3_column_int64(stmt, 1);
-    uint64_t first = (uint64_t)sqlite3_column_int64(stmt, 2);
-    if (kind == PIECE_FRONT)
+    uint32_t cap = 0;
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    *out = NULL;
+    *count = 0;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
+    bool ok = select_pieces(db, reading->owner, shard, reading->table, "id, version, kind, first, end",
+                            "ORDER BY id", &stmt, err);
+    if (ok) {
+        int step;
+        while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
+            struct stored_piece piece = {.id = sqlite3_column_int64(stmt, 0),
+                                         .version = (uint32_t)sqlite3_column_int64(stmt, 1),
+                                         .kind = (enum piece_kind)sqlite3_column_int64(stmt, 2),
+                                         .first = (uint64_t)sqlite3_column_int64(stmt, 3),
+                                         .end = (uint64_t)sqlite3_column_int64(stmt, 4)};
+            ARENA_PUSH(arena, *out, *count, cap, piece);
+        }
+        ok = ended(db, step, err);
+        sqlite3_finalize(stmt);
+    }
+    catalog_store_unlock(store->catalog, true);
+    return ok;
+}
+
+/* The bytes of a piece as they lie in the file, with their size when unpacked and their checksum. */
+static bool fetch(struct checkpoint_store *store, int64_t id, struct strbuf *packed, uint64_t *raw_bytes,
+                  uint64_t *checksum, struct error *err)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
+    bool ok = prepare(db, "SELECT raw_bytes, checksum, data FROM piece WHERE id = ?", &stmt, err);
+    if (ok) {
+        sqlite3_bind_int64(stmt, 1, id);
+        ok = sqlite3_step(stmt) == SQLITE_ROW || failed(db, "read", err);
+        if (ok) {
+            *raw_bytes = (uint64_t)sqlite3_column_int64(stmt, 0);
+            *checksum = (uint64_t)sqlite3_column_int64(stmt, 1);
+            const void *data = sqlite3_column_blob(stmt, 2);
+            strbuf_reset(packed);
+            strbuf_add(packed, data, data != NULL ? (size_t)sqlite3_column_bytes(stmt, 2) : 0);
+        }
+        sqlite3_finalize(stmt);
+    }
+    catalog_store_unlock(store->catalog, true);
+    return ok;
+}
+
+static bool read_piece(struct checkpoint_store *store, struct reading *reading,
+                       const struct stored_piece *piece, struct error *err)
+{
+    uint64_t raw_bytes, checksum;
+    if (piece->kind == PIECE_FRONT)
         return true;
+    if (!fetch(store, piece->id, &reading->packed, &raw_bytes, &checksum, err))
+        return false;
     struct arena arena;
     arena_init(&arena, NULL);
     struct chunk *chunks;
     uint32_t count;
-    bool ok = true, is_damaged = (kind != PIECE_SLOTS && kind != PIECE_ROWS) || !unpack(stmt, 4, bytes) ||
-                                 !find_chunks(bytes, &arena, &chunks, &count);
-    if (!is_damaged && kind == PIECE_ROWS) {
+    bool ok = true, is_damaged = (piece->kind != PIECE_SLOTS && piece->kind != PIECE_ROWS) ||
+                                 !unpack(&reading->packed, raw_bytes, checksum, &reading->bytes) ||
+                                 !find_chunks(&reading->bytes, &arena, &chunks, &count);
+    if (!is_damaged && piece->kind == PIECE_ROWS) {
         /* The rows of a checkpoint whose commit was reported as failed, and was there, are in the next one again. */
-        is_damaged = reading->at != 0 && first > reading->at && first > reading->front;
-        reading->at = first;
+        is_damaged = reading->at != 0 && piece->first > reading->at && piece->first > reading->front;
+        reading->at = piece->first;
     }
     for (uint32_t i = 0; ok && !is_damaged && i < count; i++) {
         /* slots: newest first */
-        struct chunk chunk = chunks[kind == PIECE_SLOTS ? count - 1 - i : i];
-        ok = kind == PIECE_SLOTS ? visit_slots(reading, chunk, version, &is_damaged, err)
-                                 : visit_rows(reading, chunk, version, &is_damaged, err);
+        struct chunk chunk = chunks[piece->kind == PIECE_SLOTS ? count - 1 - i : i];
+        ok = piece->kind == PIECE_SLOTS ? visit_slots(reading, chunk, piece->version, &is_damaged, err)
+                                        : visit_rows(reading, chunk, piece->version, &is_damaged, err);
         arena_reset(&reading->arena);
     }
     arena_release(&arena);
     return is_damaged ? damaged(reading->owner, reading->table, err) : ok;
+}
+
+bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owner, uint32_t shard,
+                                struct arena *arena, const void **rest, size_t *rest_bytes, struct error *err)
+{
+    const struct reading reading = {.owner = owner, .table = ""};
+    struct strbuf packed = STRBUF_INIT, bytes = STRBUF_INIT;
+    struct stored_piece *pieces;
+    uint32_t count;
+    uint64_t raw_bytes, checksum;
+    *rest = NULL;
+    *rest_bytes = 0;
+    bool ok = list_pieces(store, &reading, shard, arena, &pieces, &count, err);
+    if (ok && count > 0) {
+        ok = fetch(store, pieces[count - 1].id, &packed, &raw_bytes, &checksum, err) &&
+             (unpack(&packed, raw_bytes, checksum, &bytes) || damaged(owner, "", err));
+        if (ok)
+            *rest = arena_copy(arena, bytes.data, *rest_bytes = bytes.len);
+    }
+    strbuf_release(&packed);
+    strbuf_release(&bytes);
+    return ok;
 }
 
 bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, uint32_t shard,
@@ -696,28 +752,19 @@ bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, ui
 {
     struct reading reading = {
         .owner = owner, .table = table, .types = types, .types_count = types_count, .visitor = visitor};
-    sqlite3 *db;
-    if (!catalog_store_lock(store->catalog, &db, err))
-        return false;
+    struct stored_piece *pieces;
+    uint32_t count;
+    struct arena arena;
+    arena_init(&arena, NULL);
     arena_init(&reading.arena, NULL);
-    sqlite3_stmt *stmt;
-    bool is_slots = false;
-    bool ok = select_pieces(db, owner, shard, table, "kind, first, end", "", &stmt, err);
-    if (ok) {
-        int step;
-        while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
-            uint64_t end = (uint64_t)sqlite3_column_int64(stmt, 2);
-            if (sqlite3_column_int(stmt, 0) == PIECE_SLOTS) {
-                is_slots = true;
-                reading.used = end > reading.used ? end : reading.used;
-            } else if (sqlite3_column_int(stmt, 0) == PIECE_FRONT) {
-                reading.front = (uint64_t)sqlite3_column_int64(stmt, 1) > reading.front
-                                    ? (uint64_t)sqlite3_column_int64(stmt, 1)
-                                    : reading.front;
-            }
+    bool is_slots = false, ok = list_pieces(store, &reading, shard, &arena, &pieces, &count, err);
+    for (uint32_t i = 0; ok && i < count; i++) {
+        if (pieces[i].kind == PIECE_SLOTS) {
+            is_slots = true;
+            reading.used = pieces[i].end > reading.used ? pieces[i].end : reading.used;
+        } else if (pieces[i].kind == PIECE_FRONT) {
+            reading.front = pieces[i].first > reading.front ? pieces[i].first : reading.front;
         }
-        ok = ended(db, step, err);
-        sqlite3_finalize(stmt);
     }
     if (ok && reading.used > UINT32_MAX / 2)
         ok = damaged(owner, table, err);
@@ -725,21 +772,12 @@ bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, ui
         reading.seen = mem_zalloc(sizeof(uint64_t) * (reading.used / 64 + 1));
         visitor->begin(visitor->ctx, (uint32_t)reading.used);
     }
-    struct strbuf bytes = STRBUF_INIT;
-    if (ok && select_pieces(db, owner, shard, table, "version, kind, first, end, " BLOB_COLUMNS,
-                            is_slots ? "ORDER BY id DESC" : "ORDER BY id", &stmt, err)) {
-        int step = SQLITE_DONE;
-        while (ok && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-            ok = read_blob(&reading, stmt, &bytes, err);
-        if (ok)
-            ok = ended(db, step, err);
-        sqlite3_finalize(stmt);
-    } else {
-        ok = false;
-    }
-    strbuf_release(&bytes);
+    for (uint32_t i = 0; ok && i < count; i++)
+        ok = read_piece(store, &reading, &pieces[is_slots ? count - 1 - i : i], err);
+    strbuf_release(&reading.packed);
+    strbuf_release(&reading.bytes);
     mem_free(reading.seen);
-    catalog_store_unlock(store->catalog, true);
     arena_release(&reading.arena);
+    arena_release(&arena);
     return ok;
 }

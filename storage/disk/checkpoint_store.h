@@ -5,7 +5,8 @@
  * checkpoint_store_commit makes it so, in one transaction with the removal of what it replaces. What an invalid one has
  * left is removed when the store is opened.
  *
- * Writing belongs to one thread; reading happens before it starts. */
+ * Writing belongs to one thread; reading happens before it starts, by any number of threads: they wait for each other only
+ * while the bytes of a piece come from the file. */
 #ifndef MILLRACE_DISK_CHECKPOINT_STORE_H
 #define MILLRACE_DISK_CHECKPOINT_STORE_H
 

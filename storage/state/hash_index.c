@@ -11,11 +11,19 @@
 #define SEGMENT_BYTES (SEGMENT_BUCKETS * sizeof(struct hash_bucket))
 #define DEPTH_MAX     25u
 #define SENT_MAX      UINT16_MAX
+#define BULK_BITS     8u     /* of the hash: so many parts */
+#define BULK_ENTRIES  8192u  /* collected for a part: what goes into it in one go */
+#define BULK_MIN      65536u /* an index of fewer entries is in the cache anyway */
 
 struct entry {
     uint32_t slot;
     uint32_t hash31;
     uint8_t tag;
+};
+
+struct hash_bulk {
+    uint32_t counts[1u << BULK_BITS];
+    struct entry entries[1u << BULK_BITS][BULK_ENTRIES];
 };
 
 static struct hash_bucket *chained(const struct hash_bucket *segment, uint32_t bucket_mask)
@@ -86,6 +94,10 @@ void hash_index_release(struct hash_index *index)
 {
     if (index->directory == NULL)
         return;
+    if (index->bulk != NULL)
+        charge(index, -(int64_t)sizeof(*index->bulk));
+    mem_free(index->bulk);
+    index->bulk = NULL;
     if (index->bucket_mask < SEGMENT_BUCKETS - 1)
         small_segment_free(index, hash_segment_of(index, 0), index->bucket_mask);
     mem_free(index->directory);
@@ -108,7 +120,7 @@ int64_t hash_index_bytes(const struct hash_index *index)
 void hash_index_reserve(struct hash_index *index, uint64_t entries)
 {
     const uint64_t segment_entries = SEGMENT_BUCKETS * BUCKET_SLOTS * 3 / 4; /* hashes fall unevenly */
-    if (index->entries > 0 || index->depth > 0 || entries <= segment_entries)
+    if (index->entries > 0 || index->depth > 0 || entries <= segment_entries || index->bulk != NULL)
         return;
     hash_index_release(index);
     while (index->depth < DEPTH_MAX && segment_entries << index->depth < entries)
@@ -276,9 +288,9 @@ static bool may_split(const struct hash_index *index, uint32_t hash31)
            directory <= 16 + 8 * (index->entries / (SEGMENT_BUCKETS * BUCKET_SLOTS));
 }
 
-void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot)
+static void insert_entry(struct hash_index *index, const struct entry *entry)
 {
-    uint32_t hash31 = hash_31(hash);
+    uint32_t hash31 = entry->hash31;
     for (;;) {
         uint32_t room = (index->bucket_mask + 1) * BUCKET_SLOTS;
         uint32_t filled = hash_segment_of(index, hash31)->extra;
@@ -291,9 +303,53 @@ void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot)
         else
             break;
     }
-    struct entry entry = {.slot = slot, .hash31 = hash31, .tag = hash_tag(hash)};
-    place(index, hash_segment_of(index, hash31), &entry);
+    place(index, hash_segment_of(index, hash31), entry);
     index->entries++;
+}
+
+/* ---- many entries ---- */
+
+static void put_part(struct hash_index *index, uint32_t part)
+{
+    struct hash_bulk *bulk = index->bulk;
+    for (uint32_t i = 0; i < bulk->counts[part]; i++)
+        insert_entry(index, &bulk->entries[part][i]);
+    bulk->counts[part] = 0;
+}
+
+void hash_index_bulk_begin(struct hash_index *index, uint64_t expected)
+{
+    if (index->bulk != NULL || (expected > 0 && expected < BULK_MIN))
+        return;
+    hash_index_reserve(index, expected);
+    index->bulk = mem_alloc(sizeof(*index->bulk)); /* most of it is touched only when it is filled */
+    memset(index->bulk->counts, 0, sizeof(index->bulk->counts));
+    charge(index, (int64_t)sizeof(*index->bulk));
+}
+
+void hash_index_bulk_end(struct hash_index *index)
+{
+    if (index->bulk == NULL)
+        return;
+    for (uint32_t part = 0; part < 1u << BULK_BITS; part++)
+        put_part(index, part);
+    charge(index, -(int64_t)sizeof(*index->bulk));
+    mem_free(index->bulk);
+    index->bulk = NULL;
+}
+
+void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot)
+{
+    struct entry entry = {.slot = slot, .hash31 = hash_31(hash), .tag = hash_tag(hash)};
+    struct hash_bulk *bulk = index->bulk;
+    if (LIKELY(bulk == NULL)) {
+        insert_entry(index, &entry);
+        return;
+    }
+    uint32_t part = entry.hash31 >> (31 - BULK_BITS);
+    if (bulk->counts[part] == BULK_ENTRIES)
+        put_part(index, part);
+    bulk->entries[part][bulk->counts[part]++] = entry;
 }
 
 /* Walks the path of a hash to the place of a slot. With `leave` the buckets before it forget the entry. */

@@ -26,6 +26,8 @@ struct hash_bucket {
 };
 _Static_assert(sizeof(struct hash_bucket) == 64, "a bucket is one cache line");
 
+struct hash_bulk;
+
 struct hash_index {
     uintptr_t *directory; /* 1 << depth entries: address of a segment | how many hash bits it stands for */
     uint32_t depth;
@@ -38,6 +40,7 @@ struct hash_index {
     struct slot_pages blocks; /* the segments of full size */
     int64_t charged;          /* directory and the small first segment */
     struct account *account;
+    struct hash_bulk *bulk; /* NULL: entries go to their places at once */
 };
 
 void hash_index_init(struct hash_index *index, uint32_t (*hash_of)(void *, uint32_t),
@@ -49,6 +52,12 @@ void hash_index_clear(struct hash_index *index);
 void hash_index_reserve(struct hash_index *index, uint64_t entries);
 /* The caller has looked: no equal key is there. */
 void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot);
+/* For entries that come by the million, as from a checkpoint. Until the end hash_index_insert only collects them, by the upper
+ * bits of their hashes, and puts many at once into one part of the index, which is in the cache then. Nothing may be
+ * searched for or removed meanwhile. expected: about so many; 0: unknown. Where they are few nothing is collected. */
+void hash_index_bulk_begin(struct hash_index *index, uint64_t expected);
+/* Without a begin: nothing happens. */
+void hash_index_bulk_end(struct hash_index *index);
 /* By the 31 bits. CHECKs that the entry is there. */
 void hash_index_remove(struct hash_index *index, uint32_t hash31, uint32_t slot);
 /* The entry of one slot becomes that of another with the same hash. */

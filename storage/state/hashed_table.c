@@ -190,11 +190,16 @@ struct slot_pages *hashed_table_slots(struct hashed_table *table)
     return &table->slots;
 }
 
+struct hash_index *hashed_table_index(struct hashed_table *table)
+{
+    return &table->index;
+}
+
 void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
                           const uint32_t *key_columns, const uint64_t *hashes)
 {
     uint64_t hash = hashes[row];
-    if (row + RESTORE_AHEAD < rows->rows) {
+    if (table->index.bulk == NULL && row + RESTORE_AHEAD < rows->rows) {
         hash_index_prefetch(&table->index, hashes[row + RESTORE_AHEAD]);
         hash_index_prefetch_insert(&table->index, hashes[row + RESTORE_AHEAD]);
     }

@@ -15,6 +15,7 @@
 
 #define SLOT_NONE UINT32_MAX
 
+struct hash_index;
 struct hashed_table;
 
 struct hashed_table *hashed_table_create(const struct sql_type *key_types, uint32_t key_count,
@@ -52,9 +53,10 @@ uint64_t hashed_table_rows(const struct hashed_table *table);
 int64_t hashed_table_bytes(const struct hashed_table *table);
 struct table_heap *hashed_table_heap(struct hashed_table *table);
 
-/* For saved_table.h: the slots; and one saved key put back into its slot of an empty table, with a payload of zero
+/* For saved_table.h: the slots, and the index over them; and one saved key put back into its slot of an empty table, with a payload of zero
  * bytes. hashes = batch_hash over key_columns, of all rows: those ahead are prefetched. */
 struct slot_pages *hashed_table_slots(struct hashed_table *table);
+struct hash_index *hashed_table_index(struct hashed_table *table);
 void hashed_table_restore(struct hashed_table *table, uint32_t slot, const struct batch *rows, uint32_t row,
                           const uint32_t *key_columns, const uint64_t *hashes);
 

@@ -43,10 +43,12 @@ static bool restore_group(struct row_store *store, const uint32_t *slots, const 
                              slots[first + i], store->slots.used);
         stored[i] = store_row(store, slots[first + i]);
         __builtin_prefetch(stored[i], 1);
-        hash_index_prefetch(&store->index, hashes[first + i]);
+        if (store->index.bulk == NULL)
+            hash_index_prefetch(&store->index, hashes[first + i]);
     }
     for (uint32_t i = 0; i < count; i++) {
-        hash_index_prefetch_insert(&store->index, hashes[first + i]);
+        if (store->index.bulk == NULL)
+            hash_index_prefetch_insert(&store->index, hashes[first + i]);
         if (slot_header(stored[i]) != 0)
             return error_set(err, ERRCODE_DATA_CORRUPTED, "two saved rows have the number %u",
                              slots[first + i]);
@@ -114,6 +116,7 @@ void row_store_saved(struct row_store *store, const char *name, struct saved_tab
                                                .types = types,
                                                .of = store,
                                                .slots = &store->slots,
+                                               .index = &store->index,
                                                .is_row = is_row,
                                                .gather = gather,
                                                .restore = restore});

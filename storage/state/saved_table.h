@@ -11,6 +11,7 @@
 #define MILLRACE_STATE_SAVED_TABLE_H
 
 #include "storage/data/batch.h"
+#include "storage/state/hash_index.h"
 #include "storage/state/slot_pages.h"
 
 struct saved_table {
@@ -28,6 +29,8 @@ struct saved_table {
     /* Either: rows lie in slots, which come, change and go. The slots know which of them have changed
      * (slot_pages_touch). */
     struct slot_pages *slots;
+    /* Over the slots, not searched by `restore`: it may get all entries at the end (hash_index_bulk_begin). NULL: none. */
+    struct hash_index *index;
     /* NULL: a slot in use is a row. Else whether it is one that must be saved (a removed row that old snapshots still
      * see is none). */
     bool (*is_row)(const void *of, uint32_t slot);
@@ -36,7 +39,8 @@ struct saved_table {
     void (*gather)(void *of, const uint32_t *slots, uint32_t count, struct column *out, struct arena *arena);
     /* Puts rows back into an empty table: row i into slots[i], by slot_pages_take. Each slot comes once, in no order.
      * version: under which they were saved. Indexes over the slots are made here or in what the owner does when all its
-     * tables are back. XX001 when the rows cannot be. */
+     * tables are back. Tables of different owners may be put back at the same time by several threads. XX001 when the
+     * rows cannot be. */
     bool (*restore)(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
                     struct error *err);
 
