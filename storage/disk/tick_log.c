@@ -71,6 +71,8 @@ struct tick_log {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t cond, room;
+    pthread_cond_t idle; /* the log thread waits for work, and somebody for that */
+    bool takes_turns, is_working;
     struct pieces waiting;
     size_t waiting_bytes;
     struct piece *spares;
@@ -516,13 +518,26 @@ static void tell_growth(struct tick_log *log)
     pthread_mutex_unlock(&log->trouble_lock);
 }
 
+/* Whether ticks may and should be removed. Under the lock, while the log thread does not work. */
+static bool is_to_truncate(const struct tick_log *log)
+{
+    return log->truncate > log->truncated && log->taken.first == NULL && log->failure.code == ERRCODE_NONE &&
+           !log->stopping;
+}
+
+/* Under the lock. */
+static void wait_for_turn(struct tick_log *log)
+{
+    while (log->takes_turns && (log->is_working || log->waiting.first != NULL || is_to_truncate(log)))
+        pthread_cond_wait(&log->idle, &log->lock);
+}
+
 static void *log_main(void *arg)
 {
     struct tick_log *log = arg;
     pthread_mutex_lock(&log->lock);
     for (;;) {
-        bool truncates = log->truncate > log->truncated && log->taken.first == NULL &&
-                         log->failure.code == ERRCODE_NONE && !log->stopping;
+        bool truncates = is_to_truncate(log);
         if (log->waiting.first == NULL && log->stopping)
             break;
         if (log->waiting.first == NULL && !truncates) {
@@ -538,6 +553,7 @@ static void *log_main(void *arg)
         }
         struct pieces taken = take_waiting(log);
         uint64_t truncate = log->truncate;
+        log->is_working = true;
         pthread_mutex_unlock(&log->lock);
         if (taken.first != NULL) {
             write_taken(log, taken);
@@ -546,6 +562,9 @@ static void *log_main(void *arg)
             truncate_some(log, truncate);
         }
         pthread_mutex_lock(&log->lock);
+        log->is_working = false;
+        if (log->takes_turns)
+            pthread_cond_broadcast(&log->idle);
     }
     pthread_mutex_unlock(&log->lock);
     return NULL;
@@ -567,6 +586,7 @@ static void release(struct tick_log *log)
     pthread_mutex_destroy(&log->trouble_lock);
     pthread_cond_destroy(&log->cond);
     pthread_cond_destroy(&log->room);
+    pthread_cond_destroy(&log->idle);
     mem_free(log->dir);
     mem_free(log->path);
     mem_free(log);
@@ -586,6 +606,7 @@ bool tick_log_open(const char *dir, bool may_create, struct tick_log **out, stru
     pthread_mutex_init(&log->trouble_lock, NULL);
     pthread_cond_init(&log->cond, NULL);
     pthread_cond_init(&log->room, NULL);
+    pthread_cond_init(&log->idle, NULL);
     log->zstd = ZSTD_createCCtx();
     CHECK(log->zstd != NULL);
     uint64_t last;
@@ -625,6 +646,15 @@ void tick_log_truncate(struct tick_log *log, uint64_t before)
     if (before > log->truncate)
         log->truncate = before;
     pthread_cond_signal(&log->cond);
+    wait_for_turn(log);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void tick_log_take_turns(struct tick_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->takes_turns = true;
+    wait_for_turn(log);
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -655,6 +685,11 @@ static void piece_send(struct tick_log *log, struct piece *piece, bool is_last)
     log->waiting_bytes += piece->bytes.len;
     pthread_mutex_unlock(&log->lock);
     pthread_cond_signal(&log->cond); /* without the lock, which the log thread wants first thing */
+    if (!log->takes_turns || !is_last)
+        return;
+    pthread_mutex_lock(&log->lock);
+    wait_for_turn(log);
+    pthread_mutex_unlock(&log->lock);
 }
 
 void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uint64_t seed,

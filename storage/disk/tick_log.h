@@ -51,6 +51,10 @@ void tick_log_on_growth(struct tick_log *log, uint64_t bytes, void (*on_growth)(
 void tick_log_give_up(struct tick_log *log);
 /* Ticks with epoch < before may go, but for the newest: they go soon, a few at a time between others' commits. */
 void tick_log_truncate(struct tick_log *log, uint64_t before);
+/* For simulations: from now on tick_log_append and tick_log_truncate return only when the log's thread has nothing to do any
+ * more, so that it works in turn with whoever gives it work, and its operations on the disk have their place in the order.
+ * While the disk fails the caller waits until it works again, or tick_log_give_up. */
+void tick_log_take_turns(struct tick_log *log);
 /* Reads every tick with epoch > after in order. visit gets the raw entries: decode each with tick_log_decode
  * into a batch of the relation's types. */
 struct tick_log_raw {

@@ -5,6 +5,7 @@
 #include "server/session.h"
 #include "server/settings.h"
 #include "storage/base/log.h"
+#include "storage/disk/tick_log.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -24,7 +25,7 @@ bool fault_server_open(const char *dir, int workers, struct fault_server **out, 
     char count[16];
     snprintf(count, sizeof(count), "%d", workers);
     char *argv[] = {"test",      "--data-dir", (char *)(dir != NULL ? dir : ""), "--port", "0",
-                    "--workers", count};
+                    "--workers", count,        "--checkpoint-interval",          "0"};
     struct settings_request request;
     struct fault_server *server = mem_zalloc(sizeof(*server));
     log_set_level((enum log_level)(LOG_ERROR + 1)); /* errors are what is asked for here */
@@ -44,6 +45,15 @@ bool fault_server_open(const char *dir, int workers, struct fault_server **out, 
     atomic_store(&server->server.ready, true);
     listener_run(server->server.listener);
     *out = server;
+    return true;
+}
+
+bool fault_server_open_in_turns(const char *dir, int workers, struct fault_server **out, struct error *err)
+{
+    if (!fault_server_open(dir, workers, out, err))
+        return false;
+    if ((*out)->server.log != NULL)
+        tick_log_take_turns((*out)->server.log);
     return true;
 }
 

@@ -11,6 +11,9 @@ struct fault_server;
 /* dir NULL: nothing is durable. */
 MUST_CHECK
 bool fault_server_open(const char *dir, int workers, struct fault_server **out, struct error *err);
+/* The same for a simulation: no thread of it uses the disk beside another, and nothing happens by itself. */
+MUST_CHECK
+bool fault_server_open_in_turns(const char *dir, int workers, struct fault_server **out, struct error *err);
 /* Ends it as SIGTERM does; the clients must be closed before. */
 void fault_server_close(struct fault_server *server);
 

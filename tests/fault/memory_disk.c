@@ -49,7 +49,8 @@ struct memory_disk {
     unsigned counted_ops;
     uint64_t counted, fail_at, cut_at;
     int fail_code;
-    bool fail_lasting, has_failed, is_cut;
+    uint64_t fail_count;
+    bool has_failed, is_cut;
     uint64_t random;
 };
 
@@ -177,7 +178,7 @@ static int fault(struct memory_disk *disk, enum disk_op op)
         return EIO;
     }
     if (disk->fail_at == 0 || disk->counted < disk->fail_at ||
-        (disk->counted > disk->fail_at && !disk->fail_lasting))
+        disk->counted - disk->fail_at >= disk->fail_count)
         return 0;
     disk->has_failed = true;
     return disk->fail_code;
@@ -512,12 +513,12 @@ uint64_t memory_disk_counted(struct memory_disk *disk)
     return counted;
 }
 
-void memory_disk_fail(struct memory_disk *disk, uint64_t at, int code, bool lasting)
+void memory_disk_fail(struct memory_disk *disk, uint64_t at, int code, uint64_t count)
 {
     pthread_mutex_lock(&disk->lock);
     disk->fail_at = at;
     disk->fail_code = code;
-    disk->fail_lasting = lasting;
+    disk->fail_count = count;
     pthread_mutex_unlock(&disk->lock);
 }
 

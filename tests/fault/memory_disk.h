@@ -30,8 +30,9 @@ struct disk *memory_disk_door(struct memory_disk *disk);
 /* Operations of these kinds are counted from now on, from 0. */
 void memory_disk_count(struct memory_disk *disk, unsigned ops);
 uint64_t memory_disk_counted(struct memory_disk *disk);
-/* Operation number `at` (of those counted) fails with this errno; with `lasting` all after it as well. 0: none. */
-void memory_disk_fail(struct memory_disk *disk, uint64_t at, int code, bool lasting);
+/* Operation number `at` (of those counted) fails with this errno, and those after it, `count` in all. 0: none. */
+#define FAIL_LASTING UINT64_MAX
+void memory_disk_fail(struct memory_disk *disk, uint64_t at, int code, uint64_t count);
 /* Whether it has come to that. */
 bool memory_disk_has_failed(struct memory_disk *disk);
 /* The power goes at operation `at` (of those counted): it and all later ones fail until memory_disk_power_on. */

@@ -187,7 +187,7 @@ static void impatient(void *ctx, int times)
     } else if (impatience->cancels && times == 0) {
         fault_client_cancel(impatience->client);
     } else if (times > 0 && memory_disk_has_failed(disk)) {
-        memory_disk_fail(disk, 0, 0, false);
+        memory_disk_fail(disk, 0, 0, 0);
         impatience->lifted = true;
     }
 }
@@ -229,7 +229,7 @@ static void run_script(struct run *run, struct fault_server *server, bool cancel
 /* The disk works again: so does writing, by itself. */
 static void check_recovers(struct run *run, struct fault_server *server)
 {
-    memory_disk_fail(disk, 0, 0, false);
+    memory_disk_fail(disk, 0, 0, 0);
     struct fault_client *client = fault_client_open(server);
     static const char *const wanted[] = {"DROP TABLE IF EXISTS again", "CREATE TABLE again (a int)",
                                          "INSERT INTO again VALUES (1)", "DROP TABLE again"};
@@ -332,7 +332,7 @@ static void run_fault(const struct fault_mode *mode, uint64_t at)
     if (mode->kind == FAULT_CUT)
         memory_disk_cut(disk, at);
     else
-        memory_disk_fail(disk, at, mode->code, mode->kind == FAULT_LASTING);
+        memory_disk_fail(disk, at, mode->code, mode->kind == FAULT_LASTING ? FAIL_LASTING : 1);
     struct fault_server *server;
     struct error err;
     error_init(&err);
