@@ -46,6 +46,9 @@ add_executable(pg_client EXCLUDE_FROM_ALL tests/bench/pg_client.c)
 target_include_directories(pg_client SYSTEM PRIVATE ${LIBPQ_INCLUDE_DIRS})
 target_link_libraries(pg_client ${LIBPQ_LINK_LIBRARIES})
 
+add_executable(format_rows tests/protocol/format_rows.c)
+target_link_libraries(format_rows ${MILLRACE_LINK})
+
 # name script [arguments]: a Python test that starts its own servers
 function(add_server_test name script)
   add_test(NAME ${name} COMMAND /usr/bin/python3 -B ${CMAKE_SOURCE_DIR}/tests/${script} $<TARGET_FILE:millrace> ${ARGN})
@@ -87,6 +90,7 @@ add_server_test(oracle/beside oracle/oracle.py --beside --seed 501 --seeds 2 --s
 add_server_test(oracle/restart oracle/oracle.py --seed 501 --seeds 3 --statements 80 --restart 7)
 add_server_test(oracle/restart-2-workers oracle/oracle.py --seed 601 --seeds 2 --statements 80 --windows --restart 9 --workers 2)
 add_server_test(oracle/over oracle/oracle.py --only over --seed 401 --seeds 3 --statements 100 --workers 2)
+add_server_test(protocol/json-oracle protocol/json_oracle_test.py $<TARGET_FILE:format_rows>)
 add_server_test(server/first-session server/first_session_test.py)
 add_server_test(server/protocol server/protocol_test.py)
 add_server_test(server/psql server/psql_test.py --postgres)

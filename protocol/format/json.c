@@ -93,16 +93,10 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
             return key_reader_delete(decoder->key, record, out, why);
         return error_set(why, ERRCODE_NULL_VALUE_NOT_ALLOWED, "the record has no value");
     }
-    const uint8_t *end;
     if (!json_text_load(&decoder->text, record->value, record->value_len, why))
         return false;
     batch_reserve(out, 1);
-    bool ok = json_reader_read(decoder->reader, &decoder->text, decoder->text.bytes, &end, out, why);
-    if (ok) {
-        end = json_skip_space(end);
-        ok = end == decoder->text.bytes + decoder->text.len ||
-             json_syntax_error(decoder->text.bytes, decoder->text.len, end, why);
-    }
+    bool ok = json_reader_read(decoder->reader, &decoder->text, decoder->text.bytes, NULL, out, why);
     if (ok && decoder->has_key_columns)
         ok = key_reader_read(decoder->key, record, out, why);
     if (ok)

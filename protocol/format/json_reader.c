@@ -271,7 +271,7 @@ static void refuse(struct json_reader *reader, struct json_column *column, const
 }
 
 /* A member came again: what came before does not count. */
-static void forget(struct json_reader *reader, struct json_node *node)
+static __attribute__((noinline)) void forget(struct json_reader *reader, struct json_node *node)
 {
     if (node->stamp != reader->stamp)
         return;
@@ -291,7 +291,8 @@ static void forget(struct json_reader *reader, struct json_node *node)
         forget(reader, node->items[i].node);
 }
 
-static const uint8_t *store_slow(struct json_reader *reader, struct json_column *column, const uint8_t *at)
+static __attribute__((noinline)) const uint8_t *store_slow(struct json_reader *reader,
+                                                           struct json_column *column, const uint8_t *at)
 {
     struct json_token token;
     struct batch *out = reader->out;
@@ -343,16 +344,16 @@ static inline struct varlen copy_text(struct arena *arena, const uint8_t *text, 
     return varlen_copy(arena, text, (uint32_t)len);
 }
 
-static inline bool store_time(struct json_reader *reader, const struct json_column *column,
-                              const uint8_t *text, size_t len)
+static bool store_time(struct json_reader *reader, const struct json_column *column, const uint8_t *text,
+                       size_t len)
 {
     int64_t time;
     size_t used;
     const char *chars = (const char *)text;
     if (column->target.way == JSON_WAY_TIMESTAMPTZ) {
-        if (!text_fast_timestamptz(chars, len, true, &time))
+        if (!text_fast_timestamptz(chars, len, len + JSON_PADDING / 2, true, &time))
             return false;
-    } else if (!text_fast_timestamp(chars, len, &time, &used) ||
+    } else if (!text_fast_timestamp(chars, len, len + JSON_PADDING / 2, &time, &used) ||
                (used != len && !(used + 1 == len && text[used] == 'Z'))) {
         return false;
     }
@@ -431,7 +432,8 @@ static inline const uint8_t *store_decimal(struct json_reader *reader, const str
 }
 
 /* The value at `at` into its column, by the short way of its type when it is spelled plainly. */
-static const uint8_t *store(struct json_reader *reader, struct json_column *column, const uint8_t *at)
+static inline __attribute__((always_inline)) const uint8_t *
+store(struct json_reader *reader, struct json_column *column, const uint8_t *at)
 {
     void *data = column_of(reader, column)->data;
     uint32_t row = reader->row;
@@ -464,7 +466,8 @@ static const uint8_t *store(struct json_reader *reader, struct json_column *colu
             break;
         end = json_plain_end(at + 1, &above);
         len = (size_t)(end - at - 1);
-        if (*end != '"' || above || len > column->target.bytes_max)
+        if (*end != '"' || len > column->target.bytes_max ||
+            (UNLIKELY(above) && !text_check_utf8((const char *)at + 1, len, NULL)))
             break;
         ((struct varlen *)data)[row] = copy_text(reader->out->arena, at + 1, len);
         return end + 1;
@@ -510,7 +513,8 @@ static const uint8_t *read_object(struct json_reader *reader, struct json_node *
 static const uint8_t *read_array(struct json_reader *reader, struct json_node *node, const uint8_t *at);
 
 /* The value at `at` of a place. */
-static const uint8_t *read_place(struct json_reader *reader, struct json_node *node, const uint8_t *at)
+static __attribute__((noinline)) const uint8_t *read_place(struct json_reader *reader, struct json_node *node,
+                                                           const uint8_t *at)
 {
     if (UNLIKELY(node->stamp == reader->stamp))
         forget(reader, node);
@@ -537,9 +541,22 @@ static const uint8_t *give_up(struct json_reader *reader, const uint8_t *at)
     return NULL;
 }
 
+/* Behind a value that nobody wants. */
+static const uint8_t *skip(struct json_reader *reader, const uint8_t *at)
+{
+    bool above = false;
+    if (*at == '"') {
+        const uint8_t *end = json_plain_end(at + 1, &above);
+        if (LIKELY(*end == '"' && !above))
+            return end + 1;
+    }
+    const uint8_t *end = json_skip_value(at, NULL);
+    return end != NULL ? end : give_up(reader, at);
+}
+
 /* The member whose name stands at `at`, which is not the one that was expected; *value is where its value begins. UINT32_MAX: skip it. */
-static bool look_up(struct json_reader *reader, struct json_node *node, const uint8_t *at, uint32_t *member,
-                    const uint8_t **value)
+static __attribute__((noinline)) bool look_up(struct json_reader *reader, struct json_node *node,
+                                              const uint8_t *at, uint32_t *member, const uint8_t **value)
 {
     struct json_token token;
     const uint8_t *end;
@@ -607,14 +624,17 @@ static const uint8_t *read_object(struct json_reader *reader, struct json_node *
             }
         }
         struct json_node *place = guess != UINT32_MAX ? node->members[guess].node : NULL;
-        if (place != NULL) {
-            if ((at = read_place(reader, place, at)) == NULL)
+        if (LIKELY(place != NULL)) {
+            if (LIKELY(place->single != NULL && place->stamp != reader->stamp)) {
+                place->stamp = reader->stamp;
+                at = store(reader, place->single, at);
+            } else {
+                at = read_place(reader, place, at);
+            }
+            if (UNLIKELY(at == NULL))
                 return NULL;
-        } else {
-            const uint8_t *end = json_skip_value(at, NULL);
-            if (end == NULL)
-                return give_up(reader, at);
-            at = end;
+        } else if ((at = skip(reader, at)) == NULL) {
+            return NULL;
         }
         before = guess;
         guess = guess != UINT32_MAX ? node->members[guess].follows : UINT32_MAX;
@@ -720,10 +740,15 @@ static void begin(struct json_reader *reader, struct batch *out, struct error *e
 
 /* The record's errors, in PostgreSQL's order: grammar, then values. */
 static bool finish(struct json_reader *reader, const struct json_text *text, const uint8_t *at,
-                   struct error *err)
+                   const uint8_t **end, struct error *err)
 {
     if (UNLIKELY(at == NULL))
         return !reader->failed && json_syntax_error(text->bytes, text->len, reader->failed_at, err);
+    at = json_skip_space(at);
+    if (end != NULL)
+        *end = at;
+    else if (UNLIKELY(at != text->bytes + text->len))
+        return json_syntax_error(text->bytes, text->len, at, err);
     if (UNLIKELY(reader->refused > 0))
         return refused_error(reader, err);
     return LIKELY(reader->filled == reader->columns_count) || fill_missing(reader, err);
@@ -740,19 +765,15 @@ bool json_reader_read(struct json_reader *reader, const struct json_text *text, 
             return json_syntax_error(text->bytes, text->len, at, err);
         return error_set(err, ERRCODE_INVALID_TEXT_REPRESENTATION, "the record is not a JSON object");
     }
-    *end = read_place(reader, &reader->root, at);
-    return finish(reader, text, *end, err);
+    return finish(reader, text, read_place(reader, &reader->root, at), end, err);
 }
 
 bool json_reader_read_bare(struct json_reader *reader, const struct json_text *text, const uint8_t *at,
                            const uint8_t **end, struct batch *out, struct error *err)
 {
     begin(reader, out, err);
-    at = json_skip_space(at);
-    struct json_node *node = reader->columns[0].node;
-    node->stamp = reader->stamp;
-    *end = store(reader, &reader->columns[0], at);
-    return finish(reader, text, *end, err);
+    reader->columns[0].node->stamp = reader->stamp;
+    return finish(reader, text, store(reader, &reader->columns[0], json_skip_space(at)), end, err);
 }
 
 /* ---- the buffer ---- */

@@ -69,8 +69,9 @@ void json_text_release(struct json_text *text);
 MUST_CHECK
 bool json_text_load(struct json_text *text, const uint8_t *bytes, size_t len, struct error *err);
 
-/* Reads the value at `at` in the text (white space may come first) into row out->rows, which is not counted yet and for which there is
- * room; *end is behind it. All columns of the spec are set. On false nothing is left that counts, once the row is cancelled. */
+/* Reads the value at `at` in the text (white space may come first) into row out->rows, which is not counted yet and for which there
+ * is room; *end is behind it and the white space there; with end NULL the text must end there. All columns of the spec are set. On
+ * false nothing is left that counts, once the row is cancelled. */
 MUST_CHECK
 bool json_reader_read(struct json_reader *reader, const struct json_text *text, const uint8_t *at,
                       const uint8_t **end, struct batch *out, struct error *err);

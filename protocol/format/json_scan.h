@@ -21,10 +21,12 @@ static inline const uint8_t *json_skip_space(const uint8_t *at)
     return at;
 }
 
-/* May a number, true, false or null end before this byte? */
+/* May a number, true, false or null end before this byte: at white space, a comma, a bracket, or the end? */
 static inline bool json_ends_word(uint8_t c)
 {
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == 0;
+    static const bool ends[256] = {[0] = true,   ['\t'] = true, ['\n'] = true, ['\r'] = true,
+                                   [' '] = true, [','] = true,  [']'] = true,  ['}'] = true};
+    return ends[c];
 }
 
 /* The first quote, backslash or control byte at or behind `at`, which stands in a string. *above is set when there are bytes beyond
@@ -43,7 +45,8 @@ static inline const uint8_t *json_plain_end(const uint8_t *at, bool *above)
 }
 
 /* A whole number of up to 18 digits that ends a word there; *end behind it. false: it is something else. */
-static inline bool json_fast_int(const uint8_t *at, int64_t *out, const uint8_t **end)
+static inline __attribute__((always_inline)) bool json_fast_int(const uint8_t *at, int64_t *out,
+                                                                const uint8_t **end)
 {
     bool negative = *at == '-';
     at += negative;
@@ -81,29 +84,46 @@ static inline bool json_fast_int(const uint8_t *at, int64_t *out, const uint8_t 
     return true;
 }
 
-/* A number without exponent, of up to 18 digits: *coefficient (without the sign) over 10 to the *scale. */
+/* Up to 16 digits; returns how many, and adds them to the value. */
+static inline uint32_t json_digits(const uint8_t *at, uint64_t *value)
+{
+    static const uint64_t powers[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    uint32_t count = 0;
+    for (int part = 0; part < 2; part++) {
+        uint64_t word = text_load8(at + count) ^ TEXT_EIGHT('0');
+        uint64_t stop = text_not_digits(word);
+        uint32_t digits = stop == 0 ? 8 : (uint32_t)__builtin_ctzll(stop) / 8;
+        if (digits == 0)
+            break;
+        *value = *value * powers[digits] + text_eight_digits(word << (64 - 8 * digits));
+        count += digits;
+        if (digits < 8)
+            break;
+    }
+    return count;
+}
+
+/* A number without exponent, of up to 18 digits and at most 16 on either side of the point: *coefficient (without the sign) over 10 to the
+ * *scale. */
 static inline bool json_fast_decimal(const uint8_t *at, bool *negative, int64_t *coefficient, int32_t *scale,
                                      const uint8_t **end)
 {
     *negative = *at == '-';
     at += *negative;
-    const uint8_t *first = at, *point = NULL;
     uint64_t value = 0;
-    for (;; at++) {
-        uint32_t digit = (uint32_t)*at - '0';
-        if (digit <= 9) {
-            value = value * 10 + digit; /* may wrap: the count of digits is looked at below */
-        } else if (*at == '.' && point == NULL) {
-            point = at;
-        } else {
-            break;
-        }
-    }
-    const uint8_t *whole_end = point != NULL ? point : at;
-    *scale = point != NULL ? (int32_t)(at - point - 1) : 0;
-    if (whole_end == first || (*first == '0' && whole_end - first > 1) || at - first - (point != NULL) > 18 ||
-        (point != NULL && *scale == 0) || !json_ends_word(*at))
+    uint32_t whole = json_digits(at, &value), fraction = 0;
+    if (whole == 0 || (*at == '0' && whole > 1))
         return false;
+    at += whole;
+    if (*at == '.') {
+        fraction = json_digits(at + 1, &value);
+        if (fraction == 0)
+            return false;
+        at += fraction + 1;
+    }
+    if (!json_ends_word(*at) || whole + fraction > 18)
+        return false;
+    *scale = (int32_t)fraction;
     *coefficient = (int64_t)value;
     *end = at;
     return true;

@@ -137,19 +137,18 @@ static bool read_json(struct key_reader *reader, const struct record *record, st
 {
     if (!json_text_load(&reader->text, record->key, record->key_len, err))
         return false;
-    const uint8_t *at = json_skip_space(reader->text.bytes), *end = NULL, *outer_end = NULL;
-    if (reader->has_envelope && *at == '{' && json_find_member(at, "schema") != NULL) {
-        const uint8_t *payload = json_find_member(at, "payload");
-        outer_end = payload != NULL ? json_skip_value(at, NULL) : NULL;
-        at = payload != NULL ? payload : at;
+    const uint8_t *at = json_skip_space(reader->text.bytes), *end, **inner = NULL;
+    if (reader->has_envelope && *at == '{' && json_find_member(at, "schema") != NULL &&
+        json_find_member(at, "payload") != NULL) {
+        const uint8_t *behind = json_skip_space(json_skip_value(at, NULL));
+        if (behind != reader->text.bytes + reader->text.len)
+            return json_syntax_error(reader->text.bytes, reader->text.len, behind, err);
+        at = json_find_member(at, "payload");
+        inner = &end;
     }
     bool is_bare = reader->columns_count == 1 && *at != '{' && !reader->is_object_column;
-    if (!(is_bare ? json_reader_read_bare(reader->json, &reader->text, at, &end, out, err)
-                  : json_reader_read(reader->json, &reader->text, at, &end, out, err)))
-        return false;
-    end = json_skip_space(outer_end != NULL ? outer_end : end);
-    return end == reader->text.bytes + reader->text.len ||
-           json_syntax_error(reader->text.bytes, reader->text.len, end, err);
+    return is_bare ? json_reader_read_bare(reader->json, &reader->text, at, inner, out, err)
+                   : json_reader_read(reader->json, &reader->text, at, inner, out, err);
 }
 
 bool key_reader_read(struct key_reader *reader, const struct record *record, struct batch *out,

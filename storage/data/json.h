@@ -39,6 +39,8 @@ bool jsonb_parse(struct arena *arena, const char *text, size_t len, struct varle
 void json_canonicalize(struct json_value *value, struct arena *arena);
 /* jsonb's text form. */
 void json_write(const struct json_value *value, struct strbuf *out);
+/* Can the text stand between quotes as it is? */
+bool json_is_plain(const char *text, size_t len);
 void json_write_string(const char *text, size_t len, struct strbuf *out);
 /* PostgreSQL's jsonb btree order. */
 int json_compare(const struct json_value *a, const struct json_value *b);

@@ -5,51 +5,48 @@
 #include "storage/data/json.h"
 #include "storage/data/record.h"
 
-/* "2024-01-01 10:00:00+02 BC" -> "2024-01-01T10:00:00+02:00 BC": the zone always has minutes. */
-static void write_iso(uint32_t oid, const struct strbuf *text, struct strbuf *out)
+/* Makes out->data[start..] ISO: "2024-01-01 10:00:00+02 BC" -> "2024-01-01T10:00:00+02:00 BC": the zone always has minutes. */
+static void make_iso(struct strbuf *out, size_t start)
 {
-    const char *from = strbuf_text(text), *end = from + text->len;
-    const char *space = memchr(from, ' ', text->len);
-    if (oid == OID_DATE || space == NULL || space[1] < '0' || space[1] > '9') {
-        strbuf_add(out, from, text->len); /* a date, or infinity */
-        return;
-    }
-    strbuf_add(out, from, (size_t)(space - from));
-    strbuf_addc(out, 'T');
-    from = space + 1;
-    const char *zone = from;
-    while (zone < end && *zone != '+' && *zone != '-' && *zone != ' ')
+    char *space = memchr(out->data + start, ' ', out->len - start);
+    if (space == NULL || space[1] < '0' || space[1] > '9')
+        return; /* a date, or infinity */
+    *space = 'T';
+    size_t zone = (size_t)(space - out->data) + 1;
+    while (zone < out->len && out->data[zone] != '+' && out->data[zone] != '-' && out->data[zone] != ' ')
         zone++;
-    strbuf_add(out, from, (size_t)(zone - from));
-    const char *tail = zone;
-    while (tail < end && *tail != ' ')
+    size_t tail = zone;
+    while (tail < out->len && out->data[tail] != ' ')
         tail++;
-    strbuf_add(out, zone, (size_t)(tail - zone));
-    if (tail - zone == 3)
-        strbuf_add(out, ":00", 3);
-    strbuf_add(out, tail, (size_t)(end - tail));
-}
-
-/* Text of a value without quotes; times in ISO form. */
-static void write_text(uint32_t oid, const struct datum *value, const struct io_env *env, struct strbuf *out)
-{
-    if (oid != OID_TIMESTAMP && oid != OID_TIMESTAMPTZ && oid != OID_DATE) {
-        type_output(oid, value, env, out);
+    if (tail - zone != 3)
         return;
-    }
-    struct strbuf text = STRBUF_INIT;
-    type_output(oid, value, env, &text);
-    write_iso(oid, &text, out);
-    strbuf_release(&text);
+    strbuf_add(out, ":00", 3);
+    memmove(out->data + tail + 3, out->data + tail, out->len - 3 - tail);
+    memcpy(out->data + tail, ":00", 3);
 }
 
+/* Text in quotes; times in ISO form. */
 static void write_quoted(uint32_t oid, const struct datum *value, const struct io_env *env,
                          struct strbuf *out)
 {
-    struct strbuf text = STRBUF_INIT;
-    write_text(oid, value, env, &text);
-    json_write_string(strbuf_text(&text), text.len, out);
-    strbuf_release(&text);
+    if (oid == OID_TEXT || oid == OID_VARCHAR) {
+        json_write_string((const char *)varlen_bytes(&value->var), value->var.len, out);
+        return;
+    }
+    strbuf_addc(out, '"');
+    size_t start = out->len;
+    type_output(oid, value, env, out);
+    if (oid == OID_TIMESTAMP || oid == OID_TIMESTAMPTZ) {
+        make_iso(out, start);
+    } else if (!json_is_plain(out->data + start, out->len - start)) {
+        struct strbuf text = STRBUF_INIT;
+        strbuf_add(&text, out->data + start, out->len - start);
+        out->len = start - 1;
+        json_write_string(strbuf_text(&text), text.len, out);
+        strbuf_release(&text);
+        return;
+    }
+    strbuf_addc(out, '"');
 }
 
 /* Floats and numerics; those that JSON has no number for are quoted. */

@@ -3,6 +3,7 @@
  * Because jsonb is kept as canonical text, two equal values differ at most in trailing zeros of numbers:
  * equality and hash work on the text, only order needs the tree. */
 #include "storage/base/limits.h"
+#include "storage/base/simd.h"
 #include "storage/data/hash.h"
 #include "storage/data/json.h"
 #include "storage/data/numeric.h"
@@ -96,17 +97,36 @@ bool jsonb_parse(struct arena *arena, const char *text, size_t len, struct varle
                              "jsonb value is longer than the maximum of %u bytes", VALUE_BYTES_MAX);
 }
 
+/* The first byte at or behind `at` that must be escaped; len when there is none. */
+static size_t plain_until(const char *text, size_t at, size_t len)
+{
+    uint32_t above;
+    for (; at + 16 <= len; at += 16) {
+        uint32_t hits = simd_string16((const uint8_t *)text + at, &above);
+        if (hits != 0)
+            return at + (uint32_t)__builtin_ctz(hits);
+    }
+    while (at < len && (uint8_t)text[at] >= 0x20 && text[at] != '"' && text[at] != '\\')
+        at++;
+    return at;
+}
+
+bool json_is_plain(const char *text, size_t len)
+{
+    return plain_until(text, 0, len) == len;
+}
+
 void json_write_string(const char *text, size_t len, struct strbuf *out)
 {
     strbuf_reserve(out, len + 2);
     strbuf_addc(out, '"');
-    size_t done = 0;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = (uint8_t)text[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        strbuf_add(out, text + done, i - done);
-        done = i + 1;
+    for (size_t done = 0;;) {
+        size_t at = plain_until(text, done, len);
+        strbuf_add(out, text + done, at - done);
+        if (at == len)
+            break;
+        uint8_t c = (uint8_t)text[at];
+        done = at + 1;
         switch (c) {
         case '"':
         case '\\':
@@ -133,7 +153,6 @@ void json_write_string(const char *text, size_t len, struct strbuf *out)
             break;
         }
     }
-    strbuf_add(out, text + done, len - done);
     strbuf_addc(out, '"');
 }
 

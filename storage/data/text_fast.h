@@ -69,14 +69,17 @@ static inline uint32_t text_two_digits(const char *text)
     return tens <= 9 && ones <= 9 ? tens * 10 + ones : 100;
 }
 
+/* Days since 2000-01-01 of a day that exists, in the years 1 to 9999. */
 static inline bool text_fast_days(uint32_t year, uint32_t month, uint32_t day, int32_t *days)
 {
-    static const uint8_t month_days[] = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0};
-    if (year == 0 || month > 12 || day == 0 || day > month_days[month])
+    static const uint8_t lengths[16] = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    static const uint16_t before[16] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    uint32_t century = year / 100, past = year - 1, past_century = past / 100;
+    bool is_leap = (year % 4 == 0 && year != century * 100) || year % 400 == 0;
+    if (year == 0 || month > 12 || day - 1 >= lengths[month] || (month == 2 && day == 29 && !is_leap))
         return false;
-    if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
-        return false;
-    *days = days_from_civil((int32_t)year, (int32_t)month, (int32_t)day);
+    uint32_t whole = past * 365 + past / 4 - past_century + past_century / 4;
+    *days = (int32_t)(whole + before[month] + (is_leap && month > 2) + day - 1) - 730119;
     return true;
 }
 
@@ -100,8 +103,31 @@ static inline bool text_fast_date(const char *text, size_t len, int32_t *days)
            text_fast_days(year, month, text_two_digits(text + 8), days);
 }
 
-/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. */
-static inline bool text_fast_timestamp(const char *text, size_t len, int64_t *out, size_t *used)
+/* Up to six digits behind a point, as microseconds; *used: how many. readable: bytes that may be loaded. */
+static inline bool text_fast_fraction(const char *text, size_t len, size_t readable, int64_t *us,
+                                      size_t *used)
+{
+    static const uint32_t powers[8] = {0, 100000, 10000, 1000, 100, 10, 1, 0};
+    uint64_t word = 0;
+    if (readable >= 8)
+        word = text_load8(text);
+    else
+        for (size_t i = 0; i < readable; i++)
+            word |= (uint64_t)(uint8_t)text[i] << 8 * i;
+    word ^= TEXT_EIGHT('0');
+    uint64_t stop = text_not_digits(word);
+    size_t digits = stop == 0 ? 8 : (size_t)__builtin_ctzll(stop) / 8;
+    digits = digits < len ? digits : len;
+    if (digits == 0 || digits > 6)
+        return false;
+    *us = (int64_t)text_eight_digits(word << (64 - 8 * digits)) * powers[digits];
+    *used = digits;
+    return true;
+}
+
+/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. readable: bytes that may be loaded, len or more. */
+static inline bool text_fast_timestamp(const char *text, size_t len, size_t readable, int64_t *out,
+                                       size_t *used)
 {
     uint32_t year, month;
     int32_t days;
@@ -117,30 +143,24 @@ static inline bool text_fast_timestamp(const char *text, size_t len, int64_t *ou
     if (hour > 23 || minute > 59 || second > 59 ||
         !text_fast_days(year, month, (uint32_t)(pairs & 0xff), &days))
         return false;
-    size_t at = 19;
     int64_t us = 0;
-    if (at < len && text[at] == '.') {
-        size_t first = ++at;
-        int64_t unit = 100000;
-        for (; at < len && (unsigned)(text[at] - '0') <= 9; at++) {
-            if (at - first >= 6)
-                return false;
-            us += (text[at] - '0') * unit;
-            unit /= 10;
-        }
-        if (at == first)
+    *used = 19;
+    if (len > 20 && text[19] == '.') {
+        size_t fraction;
+        if (!text_fast_fraction(text + 20, len - 20, readable - 20, &us, &fraction))
             return false;
+        *used = 20 + fraction;
     }
     *out = days * US_PER_DAY + (int64_t)(hour * 3600 + minute * 60 + second) * US_PER_SECOND + us;
-    *used = at;
     return true;
 }
 
 /* The same in UTC: the text ends with Z or an offset of hours and minutes, or with neither when that means UTC. */
-static inline bool text_fast_timestamptz(const char *text, size_t len, bool zone_is_utc, int64_t *out)
+static inline bool text_fast_timestamptz(const char *text, size_t len, size_t readable, bool zone_is_utc,
+                                         int64_t *out)
 {
     size_t used;
-    if (!text_fast_timestamp(text, len, out, &used))
+    if (!text_fast_timestamp(text, len, readable, out, &used))
         return false;
     size_t rest = len - used;
     const char *zone = text + used;

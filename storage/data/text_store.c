@@ -64,13 +64,13 @@ bool text_store(struct batch *batch, uint32_t column, uint32_t row, enum text_ki
         ((struct varlen *)target->data)[row] = varlen_copy(batch->arena, text, (uint32_t)len);
         return true;
     case TEXT_TIMESTAMP:
-        if (text_fast_timestamp(text, len, &number, &used) && used == len) {
+        if (text_fast_timestamp(text, len, len, &number, &used) && used == len) {
             ((int64_t *)target->data)[row] = number;
             return true;
         }
         break;
     case TEXT_TIMESTAMPTZ:
-        if (text_fast_timestamptz(text, len, zone_is_utc, &number)) {
+        if (text_fast_timestamptz(text, len, len, zone_is_utc, &number)) {
             ((int64_t *)target->data)[row] = number;
             return true;
         }

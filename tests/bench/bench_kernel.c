@@ -1,4 +1,4 @@
-/* bench_kernel.c: the inner loops, one by one: state tables, expressions, batches, COPY, handing on rows.
+/* bench_kernel.c: the inner loops, one by one: state tables, expressions, batches, COPY, formats, handing on rows.
  *
  *   bench_kernel [--keys N] [NAME ...]     kernels whose name begins so; all without a name
  *
@@ -10,6 +10,7 @@
 #include "executor/expr_program.h"
 #include "executor/function.h"
 #include "executor/operator.h"
+#include "protocol/format/format.h"
 #include "protocol/pgwire/copy.h"
 #include "storage/base/clock.h"
 #include "storage/state/arrangement.h"
@@ -746,6 +747,135 @@ static void copy_bids(struct bench *b)
     strbuf_release(&lines);
 }
 
+/* ---- formats ---- */
+
+struct lines {
+    struct strbuf text;
+    uint32_t count, starts[BATCH_ROWS_MAX + 1];
+};
+
+/* Decodes records of the columns; every member is a column's. */
+static void decode_lines(struct bench *b, const struct format_class *class, const char *const *names,
+                         const struct sql_type *types, uint32_t columns_count, const struct lines *lines)
+{
+    struct error err;
+    struct decoder *decoder;
+    struct format_column *columns = ARENA_ARRAY(&b->arena, struct format_column, columns_count);
+    for (uint32_t i = 0; i < columns_count; i++)
+        columns[i] = (struct format_column){.name = names[i], .type = types[i]};
+    struct format_spec spec = {.relation_name = "t", .columns_count = columns_count, .columns = columns};
+    CHECK(class->open_decoder(&spec, &decoder, &err));
+    struct arena arena;
+    arena_init(&arena, &b->account);
+    for (uint64_t done = 0; done < b->keys; done += lines->count) {
+        struct batch *rows = batch_create(&arena, types, columns_count, BATCH_ROWS_MAX);
+        start(b);
+        for (uint32_t i = 0; i < lines->count; i++) {
+            struct record record = {.value = (const uint8_t *)lines->text.data + lines->starts[i],
+                                    .value_len = lines->starts[i + 1] - lines->starts[i]};
+            CHECK(class->decode(decoder, &record, rows, &err));
+        }
+        stop(b, lines->count);
+        CHECK(rows->rows == lines->count);
+        arena_reset(&arena);
+    }
+    class->close_decoder(decoder);
+    arena_release(&arena);
+}
+
+/* Ten members in about 200 bytes, as records of orders are. */
+static void json_orders(struct bench *b)
+{
+    static const char *const names[] = {"order_id", "customer_id", "sku",        "quantity", "unit_price",
+                                        "currency", "paid",        "created_at", "channel",  "note"};
+    static const struct sql_type types[] = {
+        {OID_INT8, -1}, {OID_INT8, -1}, {OID_TEXT, -1},        {OID_INT4, -1}, {OID_NUMERIC, -1},
+        {OID_TEXT, -1}, {OID_BOOL, -1}, {OID_TIMESTAMPTZ, -1}, {OID_TEXT, -1}, {OID_TEXT, -1}};
+    static const char *const notes[] = {"leave at the door", "", "ring twice, please", "gift"};
+    struct lines lines = {.count = BATCH_ROWS_MAX};
+    for (uint32_t i = 0; i < lines.count; i++) {
+        uint64_t r = next_random(&b->seed);
+        strbuf_addf(&lines.text,
+                    "{\"order_id\":%u,\"customer_id\":%u,\"sku\":\"AB-%05u-XL\",\"quantity\":%u,\"unit_"
+                    "price\":%u.%02u,"
+                    "\"currency\":\"%s\",\"paid\":%s,\"created_at\":\"2024-03-%02uT12:34:%02u.%03uZ\","
+                    "\"channel\":\"%s\",\"note\":\"%s\"}",
+                    (unsigned)(r >> 32), (unsigned)(r % 1000000), (unsigned)(r >> 20 & 0xffff),
+                    (unsigned)(r % 9 + 1), (unsigned)(r >> 8 & 1023), (unsigned)(r % 100),
+                    r & 1 ? "EUR" : "USD", r & 2 ? "true" : "false", (unsigned)(r % 28 + 1),
+                    (unsigned)(r % 60), (unsigned)(r % 1000), r & 4 ? "web" : "store", notes[r >> 3 & 3]);
+        lines.starts[i + 1] = (uint32_t)lines.text.len;
+    }
+    if (!RUNNING_ON_VALGRIND)
+        fprintf(stderr, "format/json_orders: %.1f bytes per record\n", (double)lines.text.len / lines.count);
+    decode_lines(b, &format_json, names, types, ARRAY_COUNT(types), &lines);
+    strbuf_release(&lines.text);
+}
+
+static const char *const bid_names[BID_COLUMNS] = {"auction", "bidder",    "price", "channel",
+                                                   "url",     "date_time", "extra"};
+
+static void write_bids(struct bench *b, struct encoder *encoder, struct lines *lines)
+{
+    struct strbuf key = STRBUF_INIT;
+    struct error err;
+    strbuf_reset(&lines->text);
+    for (uint32_t i = 0; i < BATCH_ROWS_MAX; i++) {
+        CHECK(format_json.encode(encoder, b->bids, i, false, &key, &lines->text, &err));
+        lines->starts[i + 1] = (uint32_t)lines->text.len;
+    }
+    strbuf_release(&key);
+}
+
+static struct encoder *bid_writer(struct bench *b)
+{
+    struct error err;
+    struct encoder *encoder;
+    struct format_column *columns = ARENA_ARRAY(&b->arena, struct format_column, BID_COLUMNS);
+    for (uint32_t i = 0; i < BID_COLUMNS; i++)
+        columns[i] = (struct format_column){.name = bid_names[i], .type = bid_types[i]};
+    struct format_spec spec = {.relation_name = "t", .columns_count = BID_COLUMNS, .columns = columns};
+    CHECK(format_json.open_encoder(&spec, &encoder, &err));
+    return encoder;
+}
+
+/* The rows of copy/text_bids. */
+static void json_bids(struct bench *b)
+{
+    struct lines lines = {.count = BATCH_ROWS_MAX};
+    struct encoder *encoder = bid_writer(b);
+    write_bids(b, encoder, &lines);
+    format_json.close_encoder(encoder);
+    if (!RUNNING_ON_VALGRIND)
+        fprintf(stderr, "format/json_bids: %.1f bytes per record\n", (double)lines.text.len / lines.count);
+    decode_lines(b, &format_json, bid_names, bid_types, BID_COLUMNS, &lines);
+    strbuf_release(&lines.text);
+}
+
+/* One column of seven: the other members are skipped. */
+static void json_bids_one(struct bench *b)
+{
+    struct lines lines = {.count = BATCH_ROWS_MAX};
+    struct encoder *encoder = bid_writer(b);
+    write_bids(b, encoder, &lines);
+    format_json.close_encoder(encoder);
+    decode_lines(b, &format_json, bid_names + 2, bid_types + 2, 1, &lines);
+    strbuf_release(&lines.text);
+}
+
+static void json_write_bids(struct bench *b)
+{
+    struct lines lines = {.count = BATCH_ROWS_MAX};
+    struct encoder *encoder = bid_writer(b);
+    for (uint64_t done = 0; done < b->keys; done += BATCH_ROWS_MAX) {
+        start(b);
+        write_bids(b, encoder, &lines);
+        stop(b, BATCH_ROWS_MAX);
+    }
+    format_json.close_encoder(encoder);
+    strbuf_release(&lines.text);
+}
+
 /* ---- operators ---- */
 
 static bool swallow(struct operator* op, uint32_t port, const struct batch *change, struct error *err)
@@ -825,6 +955,10 @@ static const struct kernel {
     {"batch/gather_bids", gather_bids},
     {"batch/serialize_bids", serialize_bids},
     {"copy/text_bids", copy_bids},
+    {"format/json_orders", json_orders},
+    {"format/json_bids", json_bids},
+    {"format/json_bids_one_column", json_bids_one},
+    {"format/json_write_bids", json_write_bids},
     {"operator/emit_16_rows", emit_small},
 };
 
