@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct format_class *const formats[] = {&format_json, &format_text, &format_raw,
-                                                     NULL}; /* ends with NULL */
+static const struct format_class *const formats[] = {&format_json,     &format_csv, &format_text, &format_raw,
+                                                     &format_debezium, NULL}; /* ends with NULL */
 
 const struct format_class *format_at(size_t index)
 {
@@ -90,6 +90,18 @@ bool format_check_options(const struct format_class *class, const struct format_
         if (!format_has_option(class, spec->options[i].name))
             return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "format %s has no option \"%s\"",
                              class->name, spec->options[i].name);
+    }
+    return true;
+}
+
+bool format_check_no_paths(const struct format_class *class, const struct format_spec *spec,
+                           struct error *err)
+{
+    for (uint32_t i = 0; i < spec->columns_count; i++) {
+        if (spec->columns[i].path != NULL)
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                             "column \"%s\" has a path, and records of format %s have none",
+                             spec->columns[i].name, class->name);
     }
     return true;
 }

@@ -72,8 +72,10 @@ struct encoder {
 };
 
 extern const struct format_class format_json;
+extern const struct format_class format_csv;
 extern const struct format_class format_text;
 extern const struct format_class format_raw;
+extern const struct format_class format_debezium;
 
 /* NULL when there is none of that name. */
 const struct format_class *format_find(const char *name);
@@ -100,6 +102,10 @@ bool format_option_byte(const struct format_class *class, const struct format_sp
 MUST_CHECK
 bool format_check_options(const struct format_class *class, const struct format_spec *spec,
                           struct error *err);
+/* For formats without places in records: no column may have a path, 22023. */
+MUST_CHECK
+bool format_check_no_paths(const struct format_class *class, const struct format_spec *spec,
+                           struct error *err);
 
 /* ---- for formats: a row behind the last of a batch of batch_create ---- */
 

@@ -128,7 +128,7 @@ static bool open_encoder(const struct format_spec *spec, struct encoder **out, s
     struct key_writer *key;
     if (!format_check_options(&format_json, spec, err) ||
         !json_options_read(&format_json, spec, &encoding, err) ||
-        !key_writer_create(&format_json, spec, &key, err))
+        !key_writer_create(&format_json, spec, encoding, &key, err))
         return false;
     struct json_encoder *encoder = mem_zalloc(sizeof(*encoder));
     encoder->base.class = &format_json;

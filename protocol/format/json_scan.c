@@ -198,30 +198,34 @@ const uint8_t *json_skip_value(const uint8_t *at, struct json_token *token)
     return end;
 }
 
-const uint8_t *json_find_member(const uint8_t *at, const char *name)
+const uint8_t *json_find_members(const uint8_t *at, const char *const *names, uint32_t count,
+                                 const uint8_t **values)
 {
-    const uint8_t *found = NULL;
-    size_t len = strlen(name);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = NULL;
     if (*at != '{')
         return NULL;
     at = json_skip_space(at + 1);
+    if (*at == '}')
+        return at + 1;
     while (*at == '"') {
-        const uint8_t *first = at + 1;
-        struct json_token token;
-        if ((at = json_skip_string(at, &token)) == NULL)
+        const uint8_t *name = at + 1;
+        if ((at = json_skip_string(at, NULL)) == NULL)
             return NULL;
-        bool is_it = (size_t)(at - first) == len + 1 && memcmp(first, name, len) == 0;
+        size_t len = (size_t)(at - name) - 1;
         at = json_skip_space(at);
         if (*at != ':')
             return NULL;
         at = json_skip_space(at + 1);
-        if (is_it)
-            found = at;
+        for (uint32_t i = 0; i < count; i++) {
+            if (strlen(names[i]) == len && memcmp(name, names[i], len) == 0)
+                values[i] = at;
+        }
         if ((at = json_skip_value(at, NULL)) == NULL)
             return NULL;
         at = json_skip_space(at);
         if (*at != ',')
-            return *at == '}' ? found : NULL;
+            return *at == '}' ? at + 1 : NULL;
         at = json_skip_space(at + 1);
     }
     return NULL;

@@ -144,8 +144,10 @@ const uint8_t *json_skip_string(const uint8_t *at, struct json_token *token);
 /* Behind the number at `at`, by JSON's grammar. */
 const uint8_t *json_number_end(const uint8_t *at);
 
-/* Where the value of the last member of that name begins, in the object at `at`; NULL: there is none, or that is no JSON. */
-const uint8_t *json_find_member(const uint8_t *at, const char *name);
+/* Walks over the object at `at` and sets values[i] to where the value of its last member called names[i] begins, NULL when there is none.
+ * Behind the object. */
+const uint8_t *json_find_members(const uint8_t *at, const char *const *names, uint32_t count,
+                                 const uint8_t **values);
 
 /* Appends what the bytes between a string's quotes mean. 22P05 for \u0000, 22P02 for half a surrogate pair. */
 MUST_CHECK

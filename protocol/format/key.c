@@ -1,7 +1,6 @@
 /* key.c: see key.h. */
 #include "protocol/format/key.h"
 
-#include "protocol/format/json_options.h"
 #include "protocol/format/json_scan.h"
 #include "protocol/format/json_writer.h"
 #include "protocol/format/raw.h"
@@ -127,6 +126,16 @@ void key_reader_destroy(struct key_reader *reader)
     mem_free(reader);
 }
 
+void key_reader_set_encodings(struct key_reader *reader, const struct json_encoding *encodings)
+{
+    if (reader == NULL || reader->json == NULL)
+        return;
+    for (uint32_t i = 0, key = 0; i < reader->all_count; i++) {
+        if (reader->is_key[i])
+            json_reader_set_encoding(reader->json, key++, encodings[i]);
+    }
+}
+
 bool key_reader_has_columns(const struct key_reader *reader)
 {
     return reader != NULL && reader->has_columns;
@@ -138,13 +147,17 @@ static bool read_json(struct key_reader *reader, const struct record *record, st
     if (!json_text_load(&reader->text, record->key, record->key_len, err))
         return false;
     const uint8_t *at = json_skip_space(reader->text.bytes), *end, **inner = NULL;
-    if (reader->has_envelope && *at == '{' && json_find_member(at, "schema") != NULL &&
-        json_find_member(at, "payload") != NULL) {
-        const uint8_t *behind = json_skip_space(json_skip_value(at, NULL));
-        if (behind != reader->text.bytes + reader->text.len)
-            return json_syntax_error(reader->text.bytes, reader->text.len, behind, err);
-        at = json_find_member(at, "payload");
-        inner = &end;
+    static const char *const names[] = {"schema", "payload"};
+    const uint8_t *members[2];
+    if (reader->has_envelope && *at == '{') {
+        const uint8_t *behind = json_find_members(at, names, 2, members);
+        if (behind != NULL && members[0] != NULL && members[1] != NULL) {
+            behind = json_skip_space(behind);
+            if (behind != reader->text.bytes + reader->text.len)
+                return json_syntax_error(reader->text.bytes, reader->text.len, behind, err);
+            at = members[1];
+            inner = &end;
+        }
     }
     bool is_bare = reader->columns_count == 1 && *at != '{' && !reader->is_object_column;
     return is_bare ? json_reader_read_bare(reader->json, &reader->text, at, inner, out, err)
@@ -199,7 +212,7 @@ struct key_writer {
 };
 
 bool key_writer_create(const struct format_class *class, const struct format_spec *spec,
-                       struct key_writer **out, struct error *err)
+                       struct json_encoding encoding, struct key_writer **out, struct error *err)
 {
     static const char *const styles[] = {"object", "value", NULL};
     uint32_t style;
@@ -209,14 +222,11 @@ bool key_writer_create(const struct format_class *class, const struct format_spe
     uint32_t *keys = mem_zalloc(sizeof(*keys) * (spec->columns_count + 1));
     uint32_t count = list_keys(spec, keys);
     struct key_writer *writer = NULL;
-    struct json_encoding encoding = {.time = JSON_TIME_TEXT};
     bool ok = true;
     if (count > 0) {
         writer = mem_zalloc(sizeof(*writer));
         writer->column = keys[0];
-        ok =
-            read_form(class, spec, keys, count, &writer->form, err) &&
-            (!format_has_option(class, "timestamp_format") || json_options_read(class, spec, &encoding, err));
+        ok = read_form(class, spec, keys, count, &writer->form, err);
         writer->is_bare = style == 1 && count == 1;
         if (ok && writer->form == KEY_JSON)
             writer->json =

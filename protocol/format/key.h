@@ -19,6 +19,8 @@ bool key_reader_create(const struct format_class *class, const struct format_spe
                        const struct json_encoding *encodings, bool has_envelope, struct key_reader **out,
                        struct error *err);
 void key_reader_destroy(struct key_reader *reader);
+/* From now on; as in create, and not NULL. reader may be NULL. */
+void key_reader_set_encodings(struct key_reader *reader, const struct json_encoding *encodings);
 /* Does option key_columns say that the columns are read from the key, though there is a value? */
 bool key_reader_has_columns(const struct key_reader *reader);
 /* Sets the key's columns in row out->rows, for which there is room. 22004 when the record has no key. */
@@ -32,11 +34,11 @@ bool key_reader_delete(struct key_reader *reader, const struct record *record, s
 
 struct key_writer;
 
-/* The class has option key_style as well; timestamp_format and bytea_format count when it has them. 22023 as above; a spec without key
- * columns gives NULL, which writes nothing. */
+/* The class has option key_style as well; encoding: of times and bytes in JSON. 22023 as above; a spec without key columns gives NULL,
+ * which writes nothing. */
 MUST_CHECK
 bool key_writer_create(const struct format_class *class, const struct format_spec *spec,
-                       struct key_writer **out, struct error *err);
+                       struct json_encoding encoding, struct key_writer **out, struct error *err);
 void key_writer_destroy(struct key_writer *writer);
 void key_writer_write(struct key_writer *writer, const struct batch *rows, uint32_t row, struct strbuf *out);
 

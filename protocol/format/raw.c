@@ -210,7 +210,7 @@ static bool open_encoder(const struct format_class *class, const struct format_s
     /* the key is written apart, unless it is all there is */
     bool keys_apart = spec->columns_count > 1;
     if (!format_check_options(class, spec, err) || !find_column(class, spec, keys_apart, &column, err) ||
-        !key_writer_create(class, spec, &key, err))
+        !key_writer_create(class, spec, (struct json_encoding){0}, &key, err))
         return false;
     struct raw_encoder *encoder = mem_zalloc(sizeof(*encoder));
     encoder->base.class = class;

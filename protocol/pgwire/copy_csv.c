@@ -1,5 +1,6 @@
 /* copy_csv.c: COPY's CSV format: quoted fields may hold delimiters, quotes and line ends. */
 #include "protocol/pgwire/copy_internal.h"
+#include "protocol/pgwire/csv_field.h"
 #include "storage/data/text_check.h"
 
 static bool csv_error(struct copy_reader *reader, const char *message, const char *hint, struct error *err)
@@ -91,77 +92,13 @@ static bool find_record(struct copy_reader *reader, const uint8_t *start, const 
     return true;
 }
 
-struct csv_field {
-    const char *text;
-    size_t len;
-    bool quoted;
-    const uint8_t *raw;
-    size_t raw_len;
-};
-
-/* Reads one field; *at moves behind it (and not over the delimiter). */
 static bool read_field(struct copy_reader *reader, const uint8_t **at, const uint8_t *end,
                        struct csv_field *out, struct error *err)
 {
-    uint8_t delimiter = (uint8_t)reader->options->delimiter;
-    uint8_t quote = (uint8_t)reader->options->quote, escape = (uint8_t)reader->options->escape;
-    const uint8_t *start = *at;
-    const uint8_t *stop = find_byte2(start, end, delimiter, quote);
-    out->raw = start;
-    out->quoted = false;
-    if (stop == end || *stop == delimiter) {
-        out->text = (const char *)start;
-        out->len = out->raw_len = (size_t)(stop - start);
-        *at = stop;
-        return true;
-    }
-    /* a whole field in quotes without quotes inside is borrowed too */
-    if (stop == start) {
-        const uint8_t *close = find_byte2(start + 1, end, quote, escape);
-        if (close < end && *close == quote && (close + 1 == end || close[1] == delimiter)) {
-            out->text = (const char *)start + 1;
-            out->len = (size_t)(close - start - 1);
-            out->raw_len = (size_t)(close + 1 - start);
-            out->quoted = true;
-            *at = close + 1;
-            return true;
-        }
-    }
-    struct strbuf *field = &reader->field;
-    strbuf_reset(field);
-    const uint8_t *c = start;
-    bool inside = false;
-    for (;;) {
-        if (!inside) {
-            const uint8_t *hit = find_byte2(c, end, delimiter, quote);
-            strbuf_add(field, c, (size_t)(hit - c));
-            c = hit;
-            if (c == end || *c == delimiter)
-                break;
-            out->quoted = inside = true;
-            c++;
-            continue;
-        }
-        const uint8_t *hit = find_byte2(c, end, quote, escape);
-        strbuf_add(field, c, (size_t)(hit - c));
-        c = hit;
-        if (c == end)
-            return csv_error(reader, "unterminated CSV quoted field", NULL, err);
-        if (*c == escape && c + 1 < end && (c[1] == escape || c[1] == quote)) {
-            strbuf_addc(field, (char)c[1]);
-            c += 2;
-        } else if (*c == quote) {
-            inside = false;
-            c++;
-        } else {
-            strbuf_addc(field, (char)*c++);
-        }
-    }
-    out->text = strbuf_text(field);
-    out->len = field->len;
-    out->raw_len = (size_t)(c - start);
-    *at = c;
-    return true;
+    struct csv_dialect dialect = {(uint8_t)reader->options->delimiter, (uint8_t)reader->options->quote,
+                                  (uint8_t)reader->options->escape};
+    return csv_field_read(&dialect, at, end, &reader->field, out) ||
+           csv_error(reader, "unterminated CSV quoted field", NULL, err);
 }
 
 static bool read_header(struct copy_reader *reader, const uint8_t *at, const uint8_t *end, struct error *err)

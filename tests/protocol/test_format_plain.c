@@ -1,4 +1,4 @@
-/* test_format_plain.c: formats text and raw both ways, JSON written, keys written. */
+/* test_format_plain.c: formats text, raw and csv both ways, JSON written, keys written. */
 #include "tests/protocol/format_test.h"
 #include "tests/test.h"
 
@@ -150,8 +150,97 @@ TEST(write_plain)
     format_test_close(&test);
 }
 
+TEST(csv)
+{
+    open("csv", COLUMNS("a|int4||n", "b|text", "c|timestamp"), NULL);
+    expect(NULL, "1,x,2024-01-02 03:04:05", "1|x|2024-01-02 03:04:05");
+    expect(NULL, "2,\"a,\"\"b\"\"\nc\",\n", "2|a,\"b\"\nc|\\N");
+    expect(NULL, "3,\"\",\r\n", "3||\\N");
+    expect(NULL, "4,,", "4|\\N|\\N");
+    expect(NULL, ",x,", "23502 null value in column \"a\" violates not-null constraint");
+    expect(NULL, "5,x", "22P04 missing data for column \"c\"");
+    expect(NULL, "5,x,,", "22P04 extra data after last expected column");
+    expect(NULL, "5,\"x,", "22P04 unterminated CSV quoted field");
+    expect(NULL, "5,x,\n6,y,", "22P04 unquoted line end in a CSV record");
+    expect(NULL, "z,x,", "22P02 column \"a\": invalid input syntax for type integer: \"z\"");
+    expect(NULL, "5,\xff,", "22021 invalid byte sequence for encoding \"UTF8\": 0xff");
+    expect(NULL, "", "23502 null value in column \"a\" violates not-null constraint");
+    expect(NULL, NULL, "22004 the record has no value");
+    expect(NULL, "6,y,", "6|y|\\N");
+    EXPECT(test.rows->columns[1].nulls[test.rows->rows - 1] == 0);
+    format_test_close(&test);
+    open("csv", COLUMNS("k|int4||k", "b|text", "c|int4"),
+         OPTIONS("delimiter=;", "quote='", "escape=\\", "null=NULL", "key_columns=key"));
+    expect("7", "'it\\'s';NULL", "7|it's|\\N");
+    expect("7", "'NULL';1", "7|NULL|1");
+    expect("8", NULL, "-8|\\N|\\N");
+    expect("x", "a;1", "22P02 invalid input syntax for type integer: \"x\"");
+    format_test_close(&test);
+    open_writer("csv", COLUMNS("k|int4||k", "b|text", "c|bool"), OPTIONS("null=-"));
+    expect_written(COLUMNS("1", "a,\"b", "t"), false, "1 -> 1,\"a,\"\"b\",t");
+    expect_written(((const char *const[]){"1", NULL, NULL}), false, "1 -> 1,-,-");
+    expect_written(COLUMNS("1", "-", "f"), false, "1 -> 1,\"-\",f");
+    expect_written(COLUMNS("1", "-", "f"), true, "1 -> ");
+    format_test_close(&test);
+    expect_open_error("csv", COLUMNS("a|int4"), OPTIONS("delimiter=ab"),
+                      "option \"delimiter\" of format csv must be a single one-byte character");
+    expect_open_error("csv", COLUMNS("a|int4|b.c"), NULL,
+                      "column \"a\" has a path, and records of format csv have none");
+}
+
+static uint64_t seed = 88172645463325252u;
+
+static uint32_t random_below(uint32_t limit)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)((seed >> 16) % limit);
+}
+
+/* What is written is read again, and what is read of random bytes never leaves half a row. */
+TEST(csv_again)
+{
+    static const char bytes[] = "a,b\"\"\n\r;'x1 \xc3\xa9\\N.";
+    struct strbuf key = STRBUF_INIT, value = STRBUF_INIT;
+    format_test_open(&test, "csv", COLUMNS("a|text", "b|text", "c|int4"), NULL);
+    EXPECT(test.class->open_encoder(&test.spec, &test.encoder, &test.err));
+    for (int round = 0; round < 20000; round++) {
+        char text[2][24];
+        uint32_t lens[2], before = test.rows->rows;
+        for (int i = 0; i < 2; i++) {
+            lens[i] = random_below(10);
+            for (uint32_t c = 0; c < lens[i]; c++)
+                text[i][c] = bytes[random_below(sizeof(bytes) - 1)];
+        }
+        bool ok = format_test_decode(&test, NULL, 0, text[0], lens[0]);
+        EXPECT_INT(test.rows->rows, before + ok);
+        for (int i = 0; i < 2; i++) {
+            for (uint32_t c = 0; c < lens[i]; c++)
+                text[i][c] = (uint8_t)text[i][c] < 0x80 ? text[i][c] : 'u';
+        }
+        struct datum row[3] = {datum_text(&test.rows_arena, text[0], lens[0]),
+                               random_below(5) == 0 ? datum_null()
+                                                    : datum_text(&test.rows_arena, text[1], lens[1]),
+                               datum_i32((int32_t)random_below(1000))};
+        batch_append_datums(test.rows, row, 1);
+        strbuf_reset(&value);
+        uint32_t written = test.rows->rows - 1;
+        EXPECT(test.class->encode(test.encoder, test.rows, written, false, &key, &value, &test.err));
+        EXPECT(format_test_decode(&test, NULL, 0, strbuf_text(&value), value.len));
+        EXPECT(batch_rows_identical(test.rows, written, test.rows, test.rows->rows - 1));
+        if (test.rows->rows > 1000)
+            batch_clear(test.rows);
+    }
+    strbuf_release(&key);
+    strbuf_release(&value);
+    format_test_close(&test);
+}
+
 int main(void)
 {
+    RUN(csv);
+    RUN(csv_again);
     RUN(text);
     RUN(raw);
     RUN(write_json);
