@@ -12,6 +12,7 @@ foreach(file ${unit_tests})
   get_filename_component(dir ${dir} NAME)
   add_executable(${name} ${file})
   target_link_libraries(${name} $<$<STREQUAL:${dir},fault>:mr_fault> ${MILLRACE_LINK})
+  target_compile_definitions(${name} PRIVATE MILLRACE_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   add_test(NAME ${dir}/${name} COMMAND ${name})
 endforeach()
 

@@ -28,6 +28,7 @@ struct format_column {
 /* Borrowed during open. */
 struct format_spec {
     const char *relation_name;
+    const char *topic; /* where records come from or go to, for subjects in a registry; NULL: unknown */
     uint32_t columns_count;
     const struct format_column *columns;
     const struct connector_option
@@ -46,7 +47,7 @@ struct format_class {
      * a row to insert or, in tables, to replace the one with its key; with weight -1 and only the key's columns set, a deletion of
      * that key. May append nothing (a heartbeat). Bytes are copied into the batch's arena. false: it cannot be decoded, *why says so
      * with the column or position (22P02, 22P04, 23502, 22003 ...), and nothing was appended; 08006: the registry cannot be asked for the
-     * record's schema now, try it again. */
+     * record's schema now, try it again; 55000: its schema has changed and option schema_change says to stop here. */
     bool (*decode)(struct decoder *decoder, const struct record *record, struct batch *out,
                    struct error *why);
     void (*close_decoder)(struct decoder *decoder);
@@ -76,6 +77,7 @@ extern const struct format_class format_csv;
 extern const struct format_class format_text;
 extern const struct format_class format_raw;
 extern const struct format_class format_debezium;
+extern const struct format_class format_avro;
 
 /* NULL when there is none of that name. */
 const struct format_class *format_find(const char *name);

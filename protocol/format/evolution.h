@@ -1,0 +1,56 @@
+/* evolution.h: what happens when the schema of a source's records changes (option schema_change).
+ *
+ * A schema of writers is compared with the columns once, when its first record comes. What is compared with: the schema that the columns
+ * were made from (option schema_id), or, without one, the columns alone. */
+#ifndef MILLRACE_FORMAT_EVOLUTION_H
+#define MILLRACE_FORMAT_EVOLUTION_H
+
+#include "protocol/format/convert.h"
+#include "protocol/format/registry.h"
+
+#define EVOLUTION_OPTION_ROWS                                                                                \
+    {"schema_change", "ignore",                                                                              \
+     "when a schema of records brings new fields, lacks some, or has them with other types: ignore: "        \
+     "columns take what fits, new fields "                                                                   \
+     "are left out, records whose values do not fit are refused; stop: the source stops before the first "   \
+     "such record"},                                                                                         \
+    {                                                                                                        \
+        "schema_id", "",                                                                                     \
+            "number of the schema that the columns were made from: its fields without a column are no "      \
+            "change"                                                                                         \
+    }
+
+enum evolution_policy { EVOLUTION_IGNORE, EVOLUTION_STOP };
+
+/* How a column fares with a schema. */
+struct evolution_column {
+    const struct format_column *column;
+    bool is_found;
+    enum convert_fit fit;
+    const char *type; /* the field's, when it never fits */
+};
+/* A schema seen from the columns. */
+struct evolution_view {
+    uint32_t count;
+    struct evolution_column *columns;
+    uint32_t unread_count;
+    const char *const *unread; /* its fields without a column */
+};
+
+struct evolution {
+    enum evolution_policy policy;
+    uint32_t known_id;                  /* option schema_id; REGISTRY_NO_ID: none */
+    const struct evolution_view *known; /* of that schema; NULL: compare with the columns alone */
+};
+
+/* 22023 naming the option. */
+MUST_CHECK
+bool evolution_open(const struct format_class *class, const struct format_spec *spec, struct evolution *out,
+                    struct error *err);
+/* Does it wait for the schema known_id to be looked at (evolution.known)? */
+bool evolution_wants_known(const struct evolution *evolution);
+/* problem: 55000 when records of this schema must stop the source, else left alone. id: for the message. */
+void evolution_check(const struct evolution *evolution, uint32_t id, const struct evolution_view *view,
+                     struct error *problem);
+
+#endif
