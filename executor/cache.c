@@ -5,6 +5,7 @@
 #include "executor/cache.h"
 
 #include "executor/operators/row_queue.h"
+#include "executor/replace.h"
 
 static uint32_t expires_column(const struct relation *relation)
 {
@@ -51,41 +52,11 @@ void cache_release(struct relation *relation)
     mem_free(relation->expiries);
 }
 
-/* Appends the present rows with the keys of `rows`, whose columns key_columns they are. */
-static void find_present(struct relation *relation, const struct batch *rows, const uint32_t *key_columns,
-                         struct batch *out, struct arena *arena)
-{
-    uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * rows->rows);
-    batch_hash(rows, key_columns, relation->key_count, hashes);
-    uint32_t *lists[SHARDS_MAX], counts[SHARDS_MAX];
-    relation_partition(relation, rows, hashes, arena, lists, counts);
-    for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
-        if (counts[shard] == 0)
-            continue;
-        struct batch *piece = batch_header(arena, rows->columns_count);
-        uint64_t *piece_hashes = arena_alloc(arena, sizeof(*piece_hashes) * counts[shard]);
-        piece->rows = counts[shard];
-        for (uint32_t i = 0; i < counts[shard]; i++)
-            piece_hashes[i] = hashes[lists[shard][i]];
-        for (uint32_t c = 0; c < rows->columns_count; c++)
-            column_gather(&piece->columns[c], &rows->columns[c], lists[shard], counts[shard], arena);
-        uint8_t *found = arena_alloc(arena, counts[shard]);
-        row_store_current(relation->stores[shard], piece, key_columns, piece_hashes, found, NULL, out);
-    }
-}
-
 const struct batch *cache_replace(struct relation *relation, const struct batch *change, struct arena *arena)
 {
-    struct batch *old = batch_create(arena, relation->types, relation->columns_count, 16);
-    if (change->rows > 0 && batch_weight(change, 0) > 0) /* the others are those that expire */
-        find_present(relation, change, relation->key_columns, old, arena);
-    if (old->rows == 0)
+    if (change->rows == 0 || batch_weight(change, 0) < 0) /* these are the ones that expire */
         return change;
-    struct batch *net =
-        batch_create(arena, relation->types, relation->columns_count, old->rows + change->rows);
-    batch_append_range(net, old, 0, old->rows, -1);
-    batch_append_range(net, change, 0, change->rows, 1);
-    return batch_consolidate(net, arena);
+    return replace_by_key(relation, change, arena);
 }
 
 void cache_note(struct relation *relation, const struct batch *change, struct arena *scratch)
@@ -108,7 +79,7 @@ const struct batch *cache_take_expired(struct relation *relation, int64_t clock_
     while ((keys = row_queue_take(relation->expiries, clock_us, NULL, arena)) != NULL) {
         if (present == NULL)
             present = batch_create(arena, relation->types, relation->columns_count, keys->rows);
-        find_present(relation, keys, all, present, arena);
+        relation_find_present(relation, keys, all, present, arena);
     }
     if (present == NULL)
         return NULL;

@@ -100,6 +100,14 @@ struct txn_change {
     /* The rows can be had again from the relation's source: this is logged in their place. NULL: the rows. A range of
      * no rows says that the source has ended: the relation's watermark has passed everything. */
     const struct source_range *range;
+    /* The relation has a primary key, and no key is in `rows` twice. A row replaces the one with its key, if there is one;
+     * with weight -1 it takes that away, and of its own columns only the key's count. Such a change is checked against no
+     * snapshot, and apart from the transaction's other changes of the relation. */
+    bool replaces;
+    /* All rows come from this partition of the relation's source: its watermark may be one per partition. No rows: some are
+     * there to be read, so that the watermark waits for them. */
+    bool has_partition;
+    int32_t partition;
 };
 struct txn_read {
     struct relation *relation; /* contents this transaction's writes depend on as a whole */

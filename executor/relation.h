@@ -29,13 +29,17 @@ struct watermark_desc {
                                       views): what their dataflow says */
     const char *text;     /* for listings */
     const char *timezone; /* the expression is computed in this zone; NULL: UTC */
-    int32_t partition_column; /* the watermark is the lowest of its values' watermarks; -1: one for all */
+    /* The watermark is the lowest of its values' watermarks; -1: one for all; WATERMARK_BY_SOURCE: of those of the source's
+     * partitions (struct txn_change) */
+    int32_t partition_column;
     int64_t idle_timeout_us;  /* a partition without rows for so long is left out; 0: never */
     bool
         advances_when_idle; /* after idle_timeout without any row the watermark goes on with the wall clock */
     int64_t max_future_us;  /* rows further ahead of the wall clock are rejected; 0: none is */
     int64_t hold_us;        /* views: behind their dataflow's watermark */
 };
+
+#define WATERMARK_BY_SOURCE (-2)
 
 /* The late rows of a view. Their columns: those of the rows that can be late (where several places find late rows:
  * the columns of all of them, by name), then window_start, window_end, watermark and source_position. */

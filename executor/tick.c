@@ -6,6 +6,7 @@
 #include "executor/backfill.h"
 #include "executor/cache.h"
 #include "executor/engine_internal.h"
+#include "executor/replace.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -21,6 +22,8 @@ struct part {
     const struct source_range *range; /* see struct txn_change */
     const struct batch *logged;       /* as it was given: with the rows that were rejected */
     const struct batch *rejected;     /* NULL: none */
+    bool replaces, has_partition;     /* see struct txn_change */
+    int32_t partition;
     struct watermark_undo *watermark_undo;
     bool counted;                /* in rows_seen */
     uint64_t *marks;             /* per shard, for taking it back */
@@ -271,6 +274,12 @@ static bool part_ends(const struct part *part)
     return part->range != NULL && part->range->count == 0;
 }
 
+/* Rows of a partition are going to come (struct txn_change). */
+static bool part_expects(const struct part *part)
+{
+    return part->has_partition && part->net->rows == 0;
+}
+
 /* A relation's watermark is known to the engine from its first rows on. */
 void engine_list_watermark(struct engine *engine, struct relation *relation)
 {
@@ -301,9 +310,13 @@ static void judge_times(struct tick *tick, struct part *part)
     struct relation *relation = part->relation;
     struct arena *arena = &tick->engine->tick_arena;
     uint32_t rows = part->net->rows;
-    if (rows == 0 && !part_ends(part))
+    if (rows == 0 && !part_ends(part) && !part_expects(part))
         return;
     use_watermark(tick, relation);
+    if (part_expects(part)) {
+        watermark_expect(relation->watermark, part->partition, tick->clock_us, arena, &part->watermark_undo);
+        return;
+    }
     if (part_ends(part)) {
         watermark_end(relation->watermark, arena, &part->watermark_undo);
         return;
@@ -323,7 +336,8 @@ static void judge_times(struct tick *tick, struct part *part)
         rows = kept_count;
     }
     int64_t *watermarks = arena_alloc(arena, sizeof(*watermarks) * (rows + 1));
-    watermark_judge(relation->watermark, part->net, tick->clock_us, watermarks, arena, &part->watermark_undo);
+    watermark_judge(relation->watermark, part->net, part->has_partition ? &part->partition : NULL,
+                    tick->clock_us, watermarks, arena, &part->watermark_undo);
     if (!relation->append_only)
         return;
     int64_t *positions = arena_alloc(arena, sizeof(*positions) * (rows + 1));
@@ -391,6 +405,8 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
         judge_times(tick, part);
     if (relation->lookup != NULL)
         part->net = cache_replace(relation, part->net, arena);
+    else if (part->replaces)
+        part->net = replace_by_key(relation, part->net, arena);
     split_by_shard(tick, part);
     if (relation->append_only) {
         atomic_fetch_add(&relation->rows_seen, part->net->rows);
@@ -401,7 +417,7 @@ static bool apply_part(struct tick *tick, struct part *part, bool check, struct 
                                                    : row_store_mark(relation->stores[shard]);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         if (part->pieces[shard]->rows > 0 &&
-            !apply_piece(tick, relation, shard, part->pieces[shard], check, err))
+            !apply_piece(tick, relation, shard, part->pieces[shard], check && !part->replaces, err))
             return false;
     }
     for (; part->uniques_applied < relation->uniques_count;) {
@@ -446,13 +462,18 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
     for (uint32_t i = 0; i < changes_count; i++) {
         const struct batch *rows = changes[i].rows;
         struct part *part = NULL;
-        for (uint32_t p = 0; p < *parts_count && rows->weights != NULL; p++) {
-            if (parts[p].relation == changes[i].relation)
+        bool stands_alone = changes[i].replaces || changes[i].has_partition;
+        for (uint32_t p = 0; p < *parts_count && rows->weights != NULL && !stands_alone; p++) {
+            if (parts[p].relation == changes[i].relation && !parts[p].replaces && !parts[p].has_partition)
                 part = &parts[p];
         }
         if (part == NULL) {
-            parts[(*parts_count)++] =
-                (struct part){.relation = changes[i].relation, .net = rows, .range = changes[i].range};
+            parts[(*parts_count)++] = (struct part){.relation = changes[i].relation,
+                                                    .net = rows,
+                                                    .range = changes[i].range,
+                                                    .replaces = changes[i].replaces,
+                                                    .has_partition = changes[i].has_partition,
+                                                    .partition = changes[i].partition};
             continue;
         }
         struct batch *sum = batch_create(arena, part->relation->types, part->relation->columns_count,
@@ -463,7 +484,7 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
         part->range = NULL;
     }
     for (uint32_t p = 0; p < *parts_count; p++) {
-        if (parts[p].net->weights != NULL)
+        if (parts[p].net->weights != NULL && !parts[p].replaces)
             parts[p].net = batch_consolidate(parts[p].net, arena);
     }
     return parts;
@@ -535,10 +556,15 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
     }
     for (uint32_t p = 0; p < parts_count; p++) {
         struct part *part = &parts[p];
-        if (part->logged->rows == 0 && !part_ends(part))
+        if (part->logged->rows == 0 && !part_ends(part) && !part->has_partition)
             continue;
         feed_part(tick, part);
-        struct tick_log_entry entry = {part->relation->oid, part->logged, part->range};
+        struct tick_log_entry entry = {.relation_oid = part->relation->oid,
+                                       .rows = part->logged,
+                                       .range = part->range,
+                                       .replaces = part->replaces,
+                                       .has_partition = part->has_partition,
+                                       .partition = part->partition};
         ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
     }
     return true;
@@ -969,7 +995,7 @@ static void run_replay(struct engine *engine, void *ctx)
     struct error ignored;
     for (uint32_t p = 0; p < parts_count; p++) {
         CHECK(apply_part(&tick, &parts[p], false, &ignored));
-        if (parts[p].logged->rows > 0 || part_ends(&parts[p]))
+        if (parts[p].logged->rows > 0 || part_ends(&parts[p]) || parts[p].has_partition)
             feed_part(&tick, &parts[p]);
     }
     run_dataflows(&tick, replay->clock_us, replay->seed);

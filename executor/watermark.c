@@ -127,6 +127,10 @@ bool watermark_create(const struct watermark_desc *desc, const struct sql_type *
     if (desc->partition_column >= 0 && (uint32_t)desc->partition_column < columns_count) {
         w->key_type = types[desc->partition_column];
         w->numbers = hashed_table_create(&types[desc->partition_column], 1, sizeof(uint32_t), account);
+    } else if (desc->partition_column == WATERMARK_BY_SOURCE) {
+        w->key_type = (struct sql_type){OID_INT4, -1};
+        w->numbers = hashed_table_create(&w->key_type, 1, sizeof(uint32_t), account);
+        grow(w); /* rows may come before the first partition does */
     } else {
         (void)add_partition(w, SLOT_NONE);
     }
@@ -217,8 +221,38 @@ int64_t watermark_reaches(const struct watermark *w, int64_t target)
 
 /* ---- rows ---- */
 
-static uint32_t *partition_numbers(struct watermark *w, const struct batch *rows, struct arena *arena)
+#define NO_PARTITION UINT32_MAX
+
+/* All rows are of one partition of the source, or of none. */
+static uint32_t *source_numbers(struct watermark *w, uint32_t rows, const int32_t *partition,
+                                struct arena *arena)
 {
+    uint32_t *numbers = arena_alloc(arena, sizeof(*numbers) * (rows + 1)), number = NO_PARTITION;
+    if (partition != NULL) {
+        static const uint32_t column = 0;
+        uint64_t hash;
+        uint32_t slot;
+        uint8_t inserted;
+        struct batch *key = batch_create(arena, &w->key_type, 1, 1);
+        struct datum value = datum_i32(*partition);
+        batch_append_datums(key, &value, 1);
+        batch_hash(key, &column, 1, &hash);
+        hashed_table_upsert(w->numbers, key, &column, &hash, &slot, &inserted);
+        uint32_t *payload = hashed_table_payload(w->numbers, slot);
+        if (inserted)
+            *payload = add_partition(w, slot);
+        number = *payload;
+    }
+    for (uint32_t i = 0; i < rows; i++)
+        numbers[i] = number;
+    return numbers;
+}
+
+static uint32_t *partition_numbers(struct watermark *w, const struct batch *rows, const int32_t *partition,
+                                   struct arena *arena)
+{
+    if (w->desc.partition_column == WATERMARK_BY_SOURCE)
+        return source_numbers(w, rows->rows, partition, arena);
     uint32_t *numbers = ARENA_ARRAY(arena, uint32_t, rows->rows);
     if (w->numbers == NULL)
         return numbers;
@@ -278,6 +312,8 @@ static void judge_piece(struct watermark *w, const struct batch *rows, const uin
     const struct column *times = &rows->columns[w->desc.column];
     for (uint32_t i = 0; i < rows->rows; i++) {
         watermarks[i] = w->value;
+        if (numbers[i] == NO_PARTITION)
+            continue;
         bool has_value = values != NULL && (value.nulls == NULL || !value.nulls[i]) &&
                          (errors.count == 0 || !errors.failed[i]) && is_time(values[i]);
         int64_t time = column_is_null(times, i) ? WATERMARK_NONE
@@ -309,24 +345,33 @@ void watermark_end(struct watermark *w, struct arena *arena, struct watermark_un
     w->value = w->value_of_rows = WATERMARK_END;
 }
 
-void watermark_judge(struct watermark *w, const struct batch *rows, int64_t clock_us, int64_t *watermarks,
-                     struct arena *arena, struct watermark_undo **out)
+void watermark_judge(struct watermark *w, const struct batch *rows, const int32_t *partition,
+                     int64_t clock_us, int64_t *watermarks, struct arena *arena, struct watermark_undo **out)
 {
     struct watermark_undo *undo = remember(w, arena);
     w->batches++;
-    const uint32_t *numbers = partition_numbers(w, rows, arena);
+    const uint32_t *numbers = partition_numbers(w, rows, partition, arena);
     w->env.io.now_us = w->env.statement_us = clock_us;
     for (uint32_t first = 0; first < rows->rows; first += BATCH_ROWS_MAX) {
         uint32_t count = rows->rows - first < BATCH_ROWS_MAX ? rows->rows - first : BATCH_ROWS_MAX;
         judge_piece(w, batch_slice(arena, rows, first, count), numbers + first, clock_us, watermarks + first,
                     arena, undo);
     }
-    if (rows->rows > 0) {
+    if (rows->rows > 0 && numbers[0] != NO_PARTITION) {
         w->value_of_rows = w->value;
         w->last_us = clock_us;
         w->is_seen = true;
     }
     *out = undo;
+}
+
+void watermark_expect(struct watermark *w, int32_t partition, int64_t clock_us, struct arena *arena,
+                      struct watermark_undo **undo)
+{
+    *undo = remember(w, arena);
+    w->batches++;
+    if (w->desc.partition_column == WATERMARK_BY_SOURCE)
+        (void)note_row(w, *source_numbers(w, 1, &partition, arena), false, 0, clock_us, arena, *undo);
 }
 
 void watermark_take_back(struct watermark *w, const struct watermark_undo *undo)

@@ -28,9 +28,15 @@ int64_t watermark_reaches(const struct watermark *watermark, int64_t target);
 /* What judging a batch has changed, for taking it back in reverse order. In the arena. */
 struct watermark_undo;
 /* Judges rows in order: watermarks[i] is the watermark before row i, which row i then moves. Values that are
- * NULL, infinite or an error move nothing. */
-void watermark_judge(struct watermark *watermark, const struct batch *rows, int64_t clock_us,
-                     int64_t *watermarks, struct arena *arena, struct watermark_undo **undo);
+ * NULL, infinite or an error move nothing. partition: of the source, that all rows come from; where the watermark is one
+ * per such partition, rows without (NULL: clients insert them) move nothing either. */
+void watermark_judge(struct watermark *watermark, const struct batch *rows, const int32_t *partition,
+                     int64_t clock_us, int64_t *watermarks, struct arena *arena,
+                     struct watermark_undo **undo);
+/* Rows of this partition of the source are there to be read: it counts from now on, without a value so far. *undo as of
+ * watermark_judge. */
+void watermark_expect(struct watermark *watermark, int32_t partition, int64_t clock_us, struct arena *arena,
+                      struct watermark_undo **undo);
 /* No row comes any more: everything is complete. *undo as of watermark_judge. */
 void watermark_end(struct watermark *watermark, struct arena *arena, struct watermark_undo **undo);
 void watermark_take_back(struct watermark *watermark, const struct watermark_undo *undo);

@@ -584,8 +584,10 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
             continue; /* dropped since */
         struct txn_change *last = changes_count > 0 ? &changes[changes_count - 1] : NULL;
         struct batch *rows;
+        bool stands_alone = entries[i].replaces || entries[i].has_partition;
         if (entries[i].bytes != NULL && last != NULL && last->relation == object->relation &&
-            decoded != NULL) {
+            decoded != NULL &&
+            (stands_alone ? entries[i].continues : !last->replaces && !last->has_partition)) {
             ok = tick_log_decode(&entries[i], decoded, err); /* large changes are logged in slices */
             if (ok)
                 continue;
@@ -609,7 +611,11 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
             error_detail(err, "Tick %llu of log.db, relation \"%s\".", (unsigned long long)epoch,
                          object->name);
         else
-            changes[changes_count++] = (struct txn_change){object->relation, rows, NULL};
+            changes[changes_count++] = (struct txn_change){.relation = object->relation,
+                                                           .rows = rows,
+                                                           .replaces = entries[i].replaces,
+                                                           .has_partition = entries[i].has_partition,
+                                                           .partition = entries[i].partition};
     }
     if (ok)
         engine_replay(recovery->server->engine, epoch, clock_us, seed, changes, changes_count);

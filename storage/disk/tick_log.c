@@ -161,9 +161,12 @@ static void add_u64(struct strbuf *out, uint64_t value)
 }
 
 /* entries_count, then per entry: oid, length, batch_serialize's bytes; for a range the length RANGE_MARK, then
- * first, count, clock. */
-#define RANGE_MARK  UINT64_MAX
-#define RANGE_BYTES 20u
+ * first, count, clock. The first byte of other lengths is flags: ENTRY_PARTITION says that a partition stands before the
+ * bytes, which the length does not count. */
+#define RANGE_MARK      UINT64_MAX
+#define RANGE_BYTES     20u
+#define ENTRY_FLAGS_BIT 56
+enum { ENTRY_REPLACES = 1, ENTRY_PARTITION = 2, ENTRY_CONTINUES = 4 };
 
 static void add_range(struct strbuf *out, const struct source_range *range)
 {
@@ -173,12 +176,20 @@ static void add_range(struct strbuf *out, const struct source_range *range)
     add_u64(out, (uint64_t)range->clock_us);
 }
 
-static void add_rows(struct strbuf *out, const struct batch *rows)
+static void add_rows(struct strbuf *out, const struct tick_log_entry *entry, const struct batch *rows,
+                     bool continues)
 {
+    uint64_t flags = (entry->replaces ? ENTRY_REPLACES : 0) | (entry->has_partition ? ENTRY_PARTITION : 0),
+             len;
+    if (continues && flags != 0)
+        flags |= ENTRY_CONTINUES;
     size_t at = out->len;
     add_u64(out, 0);
+    if (entry->has_partition)
+        add_u32(out, (uint32_t)entry->partition);
+    size_t from = out->len;
     batch_serialize(rows, out);
-    uint64_t len = out->len - at - sizeof(len);
+    len = (out->len - from) | flags << ENTRY_FLAGS_BIT;
     memcpy(out->data + at, &len, sizeof(len));
 }
 
@@ -716,11 +727,11 @@ void tick_log_append(struct tick_log *log, uint64_t epoch, int64_t clock_us, uin
             if (entries[i].range != NULL) {
                 add_range(&piece->bytes, entries[i].range);
             } else if (entry_slices == 1) {
-                add_rows(&piece->bytes, rows);
+                add_rows(&piece->bytes, &entries[i], rows, false);
             } else {
                 uint32_t first = slice * SLICE_ROWS, left = rows->rows - first;
-                add_rows(&piece->bytes,
-                         batch_slice(&arena, rows, first, left < SLICE_ROWS ? left : SLICE_ROWS));
+                add_rows(&piece->bytes, &entries[i],
+                         batch_slice(&arena, rows, first, left < SLICE_ROWS ? left : SLICE_ROWS), slice > 0);
             }
         }
     }
@@ -778,7 +789,7 @@ static bool visit_body(const struct strbuf *body, uint64_t epoch, int64_t clock_
     memcpy(&count, body->data, sizeof(count));
     if (count > body->len / (sizeof(uint32_t) + sizeof(uint64_t)))
         return damaged(epoch, err);
-    struct tick_log_raw *entries = mem_alloc(sizeof(*entries) * (count + 1));
+    struct tick_log_raw *entries = mem_zalloc(sizeof(*entries) * (count + 1));
     bool ok = true;
     for (uint32_t i = 0; ok && i < count; i++) {
         uint64_t len = 0;
@@ -787,17 +798,26 @@ static bool visit_body(const struct strbuf *body, uint64_t epoch, int64_t clock_
             memcpy(&entries[i].relation_oid, body->data + at, sizeof(uint32_t));
             memcpy(&len, body->data + at + sizeof(uint32_t), sizeof(len));
             at += sizeof(uint32_t) + sizeof(len);
-            bool is_range = len == RANGE_MARK;
-            if (is_range)
-                len = RANGE_BYTES;
-            ok = body->len - at >= len;
-            if (is_range) {
+            if (len == RANGE_MARK) {
+                ok = body->len - at >= RANGE_BYTES;
                 if (ok)
                     read_range((const uint8_t *)body->data + at, &entries[i].range);
                 entries[i].bytes = NULL;
                 at += ok ? RANGE_BYTES : 0;
                 continue;
             }
+            uint64_t flags = len >> ENTRY_FLAGS_BIT;
+            len &= (UINT64_C(1) << ENTRY_FLAGS_BIT) - 1;
+            entries[i].replaces = (flags & ENTRY_REPLACES) != 0;
+            entries[i].continues = (flags & ENTRY_CONTINUES) != 0;
+            entries[i].has_partition = (flags & ENTRY_PARTITION) != 0;
+            size_t before = entries[i].has_partition ? sizeof(int32_t) : 0;
+            ok = flags <= (ENTRY_REPLACES | ENTRY_PARTITION | ENTRY_CONTINUES) && body->len - at >= before &&
+                 body->len - at - before >= len;
+            if (!ok)
+                break;
+            memcpy(&entries[i].partition, body->data + at, before);
+            at += before;
             entries[i].bytes = (const uint8_t *)body->data + at;
             entries[i].len = (size_t)len;
             at += (size_t)len;

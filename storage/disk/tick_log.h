@@ -22,6 +22,8 @@ struct tick_log_entry {
     uint32_t relation_oid;
     const struct batch *rows;
     const struct source_range *range; /* logged in place of the rows; NULL: the rows are */
+    bool replaces, has_partition;     /* as in struct txn_change */
+    int32_t partition;
 };
 
 /* Opens DIR/log.db, creating it only with may_create, and starts the log thread. 55006 when another process
@@ -62,6 +64,11 @@ struct tick_log_raw {
     const uint8_t *bytes; /* of the rows; NULL: there is a range */
     size_t len;
     struct source_range range;
+    bool replaces, has_partition;
+    int32_t partition;
+    bool
+        continues; /* rows of the entry before it, which was logged in slices. Only of entries with one of the above: other
+                       neighbours of one relation may be taken together. */
 };
 MUST_CHECK
 bool tick_log_read(struct tick_log *log, uint64_t after,

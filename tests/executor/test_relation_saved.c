@@ -260,11 +260,11 @@ static void stream_tick(struct relation *relation, uint64_t epoch, int64_t clock
     int64_t *positions = arena_alloc(&arena, sizeof(int64_t) * (rows->rows + 1));
     struct watermark_undo *undo;
     if (next_random(seed) % 4 == 0) {
-        watermark_judge(w, rows, clock, watermarks, &arena, &undo);
+        watermark_judge(w, rows, NULL, clock, watermarks, &arena, &undo);
         watermark_take_back(w, undo);
     }
     (void)watermark_pass_time(w, clock);
-    watermark_judge(w, rows, clock, watermarks, &arena, &undo);
+    watermark_judge(w, rows, NULL, clock, watermarks, &arena, &undo);
     for (uint32_t i = 0; i < rows->rows; i++)
         positions[i] = (int64_t)relation->rows_seen++;
     rows->watermarks = watermarks;

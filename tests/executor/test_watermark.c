@@ -34,13 +34,14 @@ static struct batch *rows(const char *text)
 }
 
 static struct watermark_undo *undo;
+static const int32_t *from; /* the partition of the source that rows come from; NULL: clients insert them */
 
 static const char *judge(struct watermark *w, int64_t clock, const char *text)
 {
     static char out[400];
     struct batch *batch = rows(text);
     int64_t *watermarks = arena_alloc(&arena, sizeof(int64_t) * (batch->rows + 1));
-    watermark_judge(w, batch, clock, watermarks, &arena, &undo);
+    watermark_judge(w, batch, from, clock, watermarks, &arena, &undo);
     size_t len = 0;
     for (uint32_t i = 0; i < batch->rows; i++)
         len += (size_t)(watermarks[i] == NONE
@@ -134,6 +135,35 @@ TEST(future)
     watermark_destroy(w);
 }
 
+/* One that has something to be read holds the watermark back; rows that clients insert are judged and move nothing. */
+TEST(partitions_of_a_source)
+{
+    struct watermark *w = make((struct watermark_desc){.partition_column = WATERMARK_BY_SOURCE});
+    const int32_t first = 3, second = 5;
+    EXPECT_TEXT(judge(w, 1, "900/0"), "- ");
+    EXPECT(watermark_value(w) == NONE);
+    watermark_expect(w, second, 1, &arena, &undo);
+    from = &first;
+    EXPECT_TEXT(judge(w, 2, "100/0 110/0"), "- - ");
+    EXPECT(watermark_value(w) == NONE);
+    from = &second;
+    EXPECT_TEXT(judge(w, 3, "50/0 60/0"), "- 50 ");
+    EXPECT_INT(watermark_value(w), 60);
+    from = NULL;
+    EXPECT_TEXT(judge(w, 4, "10/0 500/0"), "60 60 ");
+    from = &second;
+    EXPECT_TEXT(judge(w, 5, "200/0"), "60 ");
+    EXPECT_INT(watermark_value(w), 110);
+    watermark_take_back(w, undo);
+    EXPECT_INT(watermark_value(w), 60);
+    struct watermark_stats stats;
+    watermark_fill_stats(w, &stats);
+    EXPECT_INT(stats.partitions, 2);
+    from = NULL;
+    watermark_destroy(w);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     RUN(row_by_row);
@@ -141,5 +171,6 @@ int main(void)
     RUN(silence_advances);
     RUN(taking_back);
     RUN(future);
+    RUN(partitions_of_a_source);
     return test_result();
 }
