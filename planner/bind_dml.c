@@ -60,6 +60,21 @@ static PgQuery__Node *with_type(struct planner_context *ctx, const PgQuery__Node
 
 /* ---- the target ---- */
 
+bool bind_target_role(const struct catalog_object *target, enum dml_kind kind, struct error *err)
+{
+    if (target->role == CATALOG_ROLE_PROGRESS) {
+        error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot change \"%s\": its rows are a source's offsets",
+                  target->name);
+        return error_hint(err, "They change with the rows of the source, and with nothing else.");
+    }
+    if (target->role == CATALOG_ROLE_ERRORS && (kind == DML_INSERT || kind == DML_UPDATE)) {
+        error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot %s \"%s\": its rows are records a source rejected",
+                  kind == DML_INSERT ? "insert into" : "update", target->name);
+        return error_hint(err, "Insert what was repaired into the source's own relation, and delete it here.");
+    }
+    return true;
+}
+
 static bool find_target(struct planner_context *ctx, const PgQuery__RangeVar *name, enum dml_kind kind,
                         struct catalog_object **out, struct error *err)
 {
@@ -67,6 +82,8 @@ static bool find_target(struct planner_context *ctx, const PgQuery__RangeVar *na
     if (!planner_relation(ctx, name, out, err))
         return false;
     const struct catalog_object *object = *out;
+    if (!bind_target_role(object, kind, err))
+        return fail_at(ctx, name->location, err);
     switch (object->kind) {
     case CATALOG_TABLE:
         return true;

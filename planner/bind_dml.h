@@ -85,6 +85,9 @@ struct dml_plan {
 MUST_CHECK
 bool bind_dml(struct planner_context *ctx, const PgQuery__Node *node, struct dml_plan **out,
               struct error *err);
+/* What clients may do to relations that a source owns: 42809. */
+MUST_CHECK
+bool bind_target_role(const struct catalog_object *target, enum dml_kind kind, struct error *err);
 /* What a column of the target gets when a row says nothing of it: its default, or NULL. */
 MUST_CHECK
 bool bind_column_default(struct planner_context *ctx, const struct catalog_object *target, uint32_t column,

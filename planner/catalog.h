@@ -37,6 +37,8 @@ struct catalog_column {
     const char *generated_sql; /* GENERATED ALWAYS AS (...) STORED; NULL none */
     char identity;             /* GENERATED ALWAYS 'a' or BY DEFAULT 'd' AS IDENTITY (default_sql is its
                                   nextval); 0 none */
+    const char *metadata; /* OPTIONS (metadata 'offset'): what of a source's record it holds; NULL: part of its value */
+    const char *path;     /* OPTIONS (path 'a.b[0]'): where that is in the record; NULL: under the column's name */
     const char *comment;
 };
 
@@ -50,6 +52,9 @@ struct catalog_constraint {
     const char *check_sql;
     uint32_t index_oid; /* pg_class entry of the index behind a key */
 };
+
+/* What a relation is that a source owns (docs/kafka.md); index_of is the source's OID. */
+enum catalog_role { CATALOG_ROLE_NONE, CATALOG_ROLE_PROGRESS, CATALOG_ROLE_ERRORS };
 
 struct catalog_option {
     const char *name, *value;
@@ -75,6 +80,7 @@ struct catalog_object {
     uint32_t depends_count;
     uint32_t *depends;         /* OIDs of the relations a view or index reads */
     struct relation *relation; /* run time; NULL for views, indexes, system views */
+    enum catalog_role role;
     /* index */
     uint32_t index_of; /* OID of its relation */
     uint32_t index_columns_count;
@@ -121,6 +127,8 @@ struct catalog_object *catalog_object_create(void);
 bool catalog_object_keeps_rows(const struct catalog_object *object);
 /* A copy with the same OID, for a change of it; holds the relation as well. The sequence is shared. */
 struct catalog_object *catalog_object_clone(const struct catalog_object *object);
+/* Goes with its owner without being asked: an index, a sequence of a column, a relation of a source. */
+bool catalog_object_is_part_of(const struct catalog_object *object, uint32_t owner_oid);
 void catalog_object_retain(struct catalog_object *object);
 void catalog_object_release(struct catalog_object *object);
 /* Adds it (taking over the caller's reference); 42P07 when the name is taken. */

@@ -48,6 +48,8 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
         column->name = copy_text(to, column->name);
         column->default_sql = copy_text(to, column->default_sql);
         column->generated_sql = copy_text(to, column->generated_sql);
+        column->metadata = copy_text(to, column->metadata);
+        column->path = copy_text(to, column->path);
         column->comment = copy_text(to, column->comment);
     }
     object->constraints = ARENA_ARRAY(to, struct catalog_constraint, from->constraints_count);
@@ -76,6 +78,13 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
     if (object->relation != NULL)
         relation_retain(object->relation);
     return object;
+}
+
+bool catalog_object_is_part_of(const struct catalog_object *object, uint32_t owner_oid)
+{
+    return object->index_of == owner_oid && owner_oid != 0 &&
+           (object->kind == CATALOG_INDEX || object->kind == CATALOG_SEQUENCE ||
+            object->role != CATALOG_ROLE_NONE);
 }
 
 bool catalog_object_keeps_rows(const struct catalog_object *object)

@@ -327,27 +327,60 @@ static bool add_column(struct table_builder *b, const char *name, struct sql_typ
     return true;
 }
 
-static bool column_watermark(struct table_builder *b, const PgQuery__ColumnDef *def, struct error *err)
+static bool watermark_option(struct table_builder *b, const PgQuery__ColumnDef *def,
+                             const PgQuery__DefElem *option, struct error *err)
 {
+    if (b->object->watermark_column != NULL) {
+        error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "a relation can have only one watermark");
+        return fail_at(b, err, option->location);
+    }
+    struct strbuf text = STRBUF_INIT;
+    statement_quote_name(def->colname, &text);
+    strbuf_adds(&text, " - INTERVAL ");
+    statement_quote_text(node_string(option->arg), &text);
+    b->object->watermark_column = arena_strdup(b->arena, def->colname);
+    b->object->watermark_sql = arena_strdup(b->arena, text.data);
+    strbuf_release(&text);
+    return true;
+}
+
+static bool column_options(struct table_builder *b, const PgQuery__ColumnDef *def, uint32_t at,
+                           struct error *err)
+{
+    struct catalog_column *column = &b->object->columns[at];
     for (size_t i = 0; i < def->n_fdwoptions; i++) {
         const PgQuery__DefElem *option = def->fdwoptions[i]->def_elem;
-        if (strcmp(option->defname, "watermark") != 0) {
+        bool is_metadata = strcmp(option->defname, "metadata") == 0;
+        if (strcmp(option->defname, "watermark") == 0) {
+            if (!watermark_option(b, def, option, err))
+                return false;
+            continue;
+        }
+        if (!is_metadata && strcmp(option->defname, "path") != 0) {
             error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized column option \"%s\"",
                       option->defname);
-            error_hint(err, "The only option of a column is watermark.");
+            error_hint(err, "The options of a column are watermark, metadata and path.");
             return fail_at(b, err, option->location);
         }
-        if (b->object->watermark_column != NULL) {
-            error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "a relation can have only one watermark");
-            return fail_at(b, err, option->location);
+        const char **to = is_metadata ? &column->metadata : &column->path;
+        *to = arena_strdup(b->arena, node_string(option->arg));
+        bool has_own_value = column->generated_sql != NULL || column->identity != 0 ||
+                             (is_metadata && column->default_sql != NULL);
+        if (ddl_option(b->object, "connector") == NULL) {
+            error_set(err, ERRCODE_INVALID_TABLE_DEFINITION, "column option \"%s\" needs a connector",
+                      option->defname);
+            error_hint(err, "It says where in a connector's records the column is.");
+        } else if (column->metadata != NULL && column->path != NULL) {
+            error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                      "column \"%s\" cannot have both options metadata and path", column->name);
+        } else if (has_own_value) {
+            error_set(err, ERRCODE_INVALID_TABLE_DEFINITION,
+                      "column \"%s\" has a value of its own and cannot have option \"%s\"", column->name,
+                      option->defname);
+        } else {
+            continue;
         }
-        struct strbuf text = STRBUF_INIT;
-        statement_quote_name(def->colname, &text);
-        strbuf_adds(&text, " - INTERVAL ");
-        statement_quote_text(node_string(option->arg), &text);
-        b->object->watermark_column = arena_strdup(b->arena, def->colname);
-        b->object->watermark_sql = arena_strdup(b->arena, text.data);
-        strbuf_release(&text);
+        return fail_at(b, err, option->location);
     }
     return true;
 }
@@ -376,7 +409,7 @@ static bool column_def(struct table_builder *b, const PgQuery__ColumnDef *def, s
     uint32_t at = b->object->columns_count - 1;
     if (serial != 0)
         add_sequence(b, at, serial, 0, NULL);
-    return column_constraints(b, def, at, err) && column_watermark(b, def, err);
+    return column_constraints(b, def, at, err) && column_options(b, def, at, err);
 }
 
 /* ---- LIKE ---- */

@@ -343,6 +343,21 @@ static void add_options(struct strbuf *out, const struct catalog_object *object)
         strbuf_addc(out, ')');
 }
 
+static void add_column_options(struct strbuf *out, const struct catalog_column *column)
+{
+    const struct catalog_option options[] = {{"metadata", column->metadata}, {"path", column->path}};
+    bool any = false;
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
+        if (options[i].value == NULL)
+            continue;
+        strbuf_addf(out, "%s%s ", any ? ", " : " OPTIONS (", options[i].name);
+        statement_quote_text(options[i].value, out);
+        any = true;
+    }
+    if (any)
+        strbuf_addc(out, ')');
+}
+
 const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object)
 {
     struct strbuf out = STRBUF_INIT;
@@ -357,6 +372,7 @@ const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const st
         statement_quote_name(column->name, &out);
         strbuf_addc(&out, ' ');
         type_format(column->type.oid, column->type.typmod, &out);
+        add_column_options(&out, column);
         if (column->generated_sql != NULL)
             strbuf_addf(&out, " GENERATED ALWAYS AS (%s) STORED", column->generated_sql);
         else if (column->default_sql != NULL)

@@ -3,6 +3,7 @@
 
 #include "planner/bind.h"
 #include "planner/ddl.h"
+#include "protocol/connector/partitioned.h"
 #include "storage/data/datetime.h"
 #include "storage/data/datetime_io.h"
 
@@ -143,6 +144,8 @@ static bool read_stream_time(const struct catalog_object *object, struct waterma
                              partition, type_find(type)->sql_name, kind_word(object), object->name);
     }
     bool has_connector = ddl_option(object, "connector") != NULL;
+    if (partition == NULL && has_connector && partitioned_find(ddl_option(object, "connector")) != NULL)
+        out->partition_column = WATERMARK_BY_SOURCE;
     const char *align = ddl_option(object, "align");
     if (align != NULL && !has_connector)
         return needs(object, "align", "a connector", "Rows that clients insert cannot be made to wait.", err);

@@ -284,6 +284,8 @@ void ddl_batch_undo(struct server *server, struct ddl_batch *batch)
 
 /* ---- store ---- */
 
+static const char *const roles[] = {[CATALOG_ROLE_PROGRESS] = "progress", [CATALOG_ROLE_ERRORS] = "errors"};
+
 const char *ddl_settings_json(struct arena *arena, const struct catalog_object *object)
 {
     cJSON *root = cJSON_CreateObject();
@@ -293,8 +295,10 @@ const char *ddl_settings_json(struct arena *arena, const struct catalog_object *
         cJSON_AddStringToObject(root, "search_path", object->search_path);
     if (object->comment != NULL)
         cJSON_AddStringToObject(root, "comment", object->comment);
-    if (object->kind == CATALOG_SEQUENCE && object->index_of != 0)
+    if ((object->kind == CATALOG_SEQUENCE || object->role != CATALOG_ROLE_NONE) && object->index_of != 0)
         cJSON_AddNumberToObject(root, "owned_by", object->index_of);
+    if (object->role != CATALOG_ROLE_NONE)
+        cJSON_AddStringToObject(root, "role", roles[object->role]);
     if (object->kind == CATALOG_INDEX) { /* names in its SQL may be out of date after a RENAME */
         cJSON_AddNumberToObject(root, "index_of", object->index_of);
         cJSON *numbers = cJSON_AddArrayToObject(root, "index_columns");
@@ -338,6 +342,10 @@ bool ddl_settings_apply(struct catalog_object *object, const char *json, struct 
     const cJSON *owner = cJSON_GetObjectItemCaseSensitive(root, "owned_by");
     if (cJSON_IsNumber(owner))
         object->index_of = (uint32_t)owner->valuedouble;
+    const cJSON *role = cJSON_GetObjectItemCaseSensitive(root, "role");
+    for (size_t i = CATALOG_ROLE_NONE + 1; cJSON_IsString(role) && i < ARRAY_COUNT(roles); i++)
+        if (strcmp(role->valuestring, roles[i]) == 0)
+            object->role = (enum catalog_role)i;
     const cJSON *index_of = cJSON_GetObjectItemCaseSensitive(root, "index_of");
     if (cJSON_IsNumber(index_of))
         object->index_of = (uint32_t)index_of->valuedouble;

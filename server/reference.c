@@ -7,9 +7,12 @@
 #include "planner/routines.h"
 #include "protocol/connector/connector.h"
 #include "protocol/connector/lookup.h"
+#include "protocol/connector/partitioned.h"
+#include "protocol/format/format.h"
 #include "server/external.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
+#include "server/sources.h"
 #include "server/system_views.h"
 
 #include <errno.h>
@@ -318,6 +321,26 @@ static void print_options(const struct connector_option_row *rows, struct strbuf
     }
 }
 
+/* Sources over logs in partitions, and the formats of their records. */
+static void print_logs(struct strbuf *out)
+{
+    const struct partitioned_class *class;
+    const struct format_class *format;
+    for (size_t i = 0; (class = partitioned_at(i)) != NULL; i++) {
+        strbuf_addf(out, "\n## %s\n\n%s.\n", class->name, class->help);
+        print_options(class->options, out);
+        strbuf_adds(out, "\nOf every source whose records have offsets, see [Kafka](kafka.md):\n");
+        print_options(source_log_options, out);
+    }
+    strbuf_adds(out,
+                "\n## Formats\n\nThe option `format` says how a record becomes a row, and a row a record.\n");
+    for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
+        strbuf_addf(out, "\n### %s\n\n%s.\n", format->name, format->help);
+        if (format->options->name != NULL)
+            print_options(format->options, out);
+    }
+}
+
 static void print_connectors(struct strbuf *out)
 {
     strbuf_adds(out,
@@ -328,6 +351,7 @@ static void print_connectors(struct strbuf *out)
         strbuf_addf(out, "\n## %s\n\n%s.\n", class->name, class->help);
         print_options(class->options, out);
     }
+    print_logs(out);
     strbuf_adds(out,
                 "\n## External tables\n\n`CREATE EXTERNAL TABLE name (columns, PRIMARY KEY (...)) WITH "
                 "(connector = 'NAME', option = 'value', ...)` names a table\nof another database, in which "

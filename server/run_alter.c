@@ -9,6 +9,7 @@
 #include "planner/parse_tree.h"
 #include "server/run_dml.h"
 #include "server/sequence.h"
+#include "server/source_parts.h"
 #include "server/sources.h"
 #include "server/table_locks.h"
 #include "storage/disk/catalog_store.h"
@@ -45,6 +46,11 @@ static bool find_altered(struct ddl_job *job, const PgQuery__RangeVar *name, boo
     }
     if (!planner_relation(&job->planner, name, out, err))
         return false;
+    if ((*out)->role != CATALOG_ROLE_NONE) {
+        const struct catalog_object *owner = catalog_find_oid(job->server->catalog, (*out)->index_of);
+        return error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot alter \"%s\": it belongs to %s \"%s\"",
+                         (*out)->name, ddl_kind_word(owner), owner->name);
+    }
     return (*out)->oid >= FIRST_USER_OID ||
            error_set(err, ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied: \"%s\" is a system catalog",
                      (*out)->name);
@@ -64,6 +70,10 @@ static bool rename_column(struct catalog_object *clone, const char *from, const 
     }
     if (column == NULL)
         return error_set(err, ERRCODE_UNDEFINED_COLUMN, "column \"%s\" does not exist", from);
+    if (ddl_option(clone, "connector") != NULL)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                         "columns of \"%s\" cannot be renamed: its connector knows them by name",
+                         clone->name);
     bool has_expressions = clone->watermark_column != NULL;
     for (uint32_t i = 0; i < clone->columns_count; i++)
         has_expressions |= clone->columns[i].generated_sql != NULL;
@@ -97,6 +107,29 @@ static void rename_in_indexes(struct ddl_job *job, const struct catalog_object *
             clone->sql = ddl_index_sql(&clone->arena, catalog, clone, table);
         ARENA_PUSH(&job->arena, batch->changed, batch->changed_count, cap, clone);
     }
+}
+
+/* The relations of a source are named after it. Needs the read lock. */
+static bool rename_parts(struct ddl_job *job, const struct catalog_object *source, struct ddl_batch *batch,
+                         struct error *err)
+{
+    struct catalog *catalog = job->server->catalog;
+    uint32_t cursor = FIRST_USER_OID, cap = batch->changed_count;
+    for (struct catalog_object *part; (part = catalog_next(catalog, &cursor)) != NULL;) {
+        if (part->role == CATALOG_ROLE_NONE || part->index_of != source->oid)
+            continue;
+        const char *name = source_part_name(&job->arena, source->name, part->role);
+        bool skip;
+        if (strcmp(name, part->name) == 0)
+            continue;
+        if (!ddl_check_name(job, part->schema_oid, name, false, &skip, err))
+            return false;
+        struct catalog_object *clone = catalog_object_clone(part);
+        clone->name = arena_strdup(&clone->arena, name);
+        clone->sql = ddl_table_sql(&clone->arena, catalog, clone);
+        ARENA_PUSH(&job->arena, batch->changed, batch->changed_count, cap, clone);
+    }
+    return true;
 }
 
 bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct error *err)
@@ -161,6 +194,7 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
         ARENA_PUSH(&job->arena, batch.changed, batch.changed_count, cap, clone);
     if (ok)
         rename_in_indexes(job, clone, &batch);
+    ok = ok && (is_column || rename_parts(job, clone, &batch, err));
     catalog_unlock(catalog);
     ok = ok && ddl_batch_publish(job->server, &batch, NULL, 0, err);
     for (uint32_t i = 0; !ok && i < batch.changed_count; i++)
@@ -292,7 +326,7 @@ static bool drop_column(struct ddl_job *job, struct definition *definition, cons
     return true;
 }
 
-/* SET (paused = ...): the only options that may change while a connector runs. */
+/* SET (paused = ...): the options that may change while a connector runs. */
 static bool set_options(struct ddl_job *job, struct definition *definition, const PgQuery__AlterTableCmd *cmd,
                         const struct catalog_object *object, struct error *err)
 {
@@ -300,15 +334,19 @@ static bool set_options(struct ddl_job *job, struct definition *definition, cons
     const PgQuery__List *given = cmd->def->list;
     if (ddl_option(object, "connector") == NULL) {
         error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "options of \"%s\" cannot be changed", object->name);
-        return error_hint(err, "Only those of relations that a connector feeds can: paused.");
+        return error_hint(err, "Only those of relations that a connector feeds can.");
     }
     for (size_t i = 0; i < given->n_items; i++) {
         PgQuery__Node *item = given->items[i];
         const char *name = item->def_elem->defname;
-        if (strcmp(name, "paused") != 0) {
+        if (!sources_option_may_change(object, name)) {
             error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of \"%s\" cannot be changed", name,
                       object->name);
-            return error_hint(err, "The option that can be is paused.");
+            return sources_has_parts(object)
+                       ? error_hint(
+                             err, "Those that can be are paused, on_error, on_lost, max_rows_per_second and "
+                                  "skip_offset.")
+                       : error_hint(err, "The option that can be is paused.");
         }
         size_t at = 0;
         while (at < create->n_options && strcmp(create->options[at]->def_elem->defname, name) != 0)

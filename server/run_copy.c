@@ -82,6 +82,8 @@ static bool target_columns(struct arena *arena, const PgQuery__CopyStmt *stmt,
 /* Who may be written to. */
 static bool check_target(const struct catalog_object *target, struct error *err)
 {
+    if (!bind_target_role(target, DML_INSERT, err))
+        return false;
     if (target->kind == CATALOG_TABLE || target->kind == CATALOG_STREAM)
         return true;
     const char *what = target->kind == CATALOG_VIEW                ? "view"

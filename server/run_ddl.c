@@ -8,6 +8,7 @@
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 #include "server/sequence.h"
+#include "server/source_parts.h"
 #include "server/sources.h"
 #include "storage/disk/catalog_store.h"
 
@@ -94,6 +95,31 @@ static bool start_source(struct ddl_job *job, struct catalog_object *object, str
     return false;
 }
 
+/* The relations that belong to a source, with the positions it begins at: durable before the source is in the catalog. */
+static bool make_source_parts(struct ddl_job *job, const struct catalog_object *source,
+                              struct ddl_batch *batch, struct error *err)
+{
+    struct server *server = job->server;
+    struct catalog_object *progress = NULL;
+    for (enum catalog_role role = CATALOG_ROLE_PROGRESS; role <= CATALOG_ROLE_ERRORS; role++) {
+        struct catalog_object *part;
+        bool skip;
+        catalog_read_lock(server->catalog);
+        const char *name = source_part_name(&job->arena, source->name, role);
+        bool ok = ddl_check_name(job, source->schema_oid, name, false, &skip, err) &&
+                  source_part_bind(&job->planner, source, role, &part, err);
+        catalog_unlock(server->catalog);
+        if (!ok || !ddl_make_relation(server, part, batch, err))
+            return false;
+        if (role == CATALOG_ROLE_PROGRESS)
+            progress = part;
+    }
+    /* rows reach the log before the store knows the OIDs: they must not be given again */
+    return (server->store == NULL || catalog_store_write(server->store, NULL, 0, NULL, 0,
+                                                         catalog_new_oid(server->catalog) + 1, err)) &&
+           sources_begin(server, source, progress->relation, err);
+}
+
 static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, struct error *err)
 {
     struct server *server = job->server;
@@ -114,7 +140,8 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
     }
     catalog_object_retain(object);
     struct ddl_batch batch = new_batch(job);
-    ok = ddl_make_relation(server, object, &batch, err) && ddl_make_sequences(job, &table, &batch, err);
+    ok = ddl_make_relation(server, object, &batch, err) && ddl_make_sequences(job, &table, &batch, err) &&
+         (!sources_has_parts(object) || make_source_parts(job, object, &batch, err));
     ok = publish(job, &batch, ok, err) && start_source(job, object, err);
     catalog_object_release(object);
     return ok;

@@ -12,13 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Goes with its owner without being asked. */
-static bool is_part_of(const struct catalog_object *object, const struct catalog_object *owner)
-{
-    return (object->kind == CATALOG_INDEX || object->kind == CATALOG_SEQUENCE) &&
-           object->index_of == owner->oid;
-}
-
 const struct catalog_object *ddl_first_dependent(struct ddl_job *job, uint32_t oid)
 {
     struct catalog *catalog = job->server->catalog;
@@ -47,10 +40,10 @@ bool drop_objects(struct server *server, struct catalog_object **objects, uint32
             bool listed = false;
             for (uint32_t j = 0; j < count; j++)
                 listed |= objects[j]->oid == part->oid;
-            if (listed || !is_part_of(part, objects[i]))
+            if (listed || !catalog_object_is_part_of(part, objects[i]->oid))
                 continue;
             ARENA_PUSH(&arena, oids, oids_count, oids_cap, part->oid);
-            if (part->kind == CATALOG_SEQUENCE)
+            if (part->kind != CATALOG_INDEX)
                 ARENA_PUSH(&arena, parts, parts_count, parts_cap, part);
         }
     }
@@ -70,12 +63,13 @@ bool drop_objects(struct server *server, struct catalog_object **objects, uint32
         for (uint32_t i = 0; i < oids_count; i++)
             catalog_remove(server->catalog, oids[i]);
         catalog_unlock(server->catalog);
-        for (uint32_t i = 0; i < count; i++) {
+        /* no source may write any more to what goes */
+        for (uint32_t i = 0; i < count; i++)
             if (ddl_option(objects[i], "connector") != NULL && server->sources != NULL)
                 server->sources->source_drop(server, objects[i]);
+        for (uint32_t i = 0; i < count; i++)
             if (objects[i]->kind != CATALOG_INDEX)
                 ddl_unmake(server, objects[i]);
-        }
         for (uint32_t i = 0; i < parts_count; i++)
             ddl_unmake(server, parts[i]);
     }
@@ -165,6 +159,13 @@ static bool check_droppable(struct ddl_job *job, const struct catalog_object *ob
                      object->name);
         return error_hint(err, "Drop the table; the sequence goes with it.");
     }
+    if (object->role != CATALOG_ROLE_NONE && owner != NULL) {
+        error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                  "cannot drop table %s because %s %s requires it", object->name, ddl_kind_word(owner),
+                  owner->name);
+        return error_hint(err, "You can drop %s %s instead; the table goes with it.", ddl_kind_word(owner),
+                          owner->name);
+    }
     return true;
 }
 
@@ -212,14 +213,27 @@ static bool add_named(struct ddl_job *job, const PgQuery__DropStmt *node, const 
     return true;
 }
 
+/* The relations of sources in the list: what depends on them counts as well. */
+static void add_parts(struct ddl_job *job, struct drop_list *list)
+{
+    for (uint32_t i = 0, named = list->count; i < named; i++) {
+        uint32_t cursor = FIRST_USER_OID;
+        for (struct catalog_object *part; (part = catalog_next(job->server->catalog, &cursor)) != NULL;)
+            if (part->role != CATALOG_ROLE_NONE && part->index_of == list->objects[i]->oid &&
+                !listed(list, part->oid))
+                ARENA_PUSH(&job->arena, list->objects, list->count, list->cap, part);
+    }
+}
+
 /* Follows the dependants of everything in the list; with RESTRICT they are refused. */
 static bool add_dependents(struct ddl_job *job, struct drop_list *list, bool cascade, const char *what,
                            struct error *err)
 {
     struct catalog *catalog = job->server->catalog;
     struct strbuf detail = STRBUF_INIT;
-    list->named = list->count;
     uint32_t extra = 0;
+    add_parts(job, list);
+    list->named = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
         uint32_t count;
         uint32_t *found = catalog_dependents(catalog, list->objects[i]->oid, &job->arena, &count);
@@ -317,8 +331,7 @@ static bool drop_schema(struct ddl_job *job, const PgQuery__DropStmt *node, cons
     struct drop_list list = {0};
     struct strbuf detail = STRBUF_INIT;
     for (struct catalog_object *object; (object = catalog_next(catalog, &cursor)) != NULL;) {
-        bool owned =
-            (object->kind == CATALOG_INDEX || object->kind == CATALOG_SEQUENCE) && object->index_of != 0;
+        bool owned = catalog_object_is_part_of(object, object->index_of);
         if (object->schema_oid != oid || owned)
             continue;
         ARENA_PUSH(&job->arena, list.objects, list.count, list.cap, object);

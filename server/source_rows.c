@@ -44,7 +44,7 @@ static bool find_class(const struct catalog_object *object, const struct connect
         return true;
     error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "connector \"%s\" is not supported",
               name != NULL ? name : "");
-    return error_hint(err, "Supported connectors: generator.");
+    return error_hint(err, "Supported connectors: generator, kafka.");
 }
 
 /* A column that the connector does not make and that has a default. */
@@ -87,6 +87,11 @@ static bool open_rows(struct source_rows *rows, struct server *server, const str
     rows->made_types = ARENA_ARRAY(arena, struct sql_type, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct catalog_column *column = &object->columns[i];
+        if (column->metadata != NULL || column->path != NULL)
+            return error_set(
+                err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                "connector \"%s\" has no records, so that column \"%s\" cannot have option \"%s\"",
+                rows->class->name, column->name, column->metadata != NULL ? "metadata" : "path");
         rows->types[i] = column->type;
         if (column->default_sql != NULL && !rows->class->makes(&spec, column->name)) {
             if (!bind_default(rows, server, object, i, err))

@@ -1,8 +1,8 @@
-/* sources.h: the running sources: one thread per fed relation, which polls its connector and commits what
- * comes. */
+/* sources.h: the running sources: threads that poll the connectors of fed relations and commit what comes. */
 #ifndef MILLRACE_SERVER_SOURCES_H
 #define MILLRACE_SERVER_SOURCES_H
 
+#include "protocol/connector/connector.h"
 #include "server/server.h"
 
 struct sources;
@@ -25,8 +25,19 @@ extern const struct source_hooks source_hooks_running;
  * a thread. */
 MUST_CHECK
 bool sources_check(struct server *server, const struct catalog_object *object, struct error *err);
+/* Is it over a log in partitions? Then it has relations of its own (source_parts.h). */
+bool sources_has_parts(const struct catalog_object *object);
+/* Asks the log where a new source begins, and commits that to its relation of progress. 08006 when the broker cannot be
+ * reached, and what partitioned_class.start says. */
+MUST_CHECK
+bool sources_begin(struct server *server, const struct catalog_object *object, struct relation *progress,
+                   struct error *err);
 /* An option of WITH that is the relation's own (retention, paused ...) and not its connector's. */
 bool sources_option_is_ours(const char *name);
+/* Whether ALTER may change it while the source runs. */
+bool sources_option_may_change(const struct catalog_object *object, const char *name);
+/* Options of all sources over logs in partitions; ends with a NULL name. */
+extern const struct connector_option_row source_log_options[];
 struct sources *sources_create(void);
 /* Stops all of them. */
 void sources_destroy(struct sources *sources);
@@ -34,12 +45,28 @@ void sources_destroy(struct sources *sources);
 struct source_status {
     uint32_t relation_oid;
     const char *connector;
-    const char *state; /* "running", "waiting" for its group, "paused", "ended", "failed" */
+    const char *
+        state; /* "running", "waiting" for its group, "waiting for broker" ..., "paused", "ended", "failed" */
     uint64_t rows;
     int64_t poll_cpu_us; /* CPU time the connector itself has used since the server started */
     const char *error;   /* NULL: none */
+    bool has_records;    /* of a log: the following */
+    uint64_t accepted, rejected, skipped;
+    int64_t lag; /* records of all partitions that are still to be read; -1: unknown */
 };
 void sources_for_each(struct sources *sources, bool (*visit)(void *ctx, const struct source_status *status),
                       void *ctx);
+
+struct source_partition_status {
+    uint32_t relation_oid;
+    int32_t partition;
+    uint32_t consumer;              /* number of the thread that reads it */
+    int64_t next_offset, low, high; /* -1: unknown */
+    int64_t accepted, rejected, skipped, absent, lost;
+    int64_t updated_us;
+};
+void sources_for_each_partition(struct sources *sources,
+                                bool (*visit)(void *ctx, const struct source_partition_status *status),
+                                void *ctx);
 
 #endif

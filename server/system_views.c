@@ -510,6 +510,7 @@ const struct system_view_row *system_view_of(const struct catalog_object *object
 static void register_server_functions(void)
 {
     function_registry_add(fn_server_rows, fn_server_rows_count);
+    function_registry_add(fn_source_rows, fn_source_rows_count);
 }
 
 void system_functions_register(void)

@@ -23,9 +23,9 @@
 SYSVIEW_TABLES(SYSVIEW_DECLARE)
 #undef SYSVIEW_DECLARE
 
-/* Functions that need the server: fn_server.c. */
-extern const struct function_row fn_server_rows[];
-extern const size_t fn_server_rows_count;
+/* Functions that need the server: fn_server.c, fn_source.c. */
+extern const struct function_row fn_server_rows[], fn_source_rows[];
+extern const size_t fn_server_rows_count, fn_source_rows_count;
 
 /* pg_class for clients to compare classid with. */
 #define CLASS_PG_TYPE       1247u

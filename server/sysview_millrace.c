@@ -240,8 +240,50 @@ static bool add_source(void *ctx, const struct source_status *status)
     sys_text(rows, "state", status->state);
     sys_int(rows, "rows", (int64_t)status->rows);
     sys_int(rows, "poll_cpu_us", status->poll_cpu_us);
-    sys_text(rows, "error", status->error);
+    if (status->error != NULL)
+        sys_text(rows, "error", arena_strdup(rows->arena, status->error));
+    if (status->has_records) {
+        sys_int(rows, "accepted", (int64_t)status->accepted);
+        sys_int(rows, "rejected", (int64_t)status->rejected);
+        sys_int(rows, "skipped", (int64_t)status->skipped);
+        if (status->lag >= 0)
+            sys_int(rows, "lag", status->lag);
+    }
     sys_end(rows);
+    return true;
+}
+
+static bool add_source_partition(void *ctx, const struct source_partition_status *status)
+{
+    struct sys_rows *rows = ctx;
+    const struct catalog_object *object = sys_object(rows, status->relation_oid);
+    if (object == NULL)
+        return true;
+    sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+    sys_text(rows, "relation", object->name);
+    sys_int(rows, "partition", status->partition);
+    sys_int(rows, "consumer", status->consumer);
+    sys_int(rows, "next_offset", status->next_offset);
+    if (status->low >= 0)
+        sys_int(rows, "low", status->low);
+    if (status->high >= 0) {
+        sys_int(rows, "high", status->high);
+        sys_int(rows, "lag", status->high > status->next_offset ? status->high - status->next_offset : 0);
+    }
+    sys_int(rows, "accepted", status->accepted);
+    sys_int(rows, "rejected", status->rejected);
+    sys_int(rows, "skipped", status->skipped);
+    sys_int(rows, "absent", status->absent);
+    sys_int(rows, "lost", status->lost);
+    sys_int(rows, "updated", status->updated_us);
+    sys_end(rows);
+    return true;
+}
+
+static bool rows_source_partitions(struct sys_rows *rows, struct error *err)
+{
+    if (rows->server->running_sources != NULL)
+        sources_for_each_partition(rows->server->running_sources, add_source_partition, rows);
     return true;
 }
 
@@ -478,8 +520,23 @@ const struct system_view_row sysview_millrace_rows[] = {
     VIEW("disabled", "schema name, name name, kind text, reason text, definition text", rows_disabled,
          "what the server left out when it was started with --safe-mode, and why"),
     VIEW("sources",
-         "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text",
-         rows_sources, "connectors that feed relations"),
+         "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text, "
+         "accepted int8, rejected int8, skipped int8, lag int8",
+         rows_sources,
+         "connectors that feed relations; rows: since the server has started; of logs in partitions: records "
+         "that "
+         "became rows, that are in the relation of errors, that are kept nowhere, and that are still to be "
+         "read"),
+    VIEW("source_partitions",
+         "schema name, relation name, partition int4, consumer int4, next_offset int8, low int8, high int8, "
+         "lag "
+         "int8, accepted int8, rejected int8, skipped int8, absent int8, lost int8, updated timestamptz",
+         rows_source_partitions,
+         "partitions of the logs that feed relations: where each is read on, and the first offset there is "
+         "and one "
+         "behind the last, as the broker said last; absent: offsets without a record, lost: offsets that the "
+         "log no "
+         "longer had"),
     VIEW(
         "external_tables",
         "schema name, name name, connector text, state text, cached_rows int8, cached_bytes int8, hits int8, "
