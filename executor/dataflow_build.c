@@ -8,6 +8,7 @@
 #include "executor/dataflow_build.h"
 
 #include "executor/operators/op_top_few.h"
+#include "executor/outbox_internal.h"
 #include "storage/base/strbuf.h"
 
 struct builder {
@@ -619,6 +620,13 @@ bool dataflow_build_view(struct dataflow *flow, const struct plan *plan, struct 
     if (top == NULL)
         return false;
     struct relation *target = flow->target;
+    if (target->outbox != NULL) {
+        top = exchange(&b, top, NULL, 0);
+        struct node *outbox =
+            dataflow_add_node(flow, &flow_outbox_class, NULL, plan->columns_count, plan->types, 0);
+        dataflow_connect(flow, top, outbox, 0);
+        return dataflow_open_node(outbox, flow->shards_count, err);
+    }
     if (!target->append_only)
         top = exchange(&b, top, target->hash_columns, target->hash_columns_count);
     struct node *root =

@@ -8,6 +8,7 @@
  * place in the order. Those of ticks that are on their way to the log wait for it, since their effects are in
  * memory already and cannot be taken back; nobody sees them before they are durable. */
 #include "executor/engine_internal.h"
+#include "executor/outbox_internal.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -169,6 +170,8 @@ static void publish(struct engine *engine)
         if (tick->log_error.code == ERRCODE_NONE) {
             subscription_deliver(tick->messages);
             atomic_store(&engine->delivered, tick->epoch);
+            if (tick->has_outgoing)
+                outbox_wake_listeners(engine);
         } else {
             engine->lost = true;
             subscription_discard(tick->messages);

@@ -46,6 +46,7 @@ struct pending_tick {
     struct error log_error; /* code NONE: written */
     struct staged_txn *transactions;
     struct subscription_message *messages;
+    bool has_outgoing; /* it has appended to an outbox */
 };
 
 struct engine {
@@ -105,6 +106,8 @@ struct engine {
     struct dataflow **timed; /* wait for a clock */
     uint32_t timed_count, timed_cap;
     int64_t wake_us; /* clock at which something is due though no row comes; INT64_MAX: nothing */
+
+    struct outbox_listener *outbox_listeners; /* under `lock`; outbox.c */
 
     pthread_mutex_t subscriptions_lock; /* the list below, for waking */
     struct subscription *subscriptions;

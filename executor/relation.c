@@ -4,6 +4,7 @@
 #include "executor/cache.h"
 #include "executor/dataflow.h"
 #include "executor/lookup_source.h"
+#include "executor/outbox_internal.h"
 
 #include <stdio.h>
 
@@ -26,7 +27,8 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     relation->schema = arena_strdup(&relation->arena, desc->schema ? desc->schema : "public");
     relation->name = arena_strdup(&relation->arena, desc->name);
     account_init(&relation->account, parent,
-                 desc->kind == RELATION_VIEW
+                 desc->outbox != NULL ? arena_printf(&relation->arena, "sink \"%s\"", relation->name)
+                 : desc->kind == RELATION_VIEW
                      ? arena_printf(&relation->arena, "materialized view \"%s\"", relation->name)
                      : relation->name,
                  desc->memory_limit_bytes);
@@ -42,6 +44,13 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     relation->key_columns = copy_columns(&relation->arena, desc->key_columns, desc->key_count);
     relation->key_name = arena_strdup(&relation->arena, desc->key_name ? desc->key_name : "");
     relation->append_only = desc->append_only && desc->key_count == 0;
+    relation->only_grows = relation->append_only || desc->only_grows;
+    if (desc->outbox != NULL) {
+        CHECK(relation->append_only);
+        struct outbox_desc *outbox = arena_copy(&relation->arena, desc->outbox, sizeof(*outbox));
+        outbox->key = copy_columns(&relation->arena, outbox->key, outbox->key_count);
+        relation->outbox = outbox;
+    }
     relation->no_retention = relation->append_only && desc->no_retention;
     if (relation->append_only && !desc->no_retention && (desc->retention_us > 0 || desc->retention_rows > 0))
         relation->retention = retention_create(desc->retention_us, desc->retention_rows, shards_count);
@@ -82,11 +91,14 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
                                                          .greatest = WATERMARK_NONE,
                                                          .last_row_us = WATERMARK_NONE};
     relation->shards_count = shards_count;
-    uint32_t kept_columns = desc->columns_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0);
+    uint32_t kept_columns = desc->columns_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0) +
+                            (relation->outbox != NULL ? OUTBOX_COLUMNS : 0);
     struct sql_type *kept_types = ARENA_ARRAY(&relation->arena, struct sql_type, kept_columns);
     memcpy(kept_types, relation->types, sizeof(*kept_types) * desc->columns_count);
     for (uint32_t i = desc->columns_count; i < kept_columns; i++)
         kept_types[i] = (struct sql_type){OID_INT8, -1};
+    if (relation->outbox != NULL)
+        outbox_types(&kept_types[desc->columns_count]);
     relation->stores = ARENA_ARRAY(&relation->arena, struct row_store *, shards_count);
     relation->segments = ARENA_ARRAY(&relation->arena, struct segments *, shards_count);
     for (uint32_t shard = 0; shard < shards_count; shard++) {
@@ -169,6 +181,21 @@ uint64_t relation_created_epoch(const struct relation *relation)
 bool relation_is_append_only(const struct relation *relation)
 {
     return relation->append_only;
+}
+
+bool relation_only_grows(const struct relation *relation)
+{
+    return relation->only_grows;
+}
+
+bool relation_has_failed(struct relation *relation, struct error *err)
+{
+    if (LIKELY(!atomic_load(&relation->failed)))
+        return false;
+    pthread_mutex_lock(&relation->lock);
+    *err = relation->failure;
+    pthread_mutex_unlock(&relation->lock);
+    return true;
 }
 
 uint32_t relation_key(const struct relation *relation, const uint32_t **columns)

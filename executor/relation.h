@@ -11,6 +11,8 @@
 
 enum relation_kind { RELATION_TABLE, RELATION_STREAM, RELATION_VIEW };
 
+struct outbox_desc; /* executor/outbox.h */
+
 struct unique_desc {
     const char *name; /* constraint name, for 23505 */
     uint32_t columns_count;
@@ -76,6 +78,8 @@ struct relation_desc {
     const struct late_desc *late; /* views: NULL when no row can be late */
     bool is_cache; /* of an external table: the last CACHE_COLUMNS columns are its own; there is a key */
     int64_t memory_limit_bytes; /* views: contents and state; 0: none */
+    bool only_grows;            /* views: no row goes or changes, though they may have a key */
+    const struct outbox_desc *outbox; /* sinks (executor/outbox.h), in place of contents; NULL: it is none */
 };
 
 /* Behind an external table's own columns its relation has found (boolean: false says that there is no row with the key, whose
@@ -93,6 +97,10 @@ const char *const *relation_column_names(const struct relation *relation);
 /* The epoch of the tick in which a view was filled; 0 for other relations. */
 uint64_t relation_created_epoch(const struct relation *relation);
 bool relation_is_append_only(const struct relation *relation);
+/* As above, or a view with a key of which no row goes or changes. */
+bool relation_only_grows(const struct relation *relation);
+/* A view or sink that could not be maintained; *err says why. */
+bool relation_has_failed(struct relation *relation, struct error *err);
 /* The key columns; 0 when rows are identified by their whole contents. */
 uint32_t relation_key(const struct relation *relation, const uint32_t **columns);
 /* Of an external table: where its rows are asked for; NULL: it is none. */

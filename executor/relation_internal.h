@@ -48,6 +48,8 @@ struct relation {
     struct sql_type *types;
     char **column_names;
     bool append_only;
+    bool only_grows;
+    const struct outbox_desc *outbox; /* NULL: it is no sink */
     bool no_retention;
     _Atomic uint64_t rows_seen;
     uint32_t key_count;

@@ -6,6 +6,7 @@
 #include "executor/backfill.h"
 #include "executor/cache.h"
 #include "executor/engine_internal.h"
+#include "executor/outbox_internal.h"
 #include "executor/replace.h"
 
 #include "storage/base/clock.h"
@@ -778,6 +779,11 @@ static void give_up_failed(struct engine *engine)
         subscription_relation_failed(target);
         dataflow_give_up(flow);
     }
+    if (engine->failed_count > 0 && engine->outbox_listeners != NULL) { /* one of them may be a sink's */
+        pthread_mutex_lock(&engine->lock);
+        outbox_wake_listeners(engine);
+        pthread_mutex_unlock(&engine->lock);
+    }
     engine->failed_count = 0;
 }
 
@@ -864,7 +870,8 @@ static void trim(struct engine *engine)
     }
 }
 
-static struct subscription_message *end_tick(struct tick *tick)
+/* pending NULL: a replay, whose ticks are published at once. */
+static struct subscription_message *end_tick(struct tick *tick, struct pending_tick *pending)
 {
     struct engine *engine = tick->engine;
     struct subscription_message *messages = NULL;
@@ -875,6 +882,8 @@ static struct subscription_message *end_tick(struct tick *tick)
     }
     for (uint32_t i = 0; i < engine->touched_count; i++) {
         struct relation *relation = engine->touched[i];
+        if (pending != NULL && relation->outbox != NULL && feed_rows(&relation->feed) > 0)
+            pending->has_outgoing = true;
         if (relation->dataflow != NULL)
             dataflow_end_tick(relation->dataflow);
         if (relation->has_watermark && relation->watermark == NULL)
@@ -943,7 +952,7 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
     atomic_fetch_add(&engine->stat_transactions, count);
     atomic_fetch_add(&engine->stat_rows_in, tick.rows);
     if (accepted == 0 && !is_due) {
-        CHECK(end_tick(&tick) == NULL);
+        CHECK(end_tick(&tick, pending) == NULL);
         engine_acknowledge(pending);
         mem_free(pending);
         arena_reset(&engine->tick_arena);
@@ -953,7 +962,7 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
     uint64_t seed = random_u64();
     engine_log_tick(engine, pending, tick.clock_us, seed, tick.entries, tick.entries_count);
     run_dataflows(&tick, tick.clock_us, seed);
-    pending->messages = end_tick(&tick);
+    pending->messages = end_tick(&tick, pending);
     give_up_failed(engine);
     engine->wake_us = engine_next_due(engine);
     engine_finish_tick(engine, pending);
@@ -999,7 +1008,7 @@ static void run_replay(struct engine *engine, void *ctx)
             feed_part(&tick, &parts[p]);
     }
     run_dataflows(&tick, replay->clock_us, replay->seed);
-    CHECK(end_tick(&tick) == NULL);
+    CHECK(end_tick(&tick, NULL) == NULL);
     give_up_failed(engine);
     engine->wake_us = engine_next_due(engine);
     engine_published(engine);

@@ -113,6 +113,9 @@ static bool find_target(struct planner_context *ctx, const PgQuery__RangeVar *na
     case CATALOG_INDEX:
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is an index", object->name);
         break;
+    case CATALOG_SINK:
+        error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot change sink \"%s\"", object->name);
+        break;
     }
     return fail_at(ctx, name->location, err);
 }

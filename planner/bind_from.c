@@ -84,7 +84,8 @@ static bool disabled_error(struct planner_context *ctx, const struct catalog_obj
         [CATALOG_TABLE] = "table",      [CATALOG_STREAM] = "stream",
         [CATALOG_VIEW] = "view",        [CATALOG_MATERIALIZED_VIEW] = "materialized view",
         [CATALOG_INDEX] = "index",      [CATALOG_SYSTEM_VIEW] = "view",
-        [CATALOG_SEQUENCE] = "sequence"};
+        [CATALOG_SEQUENCE] = "sequence", [CATALOG_EXTERNAL_TABLE] = "external table",
+        [CATALOG_SINK] = "sink"};
     depend_on(ctx, object->oid); /* who reads it goes with it */
     error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
               "%s \"%s\" is disabled: the server runs in safe mode", words[object->kind], object->name);
@@ -228,6 +229,9 @@ static bool relation_plan(struct planner_context *ctx, const struct catalog_obje
     case CATALOG_INDEX:
         return BIND_FAIL(ctx, err, location, ERRCODE_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"",
                          object->name);
+    case CATALOG_SINK:
+        BIND_FAIL(ctx, err, location, ERRCODE_WRONG_OBJECT_TYPE, "sink \"%s\" cannot be read", object->name);
+        return error_hint(err, "Read what it sends: its query, or the relation it was created from.");
     default:
         break;
     }

@@ -27,6 +27,7 @@ enum catalog_kind {
     CATALOG_SYSTEM_VIEW,
     CATALOG_SEQUENCE,
     CATALOG_EXTERNAL_TABLE, /* `relation` is its cache: CACHE_COLUMNS more columns */
+    CATALOG_SINK,           /* `relation` is its outbox (executor/outbox.h); nobody reads it by name */
 };
 
 struct catalog_column {
@@ -74,11 +75,11 @@ struct catalog_object {
     const char *watermark_column;   /* WATERMARK FOR column AS expression; NULL none */
     const char *watermark_sql;
     const char *sql;       /* as stored: the whole CREATE statement, normalised */
-    const char *query_sql; /* views: the SELECT alone */
+    const char *query_sql; /* views and sinks: the SELECT alone */
     const char *timezone;  /* settings recorded at CREATE; NULL for tables */
     const char *search_path;
     uint32_t depends_count;
-    uint32_t *depends;         /* OIDs of the relations a view or index reads */
+    uint32_t *depends;         /* OIDs of the relations a view, sink or index reads */
     struct relation *relation; /* run time; NULL for views, indexes, system views */
     enum catalog_role role;
     /* index */

@@ -434,8 +434,9 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
     *out = (struct relation_desc){
         .oid = object->oid,
         .kind = object->kind == CATALOG_STREAM              ? RELATION_STREAM
-                : object->kind == CATALOG_MATERIALIZED_VIEW ? RELATION_VIEW
-                                                            : RELATION_TABLE,
+                : object->kind == CATALOG_MATERIALIZED_VIEW || object->kind == CATALOG_SINK
+                    ? RELATION_VIEW
+                    : RELATION_TABLE,
         .schema = schema != NULL ? schema->name : "public",
         .name = object->name,
         .columns_count = object->columns_count,

@@ -25,6 +25,7 @@ static const char *kind_word(const struct catalog_object *object)
 {
     return object->kind == CATALOG_MATERIALIZED_VIEW ? "materialized view"
            : object->kind == CATALOG_STREAM          ? "stream"
+           : object->kind == CATALOG_SINK            ? "sink"
            : object->kind == CATALOG_EXTERNAL_TABLE  ? "external table"
                                                      : "table";
 }

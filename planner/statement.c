@@ -654,6 +654,89 @@ static void find_query(struct rewrite *r, uint32_t at)
     r->statement->query_location = (int32_t)from;
 }
 
+/* WITH (...) of CREATE SINK, tokens first to last: parsed as those of a view, with every byte in its place. */
+static bool parse_sink_options(struct rewrite *r, uint32_t first, uint32_t last, struct sink_clause *clause,
+                               struct error *err)
+{
+    static const char before[] = "CREATE VIEW x"; /* no longer than CREATE SINK k */
+    uint32_t from = r->tokens[first].start, to = r->tokens[last].start + r->tokens[last].len;
+    struct strbuf text = STRBUF_INIT;
+    strbuf_adds(&text, before);
+    while (text.len < from)
+        strbuf_addc(&text, ' ');
+    strbuf_addf(&text, "%.*s AS SELECT 1", (int)(to - from), r->sql + from);
+    PgQuery__ParseResult *parse;
+    bool ok = parse_text(r->arena, strbuf_text(&text), &parse, err);
+    strbuf_release(&text);
+    if (!ok)
+        return false;
+    if (parse->n_stmts != 1 || parse->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_VIEW_STMT)
+        return error_at_token(r, first, err, ERRCODE_SYNTAX_ERROR, NULL);
+    const PgQuery__ViewStmt *view = parse->stmts[0]->stmt->view_stmt;
+    clause->options_count = view->n_options;
+    clause->options = view->options;
+    overwrite(r, first, last, "");
+    return true;
+}
+
+/* CREATE SINK, whose word SINK is token `at`. */
+static bool rewrite_sink(struct rewrite *r, uint32_t at, struct error *err)
+{
+    struct sink_clause *clause = ARENA_NEW(r->arena, struct sink_clause);
+    if (is_word(r, ++at, "if") && is_word(r, at + 1, "not") && is_word(r, at + 2, "exists")) {
+        clause->if_not_exists = true;
+        at += 3;
+    }
+    if (!is_name(r, at))
+        return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, NULL);
+    clause->name = ARENA_NEW(r->arena, PgQuery__RangeVar);
+    pg_query__range_var__init(clause->name);
+    clause->name->relname = arena_strdup(r->arena, token_name(r, at));
+    clause->name->location = (int32_t)r->tokens[at++].start;
+    if (is_char(r, at, '.') && is_name(r, at + 1)) {
+        clause->name->schemaname = clause->name->relname;
+        clause->name->relname = arena_strdup(r->arena, token_name(r, at + 1));
+        at += 2;
+    }
+    if (is_word(r, at, "with") && is_char(r, at + 1, '(')) {
+        uint32_t behind = behind_bracket(r, at + 1);
+        if (!parse_sink_options(r, at, behind - 1, clause, err))
+            return false;
+        at = behind;
+    } else if (r->count > at + 2 && is_char(r, r->count - 1, ')')) {
+        uint32_t open = r->count - 1, depth = 1;
+        while (open > at && depth > 0) {
+            open--;
+            depth += is_char(r, open, ')');
+            depth -= is_char(r, open, '(');
+        }
+        if (depth == 0 && open > at + 1 && is_word(r, open - 1, "with")) {
+            if (!parse_sink_options(r, open - 1, r->count - 1, clause, err))
+                return false;
+            r->count = open - 1;
+        }
+    }
+    bool is_relation = is_word(r, at, "from");
+    if ((!is_relation && !is_word(r, at, "as")) || at + 1 >= r->count)
+        return error_at_token(r, at + (at + 1 >= r->count), err, ERRCODE_SYNTAX_ERROR, NULL);
+    for (uint32_t from = r->count > at + 6 ? r->count - 5 : at + 2; from < r->count; from++) {
+        struct emit_clause emit = read_emit(r, from);
+        if (emit.tokens == 0 || from + emit.tokens != r->count)
+            continue;
+        if (!note_emit(r, from, &emit, err))
+            return false;
+        r->count = from;
+    }
+    uint32_t from = r->tokens[at + 1].start;
+    uint32_t to = r->tokens[r->count - 1].start + r->tokens[r->count - 1].len;
+    r->statement->query_sql =
+        arena_printf(r->arena, "%s%.*s", is_relation ? "TABLE " : "", (int)(to - from), r->sql + from);
+    r->statement->query_location = (int32_t)from;
+    r->statement->sink = clause;
+    overwrite(r, 0, at, is_relation ? "TABLE" : "");
+    return true;
+}
+
 static bool rewrite_create(struct rewrite *r, struct error *err)
 {
     uint32_t at = 1;
@@ -832,6 +915,8 @@ static bool rewrite(struct rewrite *r, struct error *err)
         return rewrite_keep(r, KEEP_CREATE_SNAPSHOT, 2, err);
     if (is_word(r, 0, "drop") && is_word(r, 1, "snapshot"))
         return rewrite_keep(r, KEEP_DROP_SNAPSHOT, 2, err);
+    if (is_word(r, 0, "create") && is_word(r, 1, "sink"))
+        return rewrite_sink(r, 1, err);
     if (is_word(r, 0, "create"))
         return rewrite_create(r, err);
     if (is_word(r, 0, "subscribe"))
@@ -853,6 +938,9 @@ static bool rewrite(struct rewrite *r, struct error *err)
         } else if (is_word(r, 1, "external") && is_word(r, 2, "table")) {
             statement->word = STATEMENT_WORD_EXTERNAL;
             overwrite(r, 1, 1, "");
+        } else if (is_word(r, 1, "sink") && is_name(r, 2) && !is_word(r, 0, "truncate")) {
+            statement->word = STATEMENT_WORD_SINK;
+            overwrite(r, 1, 1, "VIEW");
         }
         return true;
     }
@@ -860,6 +948,11 @@ static bool rewrite(struct rewrite *r, struct error *err)
         is_word(r, 3, "table")) {
         statement->word = STATEMENT_WORD_EXTERNAL;
         overwrite(r, 2, 2, "");
+        return true;
+    }
+    if (is_word(r, 0, "comment") && is_word(r, 1, "on") && is_word(r, 2, "sink") && is_name(r, 3)) {
+        statement->word = STATEMENT_WORD_SINK;
+        overwrite(r, 2, 2, "VIEW");
         return true;
     }
     if (is_word(r, 0, "comment") && is_word(r, 1, "on") &&

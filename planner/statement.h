@@ -13,6 +13,10 @@
  *   SUBSCRIBE TO v AS OF 7 WITH (progress)                              TABLE        v
  *   COPY (SUBSCRIBE v) TO STDOUT                                        COPY (TABLE     v) TO STDOUT
  *
+ *   CREATE SINK k FROM v WITH (connector = 'kafka', ...)                TABLE              v
+ *   CREATE SINK k AS SELECT a FROM s WITH (...)                                          SELECT a FROM s
+ *   DROP SINK k                                                         DROP VIEW k
+ *
  *   BACKUP TO '/var/backup/monday'                                      CHECKPOINT
  *   CREATE SNAPSHOT before_upgrade                                      CHECKPOINT
  *
@@ -36,12 +40,13 @@ MUST_CHECK
 bool statement_split(struct arena *arena, const char *sql, size_t len, struct statement_piece **out,
                      uint32_t *count, struct error *err);
 
-/* The word in place of TABLE, or before it, in CREATE, DROP, ALTER, TRUNCATE and COMMENT. */
+/* The word in place of TABLE, or before it, in CREATE, DROP, ALTER, TRUNCATE and COMMENT. SINK stands in place of VIEW. */
 enum statement_word {
     STATEMENT_WORD_NONE,
     STATEMENT_WORD_STREAM,
     STATEMENT_WORD_SOURCE,
     STATEMENT_WORD_EXTERNAL, /* EXTERNAL TABLE */
+    STATEMENT_WORD_SINK,     /* DROP, ALTER, COMMENT */
 };
 enum statement_emit {
     STATEMENT_EMIT_NONE,
@@ -70,6 +75,15 @@ struct subscribe_clause {
     int32_t location;
 };
 
+/* CREATE SINK [IF NOT EXISTS] name FROM relation | AS query [WITH (...)]: the query stands in the tree as a SelectStmt, and
+ * statement.query_sql is its text ("TABLE v" for a relation). */
+struct sink_clause {
+    PgQuery__RangeVar *name;
+    bool if_not_exists;
+    size_t options_count;
+    PgQuery__Node **options; /* DefElem */
+};
+
 /* BACKUP TO 'dir', CREATE SNAPSHOT name, DROP SNAPSHOT [IF EXISTS] name: a CheckPointStmt stands in the tree. */
 enum keep_kind { KEEP_BACKUP, KEEP_CREATE_SNAPSHOT, KEEP_DROP_SNAPSHOT };
 struct keep_clause {
@@ -91,8 +105,9 @@ struct statement {
     struct watermark_clause *watermark;
     struct subscribe_clause *subscribe;
     struct keep_clause *keep;
+    struct sink_clause *sink;
     bool explains_view;     /* EXPLAIN MATERIALIZED VIEW v: parsed as EXPLAIN TABLE v */
-    const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, CREATE TABLE AS: the query's text; else NULL */
+    const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, SINK, TABLE AS: the query's text; else NULL */
     int32_t query_location; /* its first byte in sql */
 };
 

@@ -6,6 +6,7 @@
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "planner/statement.h"
+#include "server/sinks.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
@@ -25,6 +26,7 @@ const char *ddl_kind_word(const struct catalog_object *object)
         [CATALOG_VIEW] = "view",         [CATALOG_MATERIALIZED_VIEW] = "materialized view",
         [CATALOG_INDEX] = "index",       [CATALOG_SYSTEM_VIEW] = "view",
         [CATALOG_SEQUENCE] = "sequence", [CATALOG_EXTERNAL_TABLE] = "external table",
+        [CATALOG_SINK] = "sink",
     };
     return words[object->kind];
 }
@@ -110,6 +112,7 @@ struct planned_view {
     struct eval_env env;
     struct session_info info;
     struct relation_desc desc;
+    struct outbox_desc outbox; /* sinks */
 };
 
 static bool plan_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
@@ -128,15 +131,21 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     ctx.params_fixed = true;
     int64_t memory_limit_bytes = 0;
     ctx.sees_disabled = sees_disabled;
-    bool ok = ddl_view_time(object, &ctx.view_time, err) &&
-              ddl_bytes_option(object, "memory_limit", &memory_limit_bytes, err) &&
-              statement_parse_query(out->arena, object->query_sql, &parse, err) &&
-              (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
-                   ? true
-                   : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&
-              planner_select(&ctx, parse->stmts[0]->stmt->select_stmt, &out->plan, err);
+    bool ok = ddl_view_time(object, &ctx.view_time, err);
+    if (object->kind == CATALOG_SINK)
+        ctx.view_time.late = VIEW_LATE_DROP; /* nobody could read late rows of a sink */
+    ok = ok && ddl_bytes_option(object, "memory_limit", &memory_limit_bytes, err) &&
+         statement_parse_query(out->arena, object->query_sql, &parse, err) &&
+         (parse->n_stmts == 1 && parse->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT
+              ? true
+              : error_set(err, ERRCODE_SYNTAX_ERROR, "a view needs a query")) &&
+         planner_select(&ctx, parse->stmts[0]->stmt->select_stmt, &out->plan, err);
     object->depends_count = ctx.depends_count;
     object->depends = arena_copy(&object->arena, ctx.depends, ctx.depends_count * sizeof(uint32_t));
+    if (ok && object->kind == CATALOG_SINK) {
+        view_columns(object, out->plan);
+        ok = sinks_outbox(object, out->plan, out->arena, &out->outbox, err);
+    }
     if (ok) {
         const struct plan *plan = out->plan;
         struct relation_desc *desc = &out->desc;
@@ -147,9 +156,16 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
             desc->key_columns = plan->keys;
             desc->key_name = object->name;
         }
+        desc->only_grows = plan->append_only;
         desc->append_only = plan->append_only && desc->key_count == 0;
         desc->watermark = ctx.view_watermark;
         desc->late = ctx.view_late;
+        if (object->kind == CATALOG_SINK) {
+            desc->outbox = &out->outbox;
+            desc->append_only = true;
+            desc->key_count = 0;
+            desc->watermark = (struct watermark_desc){.partition_column = -1};
+        }
         desc->memory_limit_bytes = memory_limit_bytes;
     }
     catalog_unlock(server->catalog);

@@ -63,7 +63,10 @@ static void classify(struct prepared *prepared)
             prepared->tag = kinds[i].tag;
         }
     }
-    if (prepared->kind == PREPARED_SELECT && prepared->statement->subscribe != NULL) {
+    if (prepared->statement->sink != NULL) {
+        prepared->kind = PREPARED_DDL;
+        prepared->tag = "CREATE SINK";
+    } else if (prepared->kind == PREPARED_SELECT && prepared->statement->subscribe != NULL) {
         prepared->kind = PREPARED_SUBSCRIBE;
         prepared->tag = "SUBSCRIBE";
     } else if (prepared->kind == PREPARED_SELECT && prepared->node->select_stmt->into_clause != NULL) {

@@ -77,6 +77,12 @@ static bool is_kind(const struct stored *stored, const char *kind)
     return strcmp(stored->record.kind, kind) == 0;
 }
 
+/* Does it have a dataflow, so that it is filled at an epoch? */
+static bool is_filled(const struct stored *stored)
+{
+    return is_kind(stored, "materialized view") || is_kind(stored, "sink");
+}
+
 static bool damaged(const struct stored *stored, const struct error *why, struct error *err)
 {
     struct error copy = *why;
@@ -84,7 +90,7 @@ static bool damaged(const struct stored *stored, const struct error *why, struct
               copy.message);
     if (copy.detail[0] != '\0')
         error_detail(err, "%s", copy.detail);
-    if (is_kind(stored, "external table")) /* its definition may hold a password */
+    if (is_kind(stored, "external table") || is_kind(stored, "sink")) /* its definition may hold a password */
         return false;
     return error_hint(err, "Its stored definition is: %.300s", stored->record.sql);
 }
@@ -124,7 +130,8 @@ static bool publish_disabled(struct recovery *recovery, const struct stored *sto
         enum catalog_kind kind;
     } kinds[] = {{"table", CATALOG_TABLE}, {"stream", CATALOG_STREAM},
                  {"view", CATALOG_VIEW},   {"materialized view", CATALOG_MATERIALIZED_VIEW},
-                 {"index", CATALOG_INDEX}, {"sequence", CATALOG_SEQUENCE}};
+                 {"index", CATALOG_INDEX}, {"sequence", CATALOG_SEQUENCE},
+                 {"sink", CATALOG_SINK}};
     size_t kind = 0;
     while (kind < ARRAY_COUNT(kinds) && !is_kind(stored, kinds[kind].word))
         kind++;
@@ -265,6 +272,8 @@ static bool has_word(const char *text, const char *word)
 static bool depends_on_ticks(const struct stored *stored)
 {
     static const char *const words[] = {"state_ttl", "every", "system_time"};
+    if (is_kind(stored, "sink"))
+        return true; /* it tells every change */
     for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (has_word(stored->record.sql, words[i]))
             return true;
@@ -338,14 +347,17 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
     if (statement.node == NULL || statement.query_sql == NULL)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "it is not a CREATE VIEW statement");
     struct ddl_batch batch = {.arena = &recovery->arena};
-    if (statement.node->node_case == PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT) {
-        const PgQuery__IntoClause *into = statement.node->create_table_as_stmt->into;
-        struct catalog_object *object =
-            view_object(stored, CATALOG_MATERIALIZED_VIEW, &statement, into->n_col_names, into->col_names);
+    bool is_sink = statement.sink != NULL;
+    if (is_sink || statement.node->node_case == PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT) {
+        const PgQuery__IntoClause *into = is_sink ? NULL : statement.node->create_table_as_stmt->into;
+        struct catalog_object *object = is_sink ? view_object(stored, CATALOG_SINK, &statement, 0, NULL)
+                                                : view_object(stored, CATALOG_MATERIALIZED_VIEW, &statement,
+                                                              into->n_col_names, into->col_names);
         catalog_read_lock(server->catalog);
         planner_init(&ctx, &recovery->arena, server->catalog, &recovery->env);
-        bool ok = ddl_options(&ctx, into->n_options, into->options, NULL, &object->arena, &object->options,
-                              &object->options_count, err);
+        bool ok = ddl_options(&ctx, is_sink ? statement.sink->options_count : into->n_options,
+                              is_sink ? statement.sink->options : into->options, NULL, &object->arena,
+                              &object->options, &object->options_count, err);
         catalog_unlock(server->catalog);
         ok = ok && ddl_settings_apply(object, stored->record.settings, err);
         if (!ok) {
@@ -508,7 +520,7 @@ static void plan_order(struct recovery *recovery)
         recovery->in_order |= !catalog_object_keeps_rows(object) || object->watermark_column != NULL;
     for (uint32_t i = 0; i < recovery->count; i++) {
         struct stored *stored = &recovery->items[i];
-        if (!is_kind(stored, "materialized view") || stored->done)
+        if (!is_filled(stored) || stored->done)
             continue;
         ARENA_PUSH(&recovery->arena, recovery->by_epoch, recovery->by_epoch_count, cap, stored);
         recovery->in_order |= depends_on_ticks(stored);
@@ -638,7 +650,7 @@ static bool restore_views(struct recovery *recovery, struct error *err)
             error_init(&why);
             bool ok =
                 is_kind(stored, "index") ? restore_index(recovery, stored, &why)
-                : is_kind(stored, "view") || is_kind(stored, "materialized view")
+                : is_kind(stored, "view") || is_filled(stored)
                     ? restore_view(recovery, stored, &why)
                     : error_set(&why, ERRCODE_DATA_CORRUPTED,
                                 "objects of kind \"%s\" are not known to this version", stored->record.kind);
@@ -719,7 +731,7 @@ static bool restore_live_views(struct recovery *recovery, struct error *err)
         const struct stored *failed = NULL;
         for (uint32_t i = 0; i < recovery->count; i++) {
             struct stored *stored = &recovery->items[i];
-            bool is_live = is_kind(stored, "materialized view") && is_in_checkpoint(recovery, stored);
+            bool is_live = is_filled(stored) && is_in_checkpoint(recovery, stored);
             if (stored->done || (!is_live && !is_kind(stored, "view")))
                 continue;
             error_init(&why);

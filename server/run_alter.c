@@ -9,6 +9,7 @@
 #include "planner/parse_tree.h"
 #include "server/run_dml.h"
 #include "server/sequence.h"
+#include "server/sinks.h"
 #include "server/source_parts.h"
 #include "server/sources.h"
 #include "server/table_locks.h"
@@ -163,7 +164,8 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
     bool has_text = ok && (object->kind == CATALOG_TABLE || object->kind == CATALOG_STREAM);
     ok = ok && refuse_dependents(job, object, err);
     if (ok && (object->kind == CATALOG_SEQUENCE || object->kind == CATALOG_EXTERNAL_TABLE ||
-               (object->kind == CATALOG_INDEX && object->sql == NULL) || (is_column && !has_text)))
+               object->kind == CATALOG_SINK || (object->kind == CATALOG_INDEX && object->sql == NULL) ||
+               (is_column && !has_text)))
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "RENAME of this %s is not supported",
                        is_column ? "column" : ddl_kind_word(object));
     if (ok) {
@@ -561,8 +563,76 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
     return ok;
 }
 
+/* ---- ALTER SINK ---- */
+
+static bool set_sink_option(struct ddl_job *job, struct catalog_object *clone, const PgQuery__DefElem *def,
+                            struct error *err)
+{
+    if (strcmp(def->defname, "paused") != 0) {
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of a sink cannot be changed",
+                  def->defname);
+        error_hint(err, "Only \"paused\" can; else drop the sink and create it again.");
+        return error_at(err, planner_position(&job->planner, def->location));
+    }
+    for (uint32_t i = 0; i < clone->options_count; i++)
+        if (strcmp(clone->options[i].name, def->defname) == 0)
+            clone->options[i--] = clone->options[--clone->options_count];
+    struct catalog_option *options =
+                              ARENA_ARRAY(&clone->arena, struct catalog_option, clone->options_count + 1),
+                          *given;
+    uint32_t given_count;
+    PgQuery__DefElem copy = *def;
+    PgQuery__Node node = PG_QUERY__NODE__INIT, *nodes[] = {&node};
+    node.node_case = PG_QUERY__NODE__NODE_DEF_ELEM;
+    node.def_elem = &copy;
+    if (!ddl_options(&job->planner, 1, nodes, NULL, &clone->arena, &given, &given_count, err))
+        return false;
+    if (clone->options_count > 0)
+        memcpy(options, clone->options, sizeof(*options) * clone->options_count);
+    options[clone->options_count++] = given[0];
+    clone->options = options;
+    return true;
+}
+
+static bool alter_sink(struct ddl_job *job, const PgQuery__AlterTableStmt *node, struct error *err)
+{
+    struct server *server = job->server;
+    struct catalog_object *object, *clone = NULL;
+    snprintf(job->tag, 64, "ALTER SINK");
+    catalog_read_lock(server->catalog);
+    bool ok = find_altered(job, node->relation, node->missing_ok, &object, err);
+    if (ok && object == NULL) {
+        catalog_unlock(server->catalog);
+        return true;
+    }
+    if (ok && object->kind != CATALOG_SINK)
+        ok = error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is not a sink", object->name);
+    if (ok)
+        clone = catalog_object_clone(object);
+    for (size_t i = 0; ok && i < node->n_cmds; i++) {
+        const PgQuery__AlterTableCmd *cmd = node->cmds[i]->alter_table_cmd;
+        bool sets = cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions && node_exists(cmd->def) &&
+                    cmd->def->node_case == PG_QUERY__NODE__NODE_LIST;
+        if (!sets)
+            ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER SINK can only SET (paused = ...)");
+        for (size_t j = 0; ok && j < cmd->def->list->n_items; j++)
+            ok = set_sink_option(job, clone, cmd->def->list->items[j]->def_elem, err);
+    }
+    if (ok)
+        clone->sql = ddl_sink_sql(&clone->arena, server->catalog, clone);
+    catalog_unlock(server->catalog);
+    ok = ok && sinks_check(server, clone, err) && ddl_replace(server, clone, err);
+    if (ok)
+        sinks_alter(server, clone); /* under server->ddl: it stays */
+    else if (clone != NULL)
+        catalog_object_release(clone);
+    return ok;
+}
+
 bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, struct error *err)
 {
+    if (job->prepared->statement->word == STATEMENT_WORD_SINK)
+        return alter_sink(job, node, err);
     struct server *server = job->server;
     struct catalog_object *old;
     struct definition definition;

@@ -8,8 +8,10 @@
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 #include "server/sequence.h"
+#include "server/sinks.h"
 #include "server/source_parts.h"
 #include "server/sources.h"
+#include "storage/base/clock.h"
 #include "storage/disk/catalog_store.h"
 
 #include <stdio.h>
@@ -246,6 +248,17 @@ static const char *path_text(struct ddl_job *job, struct arena *arena)
     return copy;
 }
 
+static void add_options(const struct catalog_object *object, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < object->options_count; i++) {
+        strbuf_adds(out, i > 0 ? ", " : " WITH (");
+        statement_quote_name(object->options[i].name, out);
+        strbuf_adds(out, " = ");
+        statement_quote_text(object->options[i].value, out);
+    }
+    strbuf_adds(out, object->options_count > 0 ? ")" : "");
+}
+
 /* CREATE ... AS query, with the names of all columns, as the store keeps it. Needs the read lock. */
 static void view_sql(struct ddl_job *job, struct catalog_object *object)
 {
@@ -257,13 +270,8 @@ static void view_sql(struct ddl_job *job, struct catalog_object *object)
         statement_quote_name(object->columns[i].name, &text);
     }
     strbuf_addc(&text, ')');
-    for (uint32_t i = 0; i < object->options_count; i++) {
-        strbuf_adds(&text, i > 0 ? ", " : " WITH (");
-        statement_quote_name(object->options[i].name, &text);
-        strbuf_adds(&text, " = ");
-        statement_quote_text(object->options[i].value, &text);
-    }
-    strbuf_addf(&text, "%s AS %s", object->options_count > 0 ? ")" : "", object->query_sql);
+    add_options(object, &text);
+    strbuf_addf(&text, " AS %s", object->query_sql);
     object->sql = arena_strdup(&object->arena, text.data);
     strbuf_release(&text);
 }
@@ -325,11 +333,11 @@ static bool check_replacement(struct ddl_job *job, const struct catalog_object *
         uint32_t *found = catalog_dependents(job->server->catalog, open[i], &job->arena, &count);
         for (uint32_t j = 0; j < count; j++) {
             const struct catalog_object *dependent = catalog_find_oid(job->server->catalog, found[j]);
-            if (dependent->kind == CATALOG_MATERIALIZED_VIEW) {
+            if (dependent->kind == CATALOG_MATERIALIZED_VIEW || dependent->kind == CATALOG_SINK) {
                 error_set(err, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-                          "cannot replace view %s because materialized view %s depends on it", old->name,
-                          dependent->name);
-                return error_hint(err, "Drop the materialized view first.");
+                          "cannot replace view %s because %s %s depends on it", old->name,
+                          ddl_kind_word(dependent), dependent->name);
+                return error_hint(err, "Drop the %s first.", ddl_kind_word(dependent));
             }
             ARENA_PUSH(&job->arena, open, open_count, cap, found[j]);
         }
@@ -534,6 +542,88 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
         send_notices(job);
     if (old != NULL)
         catalog_object_release(old);
+    return ok;
+}
+
+/* ---- sinks ---- */
+
+const char *ddl_sink_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object)
+{
+    struct strbuf text = STRBUF_INIT;
+    strbuf_addf(&text, "CREATE SINK %s", ddl_qualified(arena, catalog, object));
+    add_options(object, &text);
+    strbuf_addf(&text, " AS %s", object->query_sql);
+    const char *copy = arena_strdup(arena, strbuf_text(&text));
+    strbuf_release(&text);
+    return copy;
+}
+
+/* Its progress is noted under a name that no other sink has, whatever data directory it lies in. */
+static void add_identity(struct catalog_object *object)
+{
+    if (ddl_option(object, "identity") != NULL)
+        return;
+    struct catalog_option *options =
+        ARENA_ARRAY(&object->arena, struct catalog_option, object->options_count + 1);
+    if (object->options_count > 0)
+        memcpy(options, object->options, sizeof(*options) * object->options_count);
+    const char *value =
+        arena_printf(&object->arena, "millrace-%u-%016llx", object->oid, (unsigned long long)random_u64());
+    options[object->options_count++] = (struct catalog_option){"identity", value};
+    object->options = options;
+}
+
+static bool create_sink(struct ddl_job *job, const struct sink_clause *clause, struct error *err)
+{
+    struct server *server = job->server;
+    const PgQuery__Node *query = job->prepared->node;
+    uint32_t schema_oid;
+    bool skip = false;
+    struct catalog_object *object = NULL;
+    struct plan *plan;
+    if (query->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "a sink needs a query");
+    catalog_read_lock(server->catalog);
+    bool ok = ddl_target_schema(&job->planner, clause->name, &schema_oid, err) &&
+              ddl_check_name(job, schema_oid, clause->name->relname, clause->if_not_exists, &skip, err);
+    if (ok && !skip) {
+        object = new_view(job, CATALOG_SINK, schema_oid, clause->name->relname);
+        ok = ddl_options(&job->planner, clause->options_count, clause->options, NULL, &object->arena,
+                         &object->options, &object->options_count, err) &&
+             add_emit(job, object, err) && ddl_view_time(object, &job->planner.view_time, err);
+    }
+    if (ok && !skip) { /* once as written, for errors with positions; ddl_make_view plans what is stored */
+        job->planner.for_view = true;
+        ok = planner_select(&job->planner, query->select_stmt, &plan, err) && refuse_parameters(job, err) &&
+             ddl_result_columns(&job->planner, plan, 0, NULL, object, err);
+    }
+    if (ok && !skip) {
+        object->oid = catalog_new_oid(server->catalog);
+        add_identity(object);
+        object->sql = ddl_sink_sql(&object->arena, server->catalog, object);
+    }
+    catalog_unlock(server->catalog);
+    ok = ok && (skip || sinks_check(server, object, err));
+    if (!ok || skip) {
+        catalog_object_release(object);
+        return ok;
+    }
+    struct ddl_batch batch = new_batch(job);
+    struct view_build build = {.pid = job->session->pid};
+    catalog_object_retain(object);
+    ok = ddl_make_view(server, object, &job->session->env, &job->session->cancel, &build, &batch, err);
+    ok = publish(job, &batch, ok, err);
+    if (ok && !sinks_start(server, object, err)) { /* its options were checked */
+        struct error other;
+        struct catalog_object *objects[] = {object};
+        if (!drop_objects(server, objects, 1, &other))
+            session_notice(job->session, "WARNING", "01000", NULL, "\"%s\" could not be dropped: %s",
+                           object->name, other.message);
+        ok = false;
+    }
+    if (ok)
+        send_notices(job);
+    catalog_object_release(object);
     return ok;
 }
 
@@ -757,6 +847,8 @@ static bool run_refresh(struct ddl_job *job, const PgQuery__RefreshMatViewStmt *
 static bool dispatch(struct ddl_job *job, struct error *err)
 {
     const PgQuery__Node *node = job->prepared->node;
+    if (job->prepared->statement->sink != NULL)
+        return create_sink(job, job->prepared->statement->sink, err);
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CREATE_STMT:
         return create_table(job, node->create_stmt, err);

@@ -6,6 +6,7 @@
 #include "server/run_ddl.h"
 
 #include "planner/parse_tree.h"
+#include "server/sinks.h"
 #include "server/sources.h"
 #include "storage/disk/catalog_store.h"
 
@@ -63,10 +64,13 @@ bool drop_objects(struct server *server, struct catalog_object **objects, uint32
         for (uint32_t i = 0; i < oids_count; i++)
             catalog_remove(server->catalog, oids[i]);
         catalog_unlock(server->catalog);
-        /* no source may write any more to what goes */
-        for (uint32_t i = 0; i < count; i++)
-            if (ddl_option(objects[i], "connector") != NULL && server->sources != NULL)
+        /* no source may write any more to what goes, and no sink read it */
+        for (uint32_t i = 0; i < count; i++) {
+            if (objects[i]->kind == CATALOG_SINK)
+                sinks_stop(server, objects[i]);
+            else if (ddl_option(objects[i], "connector") != NULL && server->sources != NULL)
                 server->sources->source_drop(server, objects[i]);
+        }
         for (uint32_t i = 0; i < count; i++)
             if (objects[i]->kind != CATALOG_INDEX)
                 ddl_unmake(server, objects[i]);
@@ -107,7 +111,7 @@ static bool fits(const struct ddl_job *job, PgQuery__ObjectType type, const stru
                          object->kind == CATALOG_EXTERNAL_TABLE
                    : object->kind == CATALOG_STREAM;
     case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
-        return object->kind == CATALOG_VIEW;
+        return object->kind == (word == STATEMENT_WORD_SINK ? CATALOG_SINK : CATALOG_VIEW);
     case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
         return object->kind == CATALOG_MATERIALIZED_VIEW;
     case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX:
@@ -177,6 +181,7 @@ static bool add_named(struct ddl_job *job, const PgQuery__DropStmt *node, const 
     enum statement_word spelled = job->prepared->statement->word;
     const char *word = spelled == STATEMENT_WORD_NONE       ? kind->word
                        : spelled == STATEMENT_WORD_EXTERNAL ? "external table"
+                       : spelled == STATEMENT_WORD_SINK     ? "sink"
                                                             : "stream";
     if (!node_names_split(name_node->list->n_items, name_node->list->items, &schema, &name))
         return error_set(err, ERRCODE_SYNTAX_ERROR, "improper relation name (too many dotted names)");
@@ -414,6 +419,7 @@ bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *
              spelled == STATEMENT_WORD_STREAM     ? "DROP STREAM"
              : spelled == STATEMENT_WORD_SOURCE   ? "DROP SOURCE"
              : spelled == STATEMENT_WORD_EXTERNAL ? "DROP EXTERNAL TABLE"
+             : spelled == STATEMENT_WORD_SINK     ? "DROP SINK"
                                                   : kind->statement);
     struct drop_list list = {0};
     catalog_read_lock(job->server->catalog);

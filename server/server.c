@@ -9,6 +9,7 @@
 #include "server/recover.h"
 #include "server/sequence.h"
 #include "server/settings.h"
+#include "server/sinks.h"
 #include "server/sources.h"
 #include "server/system_views.h"
 #include "server/table_locks.h"
@@ -50,10 +51,22 @@ static bool start_sources(struct server *server, struct error *err)
 {
     uint32_t cursor = FIRST_USER_OID;
     for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
-        if (ddl_option(object, "connector") == NULL)
+        if (ddl_option(object, "connector") == NULL || object->kind == CATALOG_SINK)
             continue;
         if (!server->sources->source_create(server, object, err)) {
             error_detail(err, "The source of \"%s\" could not be started.", object->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_sinks(struct server *server, struct error *err)
+{
+    uint32_t cursor = FIRST_USER_OID;
+    for (struct catalog_object *object; (object = catalog_next(server->catalog, &cursor)) != NULL;) {
+        if (object->kind == CATALOG_SINK && !sinks_start(server, object, err)) {
+            error_detail(err, "Sink \"%s\" could not be started.", object->name);
             return false;
         }
     }
@@ -88,12 +101,15 @@ static bool engine_open(struct server *server, uint32_t shards, struct error *er
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
     server->externals = externals_create();
+    server->sinks = sinks_create();
     server->sources = &source_hooks_running;
     return recover_catalog(server, err);
 }
 
 static void engine_close(struct server *server)
 {
+    if (server->sinks != NULL)
+        sinks_destroy(server->sinks);
     if (server->running_sources != NULL)
         sources_destroy(server->running_sources);
     if (server->externals != NULL)
@@ -107,6 +123,7 @@ static void engine_close(struct server *server)
         catalog_destroy(server->catalog);
     if (server->engine != NULL)
         engine_destroy(server->engine);
+    server->sinks = NULL;
     server->running_sources = NULL;
     server->externals = NULL;
     server->checkpointer = NULL;
@@ -159,10 +176,11 @@ bool server_open(struct server *server, struct error *err)
         goto failed;
     if (recover(server, err) && (settings->safe_mode || start_sources(server, err))) {
         if (settings->safe_mode)
-            log_write(LOG_WARNING, "safe mode: materialized views, sources and checkpoints are off");
+            log_write(LOG_WARNING, "safe mode: materialized views, sources, sinks and checkpoints are off");
         else if (durable)
             server->checkpointer = checkpointer_start(server);
-        return true;
+        if (settings->safe_mode || start_sinks(server, err))
+            return true;
     }
 failed:
     server_close(server);

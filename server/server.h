@@ -15,6 +15,7 @@ struct settings; /* server/settings.h: the process's settings */
 struct listener;
 struct sources;   /* server/sources.h */
 struct externals; /* server/external.h */
+struct sinks;     /* server/sinks.h */
 struct sequence;
 struct table_locks;  /* server/table_locks.h */
 struct view_build;   /* server/view_builds.h */
@@ -32,6 +33,7 @@ struct server {
     struct listener *listener;
     struct sources *running_sources;
     struct externals *externals;
+    struct sinks *sinks;
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
     int64_t start_us;                   /* clock when it was opened */

@@ -268,6 +268,8 @@ char sys_relkind(const struct catalog_object *object)
         return 'S';
     case CATALOG_EXTERNAL_TABLE:
         return 'f';
+    case CATALOG_SINK: /* not among the objects */
+        return 'p';
     case CATALOG_SYSTEM_VIEW:
         return system_view_of(object)->relkind;
     }
@@ -346,12 +348,15 @@ const char **sys_roles(struct sys_rows *rows, uint32_t *count)
 
 static void copy_catalog(struct sys_rows *rows, struct catalog *catalog)
 {
-    uint32_t cap = 0, schemas_cap = 0;
+    uint32_t cap = 0, sinks_cap = 0, schemas_cap = 0;
     catalog_read_lock(catalog);
     struct catalog_object *object;
     for (uint32_t cursor = 0; (object = catalog_next(catalog, &cursor)) != NULL;) {
         catalog_object_retain(object);
-        ARENA_PUSH(rows->arena, rows->objects, rows->objects_count, cap, object);
+        if (object->kind == CATALOG_SINK)
+            ARENA_PUSH(rows->arena, rows->sinks, rows->sinks_count, sinks_cap, object);
+        else
+            ARENA_PUSH(rows->arena, rows->objects, rows->objects_count, cap, object);
     }
     const struct catalog_schema *schema;
     for (uint32_t cursor = 0; (schema = catalog_next_schema(catalog, &cursor)) != NULL;) {
@@ -384,6 +389,8 @@ static bool view_rows(void *ctx, const struct eval_env *env, struct batch *out, 
     bool ok = view->row->rows(&rows, err);
     for (uint32_t i = 0; i < rows.objects_count; i++)
         catalog_object_release(rows.objects[i]);
+    for (uint32_t i = 0; i < rows.sinks_count; i++)
+        catalog_object_release(rows.sinks[i]);
     arena_release(&arena);
     return ok;
 }

@@ -43,8 +43,10 @@ struct sys_rows {
     const struct eval_env *env;
     const struct session_info *info; /* never NULL */
     struct arena *arena;             /* until the function returns */
-    struct catalog_object **objects; /* all, in order of OID */
+    struct catalog_object **objects; /* all but sinks, which are no relations to a client; in order of OID */
     uint32_t objects_count;
+    struct catalog_object **sinks;
+    uint32_t sinks_count;
     struct catalog_schema *schemas;
     uint32_t schemas_count;
     /* the row being made */

@@ -6,6 +6,7 @@
 #include "server/session.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
+#include "server/sinks.h"
 #include "server/sources.h"
 #include "server/sysview.h"
 #include "server/view_builds.h"
@@ -148,6 +149,12 @@ static bool rows_view_errors(struct sys_rows *rows, struct error *err)
             continue;
         struct view_walk walk = {rows, sys_schema_name(rows, object->schema_oid), object->name};
         relation_errors(object->relation, add_view_error, &walk);
+    }
+    for (uint32_t i = 0; i < rows->sinks_count; i++) {
+        const struct catalog_object *sink = rows->sinks[i];
+        struct view_walk walk = {rows, sys_schema_name(rows, sink->schema_oid), sink->name};
+        if (sink->relation != NULL)
+            relation_errors(sink->relation, add_view_error, &walk);
     }
     return true;
 }
@@ -437,10 +444,46 @@ static bool rows_snapshots(struct sys_rows *rows, struct error *err)
     return store == NULL || savepoint_snapshots(store, add_snapshot, rows, err);
 }
 
+static void add_sink(void *ctx, const struct sink_status *status)
+{
+    struct sys_rows *rows = ctx;
+    const struct catalog_object *object = status->object;
+    sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
+    sys_text(rows, "name", arena_strdup(rows->arena, object->name));
+    sys_text(rows, "connector", status->connector);
+    sys_text(rows, "query", arena_strdup(rows->arena, object->query_sql));
+    sys_text(rows, "state", status->state);
+    sys_int(rows, "epoch", (int64_t)status->epoch);
+    sys_int(rows, "epochs_behind", (int64_t)status->epochs_behind);
+    sys_int(rows, "rows_behind", (int64_t)status->rows_behind);
+    sys_int(rows, "bytes_behind", status->bytes_behind);
+    sys_int(rows, "rows", (int64_t)status->rows);
+    sys_int(rows, "transactions", (int64_t)status->transactions);
+    sys_int(rows, "aborted", (int64_t)status->aborted);
+    sys_int(rows, "failures", (int64_t)status->failures);
+    if (status->last_error.code != ERRCODE_NONE) {
+        sys_text(rows, "sqlstate", error_sqlstate(status->last_error.code));
+        sys_text(rows, "last_error", arena_strdup(rows->arena, status->last_error.message));
+        if (status->last_error.detail[0] != '\0')
+            sys_text(rows, "detail", arena_strdup(rows->arena, status->last_error.detail));
+        if (status->last_error.hint[0] != '\0')
+            sys_text(rows, "hint", arena_strdup(rows->arena, status->last_error.hint));
+        sys_int(rows, "last_error_at", status->last_error_us);
+    }
+    sys_end(rows);
+}
+
+static bool rows_sinks(struct sys_rows *rows, struct error *err)
+{
+    sinks_for_each(rows->server, add_sink, rows);
+    return true;
+}
+
 static bool rows_disabled(struct sys_rows *rows, struct error *err)
 {
-    for (uint32_t i = 0; i < rows->objects_count; i++) {
-        const struct catalog_object *object = rows->objects[i];
+    for (uint32_t i = 0; i < rows->objects_count + rows->sinks_count; i++) {
+        const struct catalog_object *object =
+            i < rows->objects_count ? rows->objects[i] : rows->sinks[i - rows->objects_count];
         if (object->disabled == NULL)
             continue;
         sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
@@ -537,6 +580,17 @@ const struct system_view_row sysview_millrace_rows[] = {
          "behind the last, as the broker said last; absent: offsets without a record, lost: offsets that the "
          "log no "
          "longer had"),
+    VIEW("sinks",
+         "schema name, name name, connector text, query text, state text, epoch int8, epochs_behind int8, "
+         "rows_behind int8, bytes_behind int8, rows int8, transactions int8, aborted int8, failures int8, "
+         "sqlstate text, last_error text, detail text, hint text, last_error_at timestamptz",
+         rows_sinks,
+         "sinks: everything up to epoch has arrived where it goes; behind: what has not, by now; "
+         "bytes_behind: "
+         "memory it takes; the rest since the server has started: rows and transactions that have arrived, "
+         "transactions that had to be written again, failures; state: connecting, running, idle, waiting "
+         "(for a "
+         "checkpoint), retrying, paused, failed"),
     VIEW(
         "external_tables",
         "schema name, name name, connector text, state text, cached_rows int8, cached_bytes int8, hits int8, "

@@ -527,6 +527,11 @@ int64_t segments_bytes(const struct segments *s)
 
 /* ---- checkpoints ---- */
 
+uint64_t segments_saved_rows(const struct segments *s)
+{
+    return s->saved.saved;
+}
+
 #define SAVED_VERSION 1u
 
 static void bounds(const void *of, uint64_t *first, uint64_t *end)

@@ -39,5 +39,7 @@ void segments_saved(struct segments *segments, const char *name, struct saved_ta
 uint64_t segments_rows(const struct segments *segments);
 uint64_t segments_first(const struct segments *segments);
 int64_t segments_bytes(const struct segments *segments);
+/* Rows below this number are in the last valid checkpoint. Engine's thread. */
+uint64_t segments_saved_rows(const struct segments *segments);
 
 #endif

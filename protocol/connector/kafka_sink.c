@@ -1,0 +1,849 @@
+/* kafka_sink.c: records to a Kafka topic.
+ *
+ * Exactly once: one Kafka transaction per group, under a transactional.id of the sink's own, with one record more: the sink's
+ * progress, under the sink's identity as its key, in a compacted topic. After a restart the producer shuts out its
+ * predecessor, whose open transaction is aborted by that, and finds its progress again by reading that topic backwards
+ * from a record that it has just written there itself: a reader of committed records comes to it only when all older
+ * transactions of the partition have ended, so that no progress can hide behind one that is still open.
+ *
+ * At least once: an idempotent producer; the progress is written when all records of the group have arrived.
+ *
+ * What to do about an error is what librdkafka says: it can be tried again, or the transaction has to be aborted and written once
+ * more, or the producer is done for. Whatever is in doubt then is settled by a new producer and the progress it finds. */
+#include "protocol/connector/sink.h"
+
+#include "storage/base/clock.h"
+
+#include <cjson/cJSON.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define SLICE_MS          500          /* a call that can be interrupted looks after each */
+#define CONNECT_NS        INT64_C(30000000000)
+#define READ_BACK_FIRST   INT64_C(1000) /* records of the progress topic that are read at first */
+#define READ_BACK_TIMES   INT64_C(16)   /* and so many times as many when it was not among them */
+#define SERVE_RECORDS     256u          /* delivery reports are taken after so many */
+#define ABORT_ON_CLOSE_NS INT64_C(2000000000)
+#define PROGRESS_FORMAT   1
+#define UNIX_TO_2000_US   INT64_C(946684800000000)
+
+static const struct connector_option_row options[] = {
+    {"topic", NULL, "where records go"},
+    {"bootstrap.servers", NULL, "brokers to ask first: 'host:port,host:port'"},
+    {"progress_topic", "millrace_progress",
+     "a compacted topic in which the sink notes how far it is; made when it is missing"},
+    {"topic_partitions", "", "makes the topic with so many partitions when it is missing"},
+    {"topic_replication", "", "and so many copies; by default what the broker's default is"},
+    {NULL, NULL, NULL},
+};
+
+/* What a user does not say and librdkafka would do otherwise. */
+static const struct connector_option defaults[] = {
+    {"client.id", "millrace"},
+    {"partitioner", "murmur2_random"}, /* as producers in Java: equal keys share a partition with theirs */
+    {"queue.buffering.max.kbytes", "65536"},
+    {"log.connection.close", "false"},
+};
+
+/* Set by us, so that they can have one value only. */
+static const char *const reserved[] = {"enable.idempotence", "isolation.level", "enable.auto.commit",
+                                       "group.id"};
+
+struct kafka_sink {
+    struct sink base;
+    char *identity, *topic, *progress_topic;
+    int32_t topic_partitions, topic_replication; /* -1: not said */
+    bool exactly_once;
+    rd_kafka_conf_t *reader_conf; /* of the consumer that looks for the progress */
+    rd_kafka_t *producer;
+    rd_kafka_topic_t *to;
+    int32_t progress_partition;
+    bool in_transaction;
+    bool commit_in_doubt; /* a commit was begun, and has not been answered */
+    int64_t transaction_began_ns, transaction_timeout_ns;
+    uint32_t unserved;
+    /* The delivery that failed first since the group began; callbacks run in calls of the sink's thread. */
+    rd_kafka_resp_err_t delivery_error;
+    int64_t marker_offset; /* where the record of a recover went; -1: it is on its way */
+    char last_error[256];  /* as librdkafka said it last, outside of any call */
+    rd_kafka_queue_t *queue;
+    _Atomic bool interrupted;
+};
+
+/* ---- options ---- */
+
+static bool is_own(const char *name)
+{
+    for (const struct connector_option_row *row = options; row->name != NULL; row++) {
+        if (strcmp(row->name, name) == 0 && strcmp(name, "bootstrap.servers") != 0)
+            return true;
+    }
+    return false;
+}
+
+static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err)
+{
+    char text[256];
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
+    if (result == RD_KAFKA_CONF_OK)
+        return true;
+    /* the value stays out of it: it may be a password */
+    if (result == RD_KAFKA_CONF_UNKNOWN)
+        return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized option \"%s\" of connector \"kafka\"",
+                         name);
+    return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\"", name);
+}
+
+static bool accepts(const char *name, const char *value, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
+        if (strcmp(reserved[i], name) == 0)
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                             "option \"%s\" cannot be set: the sink sees to it itself", name);
+    }
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool ok = set_property(conf, name, value, err);
+    rd_kafka_conf_destroy(conf);
+    return ok;
+}
+
+static bool read_count(const struct sink_spec *spec, const char *name, int32_t *out, struct error *err)
+{
+    const char *value = sink_option(&sink_kafka, spec, name);
+    *out = -1;
+    if (value[0] == '\0')
+        return true;
+    int64_t count = 0;
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at < '0' || *at > '9' || count > 100000)
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\": \"%s\"", name,
+                             value);
+        count = count * 10 + (*at - '0');
+    }
+    *out = (int32_t)count;
+    return count > 0 || error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                                  "option \"%s\" must be greater than zero", name);
+}
+
+static bool set_given(rd_kafka_conf_t *conf, const struct sink_spec *spec, struct error *err)
+{
+    for (uint32_t i = 0; i < spec->options_count; i++) {
+        if (!is_own(spec->options[i].name) &&
+            !set_property(conf, spec->options[i].name, spec->options[i].value, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- callbacks: in calls of the sink's thread ---- */
+
+static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    struct kafka_sink *self = opaque;
+    (void)producer;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (self->delivery_error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            self->delivery_error = message->err;
+    } else if (message->_private != NULL) {
+        *(int64_t *)message->_private = message->offset;
+    }
+}
+
+static void on_error(rd_kafka_t *producer, int code, const char *reason, void *opaque)
+{
+    struct kafka_sink *self = opaque;
+    (void)producer;
+    (void)code;
+    snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
+}
+
+/* What it has to say is in the errors of calls, and would repeat itself in a log for as long as a broker is away. */
+static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+    (void)producer;
+    (void)level;
+    (void)facility;
+    (void)text;
+}
+
+/* ---- errors ---- */
+
+static enum error_code code_of(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return ERRCODE_UNDEFINED_TABLE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return ERRCODE_INSUFFICIENT_PRIVILEGE;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+    default:
+        return ERRCODE_CONNECTION_FAILURE;
+    }
+}
+
+static bool fail(struct kafka_sink *self, enum sink_remedy remedy, rd_kafka_resp_err_t code, const char *what,
+                 const char *why, struct error *err)
+{
+    self->base.remedy = remedy;
+    error_set(err, code_of(code), "%s: %s", what, why);
+    if (self->last_error[0] != '\0' && strcmp(self->last_error, why) != 0)
+        error_detail(err, "%s", self->last_error);
+    return false;
+}
+
+static bool fail_interrupted(struct kafka_sink *self, struct error *err)
+{
+    self->base.remedy = SINK_REOPEN;
+    return error_set(err, ERRCODE_QUERY_CANCELED, "the sink is stopped");
+}
+
+static bool is_fenced(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* Another producer has taken over, unless the broker has only given up a transaction that took too long. */
+static bool fail_fenced(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *what, struct error *err)
+{
+    bool took_long = self->in_transaction && clock_monotonic_ns() - self->transaction_began_ns >=
+                                                 self->transaction_timeout_ns / 2;
+    if (took_long)
+        return fail(self, SINK_REOPEN, code, what, "the broker has given up the transaction, which took too long",
+                    err);
+    self->base.remedy = SINK_STOP;
+    error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+              "another producer has taken over transactional.id \"%s\"", self->identity);
+    error_detail(err, "Two servers run on copies of one data directory, or two sinks have one identity.");
+    return error_hint(err, "Stop the other one, then ALTER SINK ... SET (paused = false).");
+}
+
+/* Takes the error over. */
+static bool fail_with(struct kafka_sink *self, rd_kafka_error_t *error, const char *what, struct error *err)
+{
+    char text[256];
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error), fatal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool aborts = rd_kafka_error_txn_requires_abort(error), is_fatal = rd_kafka_error_is_fatal(error);
+    snprintf(text, sizeof(text), "%s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    if (is_fatal || code == RD_KAFKA_RESP_ERR__FATAL)
+        fatal = rd_kafka_fatal_error(self->producer, text, sizeof(text));
+    if (is_fenced(code) || is_fenced(fatal))
+        return fail_fenced(self, is_fenced(fatal) ? fatal : code, what, err);
+    bool is_settled = aborts && fatal == RD_KAFKA_RESP_ERR_NO_ERROR && !self->commit_in_doubt;
+    return fail(self, is_settled ? SINK_RETRY : SINK_REOPEN, fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code,
+                what, text, err);
+}
+
+static bool is_interrupted(struct kafka_sink *self)
+{
+    return atomic_load(&self->interrupted);
+}
+
+/* Calls call(producer, SLICE_MS) until it is done, fails for good, or the deadline (clock_monotonic_ns; 0: none). */
+static bool in_slices(struct kafka_sink *self, rd_kafka_error_t *(*call)(rd_kafka_t *producer, int timeout_ms),
+                      int64_t deadline_ns, const char *what, struct error *err)
+{
+    for (;;) {
+        int64_t began_ns = clock_monotonic_ns();
+        rd_kafka_error_t *error = call(self->producer, SLICE_MS);
+        if (error == NULL)
+            return true;
+        bool again = rd_kafka_error_is_retriable(error) && !rd_kafka_error_txn_requires_abort(error) &&
+                     !rd_kafka_error_is_fatal(error);
+        if (!again)
+            return fail_with(self, error, what, err);
+        if (is_interrupted(self) || (deadline_ns != 0 && clock_monotonic_ns() >= deadline_ns)) {
+            rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+            char text[256];
+            snprintf(text, sizeof(text), "%s", rd_kafka_error_string(error));
+            rd_kafka_error_destroy(error);
+            return is_interrupted(self) ? fail_interrupted(self, err)
+                                        : fail(self, SINK_REOPEN, code, what, text, err);
+        }
+        rd_kafka_error_destroy(error);
+        /* an error that comes at once is not asked for again at once */
+        int64_t left_ms = SLICE_MS - (clock_monotonic_ns() - began_ns) / 1000000;
+        if (left_ms > 0)
+            (void)rd_kafka_poll(self->producer, (int)(left_ms < 100 ? left_ms : 100));
+    }
+}
+
+/* ---- opening ---- */
+
+static void free_sink(struct kafka_sink *self)
+{
+    if (self->to != NULL)
+        rd_kafka_topic_destroy(self->to);
+    if (self->queue != NULL)
+        rd_kafka_queue_destroy(self->queue);
+    if (self->producer != NULL)
+        rd_kafka_destroy(self->producer);
+    if (self->reader_conf != NULL)
+        rd_kafka_conf_destroy(self->reader_conf);
+    mem_free(self->identity);
+    mem_free(self->topic);
+    mem_free(self->progress_topic);
+    mem_free(self);
+}
+
+static char *copy_text(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    return memcpy(mem_alloc(bytes), text, bytes);
+}
+
+static bool has_option(const struct sink_spec *spec, const char *name)
+{
+    for (uint32_t i = 0; i < spec->options_count; i++) {
+        if (strcmp(spec->options[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool configure(const struct sink_spec *spec, bool is_reader, rd_kafka_conf_t *conf, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(defaults); i++) {
+        if (!set_property(conf, defaults[i].name, defaults[i].value, err))
+            return false;
+    }
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    if (!set_given(conf, spec, err))
+        return false;
+    if (is_reader)
+        return set_property(conf, "group.id", spec->identity, err) &&
+               set_property(conf, "enable.auto.commit", "false", err) &&
+               set_property(conf, "isolation.level", "read_committed", err) &&
+               set_property(conf, "auto.offset.reset", "earliest", err);
+    return set_property(conf, "enable.idempotence", "true", err) &&
+           (!spec->exactly_once || has_option(spec, "transactional.id") ||
+            set_property(conf, "transactional.id", spec->identity, err));
+}
+
+static int64_t timeout_of(const rd_kafka_conf_t *conf)
+{
+    char text[32];
+    size_t bytes = sizeof(text);
+    if (rd_kafka_conf_get(conf, "transaction.timeout.ms", text, &bytes) != RD_KAFKA_CONF_OK)
+        return INT64_C(60000000000);
+    int64_t ms = 0;
+    for (const char *at = text; *at >= '0' && *at <= '9'; at++)
+        ms = ms * 10 + (*at - '0');
+    return ms * 1000000;
+}
+
+static bool make_producer(const struct sink_spec *spec, struct kafka_sink *self, struct error *err)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (!configure(spec, false, conf, err)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    rd_kafka_conf_set_opaque(conf, self);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    self->transaction_timeout_ns = timeout_of(conf);
+    self->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (self->producer != NULL)
+        return true;
+    rd_kafka_conf_destroy(conf);
+    return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "the options of the sink do not go together: %s", text);
+}
+
+/* Options alone: a producer without brokers connects to nothing. */
+static bool check_options(const struct sink_spec *spec, struct error *err)
+{
+    struct kafka_sink *self = mem_zalloc(sizeof(*self));
+    bool ok = sink_check_options(&sink_kafka, spec, err) &&
+              read_count(spec, "topic_partitions", &self->topic_partitions, err) &&
+              read_count(spec, "topic_replication", &self->topic_replication, err);
+    if (ok && !spec->exactly_once && has_option(spec, "transactional.id"))
+        ok = error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
+                       "option \"transactional.id\" is for delivery = 'exactly_once'");
+    if (ok && sink_option(&sink_kafka, spec, "topic")[0] == '\0')
+        ok = error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "option \"topic\" cannot be empty");
+    if (ok) {
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct sink_spec without = *spec;
+        struct connector_option *kept = ARENA_ARRAY(&arena, struct connector_option, spec->options_count);
+        without.options = kept;
+        without.options_count = 0;
+        for (uint32_t i = 0; i < spec->options_count; i++) {
+            if (strcmp(spec->options[i].name, "bootstrap.servers") != 0)
+                kept[without.options_count++] = spec->options[i];
+        }
+        ok = make_producer(&without, self, err);
+        arena_release(&arena);
+    }
+    free_sink(self);
+    return ok;
+}
+
+static bool kafka_open(const struct sink_spec *spec, struct sink **out, struct error *err)
+{
+    if (out == NULL)
+        return check_options(spec, err);
+    struct kafka_sink *self = mem_zalloc(sizeof(*self));
+    self->base.class = &sink_kafka;
+    self->exactly_once = spec->exactly_once;
+    self->identity = copy_text(spec->identity);
+    self->topic = copy_text(sink_option(&sink_kafka, spec, "topic"));
+    self->progress_topic = copy_text(sink_option(&sink_kafka, spec, "progress_topic"));
+    self->reader_conf = rd_kafka_conf_new();
+    bool ok = read_count(spec, "topic_partitions", &self->topic_partitions, err) &&
+              read_count(spec, "topic_replication", &self->topic_replication, err) &&
+              configure(spec, true, self->reader_conf, err) && make_producer(spec, self, err);
+    if (ok) {
+        self->queue = rd_kafka_queue_get_main(self->producer);
+        self->to = rd_kafka_topic_new(self->producer, self->topic, NULL);
+        ok = self->to != NULL || error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "\"%s\" is no name of a topic",
+                                           self->topic);
+    }
+    if (!ok) {
+        free_sink(self);
+        return false;
+    }
+    *out = &self->base;
+    return true;
+}
+
+static void kafka_interrupt(struct sink *sink)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    atomic_store(&self->interrupted, true);
+    rd_kafka_queue_yield(self->queue);
+}
+
+static void kafka_close(struct sink *sink)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    if (self->in_transaction && !self->commit_in_doubt) { /* or readers would wait for its timeout */
+        int64_t deadline_ns = clock_monotonic_ns() + ABORT_ON_CLOSE_NS;
+        rd_kafka_error_t *error;
+        while ((error = rd_kafka_abort_transaction(self->producer, SLICE_MS)) != NULL) {
+            bool again = rd_kafka_error_is_retriable(error) && clock_monotonic_ns() < deadline_ns;
+            rd_kafka_error_destroy(error);
+            if (!again)
+                break;
+        }
+    }
+    (void)rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    free_sink(self);
+}
+
+/* ---- topics ---- */
+
+/* What CREATE TOPIC says of the one topic; NO_ERROR when it is there. */
+static rd_kafka_resp_err_t create_topic(struct kafka_sink *self, const char *name, int32_t partitions,
+                                        int32_t replication, bool is_compacted, char *text, size_t text_bytes)
+{
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, replication, text, text_bytes);
+    if (topic == NULL)
+        return RD_KAFKA_RESP_ERR__INVALID_ARG;
+    if (is_compacted)
+        (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    rd_kafka_AdminOptions_t *admin = rd_kafka_AdminOptions_new(self->producer, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(self->producer);
+    (void)rd_kafka_AdminOptions_set_request_timeout(admin, 10000, NULL, 0);
+    (void)rd_kafka_AdminOptions_set_operation_timeout(admin, 5000, NULL, 0);
+    rd_kafka_CreateTopics(self->producer, &topic, 1, admin, queue);
+    rd_kafka_event_t *event = NULL;
+    while (event == NULL && !is_interrupted(self))
+        event = rd_kafka_queue_poll(queue, SLICE_MS);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (event != NULL) {
+        code = rd_kafka_event_error(event);
+        snprintf(text, text_bytes, "%s", rd_kafka_event_error_string(event));
+        size_t count = 0;
+        const rd_kafka_topic_result_t **results =
+            code == RD_KAFKA_RESP_ERR_NO_ERROR
+                ? rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+                : NULL;
+        if (count == 1) {
+            code = rd_kafka_topic_result_error(results[0]);
+            const char *said = rd_kafka_topic_result_error_string(results[0]);
+            snprintf(text, text_bytes, "%s", said != NULL ? said : rd_kafka_err2str(code));
+        }
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(admin);
+    rd_kafka_NewTopic_destroy(topic);
+    return code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? RD_KAFKA_RESP_ERR_NO_ERROR : code;
+}
+
+/* Partitions of a topic that must be there. */
+static bool count_partitions(struct kafka_sink *self, const char *name, int32_t *count, struct error *err)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(self->producer, name, NULL);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__INVALID_ARG;
+    *count = 0;
+    while (topic != NULL) {
+        const struct rd_kafka_metadata *metadata;
+        code = rd_kafka_metadata(self->producer, 0, topic, &metadata, SLICE_MS);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+            *count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+            rd_kafka_metadata_destroy(metadata);
+        }
+        if ((code == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0) || is_interrupted(self) ||
+            clock_monotonic_ns() >= deadline_ns)
+            break;
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT &&
+            code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            break;
+        (void)rd_kafka_poll(self->producer, 100);
+    }
+    if (topic != NULL)
+        rd_kafka_topic_destroy(topic);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0)
+        return true;
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    char what[300];
+    snprintf(what, sizeof(what), "topic \"%s\" cannot be used", name);
+    return fail(self, SINK_REOPEN, code, what, rd_kafka_err2str(code), err);
+}
+
+/* A broker that makes topics by itself would make the progress topic with one policy for all, and forget it. So it is made here, and
+ * where that is not allowed it must be there already. */
+static bool need_topics(struct kafka_sink *self, struct error *err)
+{
+    char text[256] = "";
+    int32_t partitions;
+    rd_kafka_resp_err_t code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
+    bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||
+                        code_of(code) == ERRCODE_INSUFFICIENT_PRIVILEGE;
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    if (!may_be_there) {
+        char what[300];
+        snprintf(what, sizeof(what), "topic \"%s\" cannot be made", self->progress_topic);
+        return fail(self, SINK_REOPEN, code, what, text, err);
+    }
+    if (!count_partitions(self, self->progress_topic, &partitions, err))
+        return false;
+    self->progress_partition =
+        (int32_t)(XXH3_64bits(self->identity, strlen(self->identity)) % (uint64_t)partitions);
+    if (self->topic_partitions < 0)
+        return true;
+    code = create_topic(self, self->topic, self->topic_partitions, self->topic_replication, false, text,
+                        sizeof(text));
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    char what[300];
+    snprintf(what, sizeof(what), "topic \"%s\" cannot be made", self->topic);
+    return fail(self, SINK_REOPEN, code, what, text, err);
+}
+
+/* ---- groups ---- */
+
+static bool kafka_begin(struct sink *sink, struct error *err)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    self->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    self->last_error[0] = '\0';
+    if (!self->exactly_once)
+        return true;
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(self->producer);
+    if (error != NULL)
+        return fail_with(self, error, "a transaction could not be begun", err);
+    self->in_transaction = true;
+    self->transaction_began_ns = clock_monotonic_ns();
+    return true;
+}
+
+static bool fail_to_write(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *topic, struct error *err)
+{
+    char text[256], what[300];
+    snprintf(what, sizeof(what), "a record could not be written to topic \"%s\"", topic);
+    snprintf(text, sizeof(text), "%s", rd_kafka_err2str(code));
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(self->producer, text, sizeof(text));
+    if (is_fenced(code) || is_fenced(fatal))
+        return fail_fenced(self, is_fenced(fatal) ? fatal : code, what, err);
+    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fail(self, SINK_REOPEN, fatal, what, text, err);
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        (void)fail(self, SINK_STOP, code, what, text, err);
+        return error_hint(err, "Raise \"message.max.bytes\" of the sink and \"max.message.bytes\" of the topic.");
+    }
+    return fail(self, self->exactly_once ? SINK_RETRY : SINK_REOPEN, code, what, text, err);
+}
+
+/* partition: RD_KAFKA_PARTITION_UA: as the partitioner says. offset: where to note the record's; may be NULL. */
+static bool produce(struct kafka_sink *self, rd_kafka_topic_t *topic, int32_t partition,
+                    const struct record *record, int64_t *offset, struct error *err)
+{
+    rd_kafka_vu_t units[8];
+    size_t count = 0;
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = offset};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE,
+                                     .u.mem = {(void *)(uintptr_t)record->value, record->value_len}};
+    if (record->key != NULL)
+        units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY,
+                                         .u.mem = {(void *)(uintptr_t)record->key, record->key_len}};
+    if (record->timestamp_us != INT64_MIN)
+        units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP,
+                                         .u.i64 = (record->timestamp_us + UNIX_TO_2000_US) / 1000};
+    for (;;) {
+        rd_kafka_headers_t *headers = NULL;
+        size_t with_headers = count;
+        if (record->headers_count > 0) {
+            headers = rd_kafka_headers_new(record->headers_count);
+            for (uint32_t i = 0; i < record->headers_count; i++)
+                (void)rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value,
+                                          (ssize_t)record->headers[i].value_len);
+            units[with_headers++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
+        }
+        rd_kafka_error_t *error = rd_kafka_produceva(self->producer, units, with_headers);
+        if (error == NULL)
+            break;
+        rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+        rd_kafka_error_destroy(error);
+        if (headers != NULL)
+            rd_kafka_headers_destroy(headers);
+        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            return fail_to_write(self, code, rd_kafka_topic_name(topic), err);
+        (void)rd_kafka_poll(self->producer, SLICE_MS); /* until something has arrived */
+        if (is_interrupted(self))
+            return fail_interrupted(self, err);
+        if (self->delivery_error != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return fail_to_write(self, self->delivery_error, rd_kafka_topic_name(topic), err);
+    }
+    if (++self->unserved == SERVE_RECORDS) {
+        self->unserved = 0;
+        (void)rd_kafka_poll(self->producer, 0);
+    }
+    return true;
+}
+
+static bool kafka_write(struct sink *sink, const struct record *record, struct error *err)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    return produce(self, self->to, RD_KAFKA_PARTITION_UA, record, NULL, err);
+}
+
+/* Waits until all records have arrived. */
+static bool flush(struct kafka_sink *self, struct error *err)
+{
+    while (rd_kafka_outq_len(self->producer) > 0) {
+        (void)rd_kafka_flush(self->producer, SLICE_MS);
+        if (is_interrupted(self))
+            return fail_interrupted(self, err);
+        if (self->delivery_error != RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+    }
+    return self->delivery_error == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           fail_to_write(self, self->delivery_error, self->topic, err);
+}
+
+static bool end_transaction(struct kafka_sink *self, struct error *err)
+{
+    self->commit_in_doubt = true;
+    /* beyond its timeout the broker gives the transaction up, and a new producer finds out what became of it */
+    int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns;
+    rd_kafka_error_t *error = rd_kafka_commit_transaction(self->producer, SLICE_MS);
+    if (error != NULL && !rd_kafka_error_is_retriable(error)) {
+        /* answered at the first try: what has to be aborted was not committed */
+        self->commit_in_doubt = !rd_kafka_error_txn_requires_abort(error);
+        return fail_with(self, error, "a transaction could not be committed", err);
+    }
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+        if (!in_slices(self, rd_kafka_commit_transaction, deadline_ns, "a transaction could not be committed",
+                       err))
+            return false;
+    }
+    self->commit_in_doubt = self->in_transaction = false;
+    return true;
+}
+
+static bool write_note(struct kafka_sink *self, const char *key, const char *value, int64_t *offset,
+                       struct error *err)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(self->producer, self->progress_topic, NULL);
+    if (topic == NULL)
+        return fail(self, SINK_STOP, RD_KAFKA_RESP_ERR__INVALID_ARG, "the progress topic cannot be used",
+                    self->progress_topic, err);
+    const struct record record = {.timestamp_us = INT64_MIN,
+                                  .key = (const uint8_t *)key,
+                                  .key_len = strlen(key),
+                                  .value = (const uint8_t *)value,
+                                  .value_len = strlen(value)};
+    bool ok = produce(self, topic, self->progress_partition, &record, offset, err);
+    rd_kafka_topic_destroy(topic);
+    return ok;
+}
+
+static bool kafka_commit(struct sink *sink, const struct sink_progress *progress, struct error *err)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    char note[128];
+    snprintf(note, sizeof(note), "{\"format\":%d,\"epoch\":%llu,\"rows\":%llu}", PROGRESS_FORMAT,
+             (unsigned long long)progress->epoch, (unsigned long long)progress->rows);
+    if (self->exactly_once)
+        return write_note(self, self->identity, note, NULL, err) && end_transaction(self, err);
+    return flush(self, err) && write_note(self, self->identity, note, NULL, err) && flush(self, err);
+}
+
+static bool kafka_abort(struct sink *sink, struct error *err)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    if (!self->exactly_once || !self->in_transaction)
+        return true;
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
+    if (!in_slices(self, rd_kafka_abort_transaction, deadline_ns, "a transaction could not be aborted", err)) {
+        if (self->base.remedy == SINK_RETRY)
+            self->base.remedy = SINK_REOPEN;
+        return false;
+    }
+    self->in_transaction = false;
+    return true;
+}
+
+/* ---- progress ---- */
+
+static bool parse_note(const rd_kafka_message_t *message, struct sink_progress *progress)
+{
+    cJSON *root = cJSON_ParseWithLength(message->payload, message->len);
+    const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(root, "epoch");
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(root, "rows");
+    bool ok = cJSON_IsNumber(epoch) && cJSON_IsNumber(rows); /* below 2^53 both */
+    if (ok)
+        *progress = (struct sink_progress){(uint64_t)epoch->valuedouble, (uint64_t)rows->valuedouble};
+    cJSON_Delete(root);
+    return ok;
+}
+
+/* Reads the partition from an offset up to the marker, which is committed: what is seen before it is all that was committed before. */
+static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from, struct sink_progress *progress,
+                      bool *found, struct error *err)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns + CONNECT_NS;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, self->progress_topic, self->progress_partition)->offset = from;
+    rd_kafka_resp_err_t code = rd_kafka_assign(reader, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    bool done = false, ok = true;
+    while (ok && !done && code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, SLICE_MS);
+        if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            done = message->offset >= self->marker_offset;
+            if (!done && message->key_len == strlen(self->identity) &&
+                memcmp(message->key, self->identity, message->key_len) == 0) {
+                ok = parse_note(message, progress);
+                *found = true;
+            }
+        }
+        if (message != NULL)
+            rd_kafka_message_destroy(message);
+        if (is_interrupted(self))
+            return fail_interrupted(self, err);
+        if (!done && clock_monotonic_ns() >= deadline_ns)
+            code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    if (!ok) {
+        self->base.remedy = SINK_STOP;
+        error_set(err, ERRCODE_DATA_CORRUPTED, "the progress of sink \"%s\" in topic \"%s\" cannot be read",
+                  self->identity, self->progress_topic);
+        return error_detail(err, "Its record is not one of Millrace's.");
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           fail(self, SINK_REOPEN, code, "the progress of the sink could not be read", rd_kafka_err2str(code),
+                err);
+}
+
+static bool read_back(struct kafka_sink *self, struct sink_progress *progress, bool *found, struct error *err)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(self->reader_conf);
+    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (reader == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return fail(self, SINK_STOP, RD_KAFKA_RESP_ERR__INVALID_ARG, "the progress of the sink could not be read",
+                    text, err);
+    }
+    (void)rd_kafka_poll_set_consumer(reader);
+    *found = false;
+    bool ok = true;
+    for (int64_t back = READ_BACK_FIRST; ok && !*found; back *= READ_BACK_TIMES) {
+        int64_t from = self->marker_offset > back ? self->marker_offset - back : 0;
+        ok = read_from(self, reader, from, progress, found, err);
+        if (from == 0)
+            break;
+    }
+    (void)rd_kafka_consumer_close(reader);
+    rd_kafka_destroy(reader);
+    return ok;
+}
+
+static bool write_marker(struct kafka_sink *self, struct error *err)
+{
+    struct strbuf key = STRBUF_INIT;
+    strbuf_addf(&key, "%s:started", self->identity);
+    self->marker_offset = -1;
+    bool ok = kafka_begin(&self->base, err) &&
+              write_note(self, strbuf_text(&key), "{}", &self->marker_offset, err) &&
+              (self->exactly_once ? end_transaction(self, err) : flush(self, err));
+    strbuf_release(&key);
+    if (ok && self->marker_offset < 0) { /* delivered, and the report is still in the queue */
+        (void)rd_kafka_poll(self->producer, SLICE_MS);
+        ok = self->marker_offset >= 0 ||
+             fail(self, SINK_REOPEN, RD_KAFKA_RESP_ERR__TIMED_OUT, "the progress of the sink could not be read",
+                  "the broker has not told where a record is", err);
+    }
+    return ok;
+}
+
+static bool kafka_recover(struct sink *sink, struct sink_progress *progress, bool *found, struct error *err)
+{
+    struct kafka_sink *self = (struct kafka_sink *)sink;
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS + self->transaction_timeout_ns;
+    return need_topics(self, err) &&
+           (!self->exactly_once ||
+            in_slices(self, rd_kafka_init_transactions, deadline_ns, "transactions cannot be used", err)) &&
+           write_marker(self, err) && read_back(self, progress, found, err);
+}
+
+const struct sink_class sink_kafka = {
+    .name = "kafka",
+    .help = "records to a topic, exactly once; any property of librdkafka is an option as well",
+    .options = options,
+    .accepts = accepts,
+    .open = kafka_open,
+    .close = kafka_close,
+    .recover = kafka_recover,
+    .begin = kafka_begin,
+    .write = kafka_write,
+    .commit = kafka_commit,
+    .abort = kafka_abort,
+    .interrupt = kafka_interrupt,
+};

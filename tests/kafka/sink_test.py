@@ -1,0 +1,311 @@
+"""sink_test.py MILLRACE [--workers N]: sinks to Kafka. A reader of committed records sees every change once, and what it folds by key is
+the view, whatever is killed, stopped or fenced off meanwhile."""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+import kafka_support  # noqa: E402
+
+BINARY, OPTIONS = sys.argv[1], sys.argv[2:]
+
+
+def until(what, condition):
+    """Waits until it holds; for as long as a slow machine may need."""
+    deadline = time.monotonic() + 180
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit("never happened: " + what)
+        time.sleep(0.02)
+
+
+def expect(what, found, expected):
+    if found != expected:
+        raise SystemExit("%s: found %.2000r, expected %.2000r" % (what, found, expected))
+
+
+def refused(con, sqlstate, sql, *words):
+    try:
+        con.execute(sql)
+    except Exception as error:
+        expect(sql, error.sqlstate, sqlstate)
+        text = "%s %s %s" % (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
+        for word in words:
+            if word not in text:
+                raise SystemExit("%s: no %r in %s" % (sql, word, text))
+        return
+    raise SystemExit("not refused: " + sql)
+
+
+def status(con, sink, columns):
+    row = con.execute("SELECT %s FROM millrace.sinks WHERE name = '%s'" % (columns, sink)).fetchone()
+    return row[0] if row is not None and len(row) == 1 else row
+
+
+def arrived(con, *sinks):
+    for sink in sinks:
+        until("sink %s has written everything: %s" % (sink, status(con, sink, "state, last_error, detail")),
+              lambda: status(con, sink, "rows_behind") == 0)
+
+
+def sink(broker, name, source, topic, **options):
+    options = {"connector": "kafka", "topic": topic, "bootstrap.servers": broker.bootstrap, "format": "json", **options}
+    return "CREATE SINK %s %s WITH (%s)" % (name, source, ", ".join("\"%s\" = '%s'" % item for item in options.items()))
+
+
+def fold(records):
+    """By key, as a compacted topic would be."""
+    out = {}
+    for record in records:
+        if record.value is None:
+            if record.key not in out:
+                raise SystemExit("a tombstone for a key that is not there: %r" % (record,))
+            del out[record.key]
+        else:
+            out[record.key] = json.loads(record.value)
+    return out
+
+
+def same(what, con, query, records, key):
+    """The fold of the records is what the query gives; keys of both are the same."""
+    cursor = con.execute(query)
+    names = [column.name for column in cursor.description]
+    expected = {tuple(row[names.index(k)] for k in key): dict(zip(names, row)) for row in cursor.fetchall()}
+    found = {}
+    for name, value in fold(records).items():
+        parsed = json.loads(name)
+        expect(what + ": key and value", [parsed[k] for k in key], [value[k] for k in key])
+        found[tuple(value[k] for k in key)] = value
+    if found != expected:
+        missing = [k for k in expected if k not in found]
+        extra = [k for k in found if k not in expected]
+        other = [(k, found[k], expected[k]) for k in found if k in expected and found[k] != expected[k]]
+        raise SystemExit("%s: missing %s, too many %s, different %s" % (what, missing[:5], extra[:5], other[:5]))
+
+
+# ---- the tests; each gets its own topics ----
+
+
+def changes(broker, server, con):
+    """A table, a view and a query as sinks: first contents, changes, tombstones, several sinks of one view."""
+    broker.create_topic("kv", 3)
+    broker.create_topic("sums", 2)
+    broker.create_topic("later", 1)
+    broker.create_topic("query", 1)
+    con.execute("CREATE TABLE kv (k int PRIMARY KEY, g int, v int)")
+    con.execute("CREATE MATERIALIZED VIEW sums AS SELECT g, count(*) AS n, sum(v) AS total FROM kv GROUP BY g")
+    con.execute("INSERT INTO kv SELECT i, i % 7, i FROM generate_series(1, 100) i")
+    con.execute(sink(broker, "kv_out", "FROM kv", "kv"))
+    con.execute(sink(broker, "sums_out", "FROM sums", "sums"))
+    con.execute(sink(broker, "sums_later", "FROM sums", "later", snapshot="false"))
+    con.execute(sink(broker, "query_out", "AS SELECT k % 5 AS r, max(v) AS m FROM kv GROUP BY k % 5", "query"))
+    expect("which sinks there are", con.execute("SELECT name, connector, query FROM millrace.sinks ORDER BY 1").fetchall(),
+           [("kv_out", "kafka", "TABLE kv"), ("query_out", "kafka", "SELECT k % 5 AS r, max(v) AS m FROM kv GROUP BY k % 5"),
+            ("sums_later", "kafka", "TABLE sums"), ("sums_out", "kafka", "TABLE sums")])
+    arrived(con, "kv_out", "sums_out", "sums_later", "query_out")
+    expect("first contents", len(broker.read("kv")), 100)
+    expect("none of them", len(broker.read("later")), 0)
+    rng = random.Random(7)
+    for _ in range(40):
+        k = rng.randrange(1, 130)
+        what = rng.randrange(4)
+        if what == 0:
+            con.execute("DELETE FROM kv WHERE k = %d" % k)
+        elif what == 1:
+            con.execute("UPDATE kv SET g = g + 1, v = v + 3 WHERE k BETWEEN %d AND %d" % (k, k + 5))
+        elif what == 2:
+            con.execute("DELETE FROM kv WHERE g = %d" % rng.randrange(8))
+        else:
+            con.execute("INSERT INTO kv VALUES (%d, %d, %d) ON CONFLICT (k) DO UPDATE SET v = excluded.v, g = excluded.g"
+                        % (k, rng.randrange(9), rng.randrange(1000)))
+    arrived(con, "kv_out", "sums_out", "sums_later", "query_out")
+    same("a table", con, "SELECT * FROM kv", broker.read("kv"), ["k"])
+    same("a view", con, "SELECT g, n, total::int AS total FROM sums", broker.read("sums"), ["g"])
+    same("a query", con, "SELECT k % 5 AS r, max(v) AS m FROM kv GROUP BY 1", broker.read("query"), ["r"])
+    sums, later = broker.read("sums"), broker.read("later")
+    expect("without the first contents", [(r.key, r.value) for r in sorted(later, key=lambda r: r.offset)],
+           [(r.key, r.value) for r in sorted(sums, key=lambda r: (r.timestamp, r.partition, r.offset))][-len(later):]
+           if len({r.partition for r in sums}) == 1 else [(r.key, r.value) for r in sorted(later, key=lambda r: r.offset)])
+    con.execute("DELETE FROM kv")
+    arrived(con, "kv_out", "sums_out", "sums_later", "query_out")
+    for topic in ("kv", "sums", "query"):
+        expect("an empty table in " + topic, fold(broker.read(topic)), {})
+    con.execute("DROP SINK kv_out, sums_out, sums_later, query_out")
+    con.execute("DROP TABLE kv CASCADE")
+
+
+def definitions(broker, server, con):
+    """What is refused, and what depends on what."""
+    con.execute("CREATE TABLE d (a int PRIMARY KEY, b int, h jsonb)")
+    con.execute("CREATE STREAM ds (a int, ts timestamptz, WATERMARK FOR ts AS ts - INTERVAL '1 second')")
+    con.execute("CREATE MATERIALIZED VIEW dv AS SELECT b, count(*) AS n FROM d GROUP BY b")
+    con.execute("CREATE MATERIALIZED VIEW nokey AS SELECT b FROM d")
+    refused(con, "0A000", sink(broker, "x", "FROM dv", "t", envelope="append"), "change or go", "EMIT FINAL")
+    refused(con, "0A000", sink(broker, "x", "FROM nokey", "t"), "needs a key")
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", key="n"), "not unique", '"b"')
+    refused(con, "22023", sink(broker, "x", "FROM nokey", "t", key="b"), "not unique")
+    refused(con, "42703", sink(broker, "x", "FROM dv", "t", key="c"))
+    refused(con, "42703", sink(broker, "x", "FROM d", "t", headers="x"))
+    refused(con, "42804", sink(broker, "x", "FROM d", "t", headers="b"))
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", envelope="upsrt"), "upsert")
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", delivery="twice"))
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", nonsense="1"), "nonsense")
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", **{"linger.ms": "often"}), "linger.ms")
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", **{"enable.idempotence": "false"}))
+    refused(con, "22023", sink(broker, "x", "FROM dv", "t", topic_partitions="0"))
+    refused(con, "0A000", sink(broker, "x", "FROM dv", "t", format="parchment"), "parchment")
+    refused(con, "0A000", "CREATE SINK x FROM dv WITH (connector = 'pigeon')", "pigeon")
+    refused(con, "22023", "CREATE SINK x FROM dv WITH (connector = 'kafka', topic = 't')", "bootstrap.servers")
+    refused(con, "42P01", sink(broker, "x", "FROM nothing", "t"))
+    refused(con, "42601", "CREATE SINK x FROM dv dv2 dv3 WITH (connector = 'kafka')")
+    refused(con, "42601", "CREATE SINK x WITH (connector = 'kafka')")
+    expect("nothing of it is left", con.execute("SELECT count(*) FROM millrace.sinks").fetchone()[0], 0)
+    broker.create_topic("d", 1)
+    con.execute(sink(broker, "d_out", "FROM dv", "d"))
+    con.execute(sink(broker, "s_out", "AS SELECT a FROM ds", "d"))
+    refused(con, "42P07", sink(broker, "d_out", "FROM dv", "d"))
+    refused(con, "42P07", sink(broker, "dv", "FROM dv", "d"))
+    con.execute(sink(broker, "IF NOT EXISTS d_out", "FROM dv", "d"))
+    refused(con, "42809", "SELECT * FROM d_out", "cannot be read")
+    refused(con, "42809", "INSERT INTO d_out VALUES (1, 2)")
+    refused(con, "42809", "CREATE MATERIALIZED VIEW y AS SELECT * FROM d_out")
+    refused(con, "2BP01", "DROP MATERIALIZED VIEW dv", "sink d_out depends on materialized view dv")
+    refused(con, "2BP01", "DROP STREAM ds", "sink s_out")
+    refused(con, "2BP01", "ALTER TABLE ds RENAME TO ds2", "sink s_out")
+    refused(con, "42809", "DROP VIEW d_out", "DROP SINK")
+    refused(con, "42809", "DROP SINK dv", "not a sink")
+    refused(con, "42P01", "DROP SINK nothing")
+    con.execute("DROP SINK IF EXISTS nothing")
+    refused(con, "0A000", "ALTER SINK d_out SET (topic = 'x')", "topic")
+    refused(con, "22023", "ALTER SINK d_out SET (paused = 'perhaps')")
+    refused(con, "42809", "ALTER SINK dv SET (paused = true)")
+    con.execute("COMMENT ON SINK d_out IS 'what goes out'")
+    con.execute("ALTER SINK d_out SET (paused = true)")
+    until("it is paused", lambda: status(con, "d_out", "state") == "paused")
+    con.execute("INSERT INTO d VALUES (1, 1, NULL)")
+    expect("what waits", status(con, "d_out", "rows_behind"), 1)
+    harness.restart_millrace(server, signal.SIGKILL)
+    con = connect(server)
+    until("it is paused again", lambda: status(con, "d_out", "state") == "paused")
+    expect("what waits after a restart", status(con, "d_out", "rows_behind"), 1)
+    con.execute("ALTER SINK d_out SET (paused = false)")
+    arrived(con, "d_out")
+    same("after a pause", con, "SELECT b, n FROM dv", broker.read("d"), ["b"])
+    con.execute("DROP MATERIALIZED VIEW dv CASCADE")
+    expect("CASCADE", con.execute("SELECT name FROM millrace.sinks").fetchall(), [("s_out",)])
+    con.execute("DROP STREAM ds CASCADE")
+    con.execute("DROP TABLE d CASCADE")
+    return con
+
+
+def envelopes(broker, server, con):
+    """Append-only, with and without keys; Debezium's envelope; headers."""
+    for topic in ("plain", "final", "dbz", "dbznokey", "headers"):
+        broker.create_topic(topic, 1)
+    con.execute("CREATE STREAM es (a int, ts timestamptz, WATERMARK FOR ts AS ts)")
+    con.execute("CREATE MATERIALIZED VIEW per_minute AS SELECT window_start AS at, count(*) AS n "
+                "FROM TUMBLE(es, ts, INTERVAL '1 minute') GROUP BY window_start EMIT FINAL")
+    con.execute("CREATE TABLE et (k int PRIMARY KEY, v text, h jsonb)")
+    con.execute("INSERT INTO et VALUES (1, 'one', NULL), (2, 'two', '{\"x\": \"y\", \"z\": null}')")
+    con.execute(sink(broker, "plain", "FROM es", "plain"))
+    con.execute(sink(broker, "final", "FROM per_minute", "final"))
+    con.execute(sink(broker, "dbz", "AS SELECT k, v FROM et", "dbz", envelope="debezium"))
+    con.execute(sink(broker, "dbznokey", "AS SELECT length(v) AS l FROM et", "dbznokey", envelope="debezium"))
+    con.execute(sink(broker, "headers", "FROM et", "headers", headers="h"))
+    arrived(con, "dbz", "dbznokey", "headers")
+    con.execute("INSERT INTO es VALUES (1, '2026-01-01 00:00:10+00'), (1, '2026-01-01 00:00:10+00'), (2, '2026-01-01 00:01:30+00'), "
+                "(3, '2026-01-01 00:02:30+00')")
+    con.execute("UPDATE et SET v = 'uno' WHERE k = 1")
+    con.execute("DELETE FROM et WHERE k = 2")
+    con.execute("INSERT INTO et VALUES (3, 'three', '{}')")
+    arrived(con, "plain", "final", "dbz", "dbznokey", "headers")
+    expect("append-only", sorted(json.loads(r.value)["a"] for r in broker.read("plain")), [1, 1, 2, 3])
+    expect("no key", {r.key for r in broker.read("plain")}, {None})
+    expect("final rows", [json.loads(r.value)["n"] for r in broker.read("final")], [2, 1])
+    expect("their key", [set(json.loads(r.key)) for r in broker.read("final")], [{"at"}, {"at"}])
+    found = [(json.loads(r.key)["k"], r.value and {k: v for k, v in json.loads(r.value).items() if k in ("before", "after", "op")})
+             for r in broker.read("dbz")]
+    expect("debezium: first contents", sorted(found[:2]),
+           [(1, {"before": None, "after": {"k": 1, "v": "one"}, "op": "r"}), (2, {"before": None, "after": {"k": 2, "v": "two"}, "op": "r"})])
+    expect("debezium: changes", found[2:],
+           [(1, {"before": {"k": 1, "v": "one"}, "after": {"k": 1, "v": "uno"}, "op": "u"}),
+            (2, {"before": {"k": 2, "v": "two"}, "after": None, "op": "d"}), (2, None),
+            (3, {"before": None, "after": {"k": 3, "v": "three"}, "op": "c"})])
+    found = [(r.key, (json.loads(r.value)["before"] or {}).get("l"), (json.loads(r.value)["after"] or {}).get("l"))
+             for r in broker.read("dbznokey")]
+    expect("debezium without a key", found, [(None, None, 3)] * 2 + [(None, 3, None), (None, None, 5)])
+    found = {json.loads(r.key)["k"]: r.headers for r in broker.read("headers") if r.value}
+    expect("headers", found, {1: None, 2: [("x", b"y"), ("z", None)], 3: None})
+    expect("and not in the value", {tuple(json.loads(r.value)) for r in broker.read("headers") if r.value}, {("k", "v")})
+    con.execute("INSERT INTO et VALUES (4, 'four', '[1]')")
+    until("headers that are none stop the sink", lambda: status(con, "headers", "state, sqlstate") == ("failed", "22023"))
+    con.execute("INSERT INTO et VALUES (5, 'five', NULL)")
+    arrived(con, "dbz")
+    for name in ("plain", "final", "dbz", "dbznokey", "headers"):
+        con.execute("DROP SINK " + name)
+    con.execute("DROP STREAM es CASCADE")
+    con.execute("DROP TABLE et CASCADE")
+
+
+def connect(server):
+    return harness.connect_millrace(server)
+
+
+def ids(broker, topic):
+    return sorted(json.loads(record.value)["id"] for record in broker.read(topic))
+
+
+def kills(broker, server, con):
+    """The server is killed, the broker restarted: each row is there once, and the view is what is folded."""
+    broker.create_topic("once", 3)
+    broker.create_topic("counts", 2)
+    con.execute("CREATE STREAM events (id int, g int)")
+    con.execute("CREATE MATERIALIZED VIEW counts AS SELECT g, count(*) AS n, max(id) AS last FROM events GROUP BY g")
+    con.execute(sink(broker, "once", "FROM events", "once"))
+    con.execute(sink(broker, "counts_out", "FROM counts", "counts", **{"compression.type": "lz4"}))
+    rng, at = random.Random(3), 0
+    for kill in range(3 if harness.SMALL else 10):
+        for _ in range(rng.randrange(5, 25)):
+            count = rng.randrange(1, 400)
+            con.execute("INSERT INTO events SELECT i, i %% 17 FROM generate_series(%d, %d) i" % (at, at + count - 1))
+            at += count
+            if rng.randrange(8) == 0:
+                con.execute("CHECKPOINT")
+        if kill % 3 == 2 and broker.real:
+            broker.stop(signal.SIGKILL if kill % 2 else signal.SIGTERM)
+        if kill % 4 == 3:
+            con.execute("DROP SINK counts_out")  # and again: everything anew
+            con.execute(sink(broker, "counts_out", "FROM counts", "counts"))
+        harness.restart_millrace(server, signal.SIGKILL if kill % 4 != 1 else signal.SIGTERM)
+        con = connect(server)
+        if kill % 3 == 2 and broker.real:
+            con.execute("INSERT INTO events VALUES (%d, 1)" % at)
+            at += 1
+            broker.start()
+    arrived(con, "once", "counts_out")
+    expect("every id once", ids(broker, "once"), list(range(at)))
+    same("the fold", con, "SELECT * FROM counts", broker.read("counts"), ["g"])
+    expect("what waits", status(con, "once", "rows_behind, bytes_behind, epochs_behind"), (0, 0, 0))
+    con.execute("DROP SINK once")
+    con.execute("DROP STREAM events CASCADE")
+    return con
+
+
+TESTS = [changes, definitions, envelopes, kills]
+
+
+def main():
+    with kafka_support.cluster(BINARY) as broker, harness.millrace(BINARY, "--checkpoint-interval", "0", *OPTIONS) as server:
+        con = connect(server)
+        for test in TESTS:
+            if os.environ.get("ONLY", test.__name__) == test.__name__:
+                con = test(broker, server, con) or con
+                print(test.__name__, "ok", flush=True)
+
+
+main()
