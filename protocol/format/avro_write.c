@@ -301,7 +301,8 @@ bool avro_open_encoder(const struct format_spec *spec, struct encoder **out, str
     bool ok = format_check_options(&format_avro, spec, err) && parse_framing(spec, &self->framing, err) &&
               open_shape(self, spec, false, &self->value, err) &&
               (is_key_avro ? open_shape(self, spec, true, &self->key, err)
-                           : key_writer_create(&format_avro, spec, &self->other_key, err)) &&
+                           : key_writer_create(&format_avro, spec, (struct json_encoding){0},
+                                               &self->other_key, err)) &&
               registry_open(&format_avro, spec, out != NULL ? &self->registry : NULL, err);
     if (ok && out != NULL)
         *out = &self->base;

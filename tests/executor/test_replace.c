@@ -54,9 +54,9 @@ static enum error_code commit(struct engine *engine, struct relation *relation, 
     struct error err;
     uint64_t epoch;
     error_init(&err);
-    (void)engine_commit(engine, &txn, NULL, &epoch, &err);
+    bool ok = engine_commit(engine, &txn, NULL, &epoch, &err);
     arena_release(&arena);
-    return err.code;
+    return ok ? ERRCODE_NONE : err.code;
 }
 
 #define KEYS 64

@@ -59,9 +59,10 @@ static void topic_new(struct cluster *cluster, const char *topic, int partitions
 static void produce(struct cluster *cluster, const char *topic, int32_t partition, const char *key,
                     const void *value, size_t len, int64_t time_ms)
 {
+    size_t key_len = key != NULL ? strlen(key) : 0;
     rd_kafka_resp_err_t err = rd_kafka_producev(
         cluster->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key != NULL ? strlen(key) : 0),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_len),
         RD_KAFKA_V_VALUE((void *)value, len), RD_KAFKA_V_TIMESTAMP(time_ms),
         RD_KAFKA_V_HEADER("trace", "abc", 3), RD_KAFKA_V_HEADER("none", NULL, 0), RD_KAFKA_V_END);
     EXPECT_INT(err, 0);
