@@ -19,11 +19,11 @@ endforeach()
 # What uses vector instructions once more with the portable code instead: as other processors will run it.
 if(NOT MILLRACE_PORTABLE)
   file(GLOB portable_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/storage/state/*.c
-    ${CMAKE_SOURCE_DIR}/protocol/pgwire/copy*.c)
+    ${CMAKE_SOURCE_DIR}/protocol/pgwire/copy*.c ${CMAKE_SOURCE_DIR}/protocol/format/json_*.c)
   add_library(mr_portable OBJECT ${portable_sources})
   target_compile_definitions(mr_portable PUBLIC MILLRACE_PORTABLE=1)
   foreach(name storage/test_arrangement storage/test_hashed_table storage/test_ordered_table
-      storage/test_row_store storage/test_segments protocol/test_copy_text)
+      storage/test_row_store storage/test_segments protocol/test_copy_text protocol/test_format_json)
     get_filename_component(base ${name} NAME)
     add_executable(${base}_portable ${CMAKE_SOURCE_DIR}/tests/${name}.c)
     # objects come before the archives, whose copies of the same files are then never taken

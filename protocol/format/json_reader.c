@@ -41,6 +41,7 @@ struct json_column {
     const char *name;
     struct json_node *node;
     const uint8_t *refused; /* the value that could not be taken, in this record */
+    struct text_day day;    /* of its last time */
 };
 
 /* A place in records that columns ask for, or that leads to such. */
@@ -344,16 +345,16 @@ static inline struct varlen copy_text(struct arena *arena, const uint8_t *text, 
     return varlen_copy(arena, text, (uint32_t)len);
 }
 
-static bool store_time(struct json_reader *reader, const struct json_column *column, const uint8_t *text,
+static bool store_time(struct json_reader *reader, struct json_column *column, const uint8_t *text,
                        size_t len)
 {
     int64_t time;
     size_t used;
     const char *chars = (const char *)text;
     if (column->target.way == JSON_WAY_TIMESTAMPTZ) {
-        if (!text_fast_timestamptz(chars, len, len + JSON_PADDING / 2, true, &time))
+        if (!text_fast_timestamptz(chars, len, len + JSON_PADDING / 2, &column->day, true, &time))
             return false;
-    } else if (!text_fast_timestamp(chars, len, len + JSON_PADDING / 2, &time, &used) ||
+    } else if (!text_fast_timestamp(chars, len, len + JSON_PADDING / 2, &column->day, &time, &used) ||
                (used != len && !(used + 1 == len && text[used] == 'Z'))) {
         return false;
     }
@@ -614,6 +615,7 @@ static const uint8_t *read_object(struct json_reader *reader, struct json_node *
         if (LIKELY(guess < node->members_count && stands_at(&node->members[guess], at))) {
             at = json_skip_space(at + node->members[guess].token_len);
         } else {
+            at = json_skip_space(at);
             if (!look_up(reader, node, at, &guess, &at))
                 return NULL;
             if (guess != UINT32_MAX) {
@@ -638,12 +640,13 @@ static const uint8_t *read_object(struct json_reader *reader, struct json_node *
         }
         before = guess;
         guess = guess != UINT32_MAX ? node->members[guess].follows : UINT32_MAX;
-        at = json_skip_space(at);
-        if (LIKELY(*at == ',')) {
-            at = json_skip_space(at + 1);
-            continue;
-        }
-        return *at == '}' ? at + 1 : give_up(reader, at);
+        if (UNLIKELY(*at <= ' '))
+            at = json_skip_space(at);
+        if (UNLIKELY(*at != ','))
+            return *at == '}' ? at + 1 : give_up(reader, at);
+        at++;
+        if (UNLIKELY(*at <= ' '))
+            at = json_skip_space(at);
     }
 }
 

@@ -125,14 +125,19 @@ static inline bool text_fast_fraction(const char *text, size_t len, size_t reada
     return true;
 }
 
-/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. readable: bytes that may be loaded, len or more. */
-static inline bool text_fast_timestamp(const char *text, size_t len, size_t readable, int64_t *out,
-                                       size_t *used)
-{
-    uint32_t year, month;
+/* The day that was read last; all zero: none. Days of one stream are mostly the same. */
+struct text_day {
+    uint64_t month_text; /* "YYYY-MM-" */
+    uint16_t day_text;
     int32_t days;
-    if (len < 19 || (text[10] != ' ' && text[10] != 'T') || text[16] != ':' ||
-        !text_fast_month(text, &year, &month))
+};
+
+/* YYYY-MM-DD HH:MM:SS[.ffffff]; *used: how much of the text it took. readable: bytes that may be loaded, len or more. last: NULL, or what is
+ * kept between calls. */
+static inline bool text_fast_timestamp(const char *text, size_t len, size_t readable, struct text_day *last,
+                                       int64_t *out, size_t *used)
+{
+    if (len < 19 || (text[10] != ' ' && text[10] != 'T') || text[16] != ':')
         return false;
     uint64_t digits = (text_load8(text + 8) ^ text_load8("00T00:00")) & ~UINT64_C(0xff0000);
     uint32_t second = text_two_digits(text + 17);
@@ -140,9 +145,23 @@ static inline bool text_fast_timestamp(const char *text, size_t len, size_t read
         return false;
     uint64_t pairs = digits * 10 + (digits >> 8);
     uint32_t hour = (uint32_t)(pairs >> 24 & 0xff), minute = (uint32_t)(pairs >> 48 & 0xff);
-    if (hour > 23 || minute > 59 || second > 59 ||
-        !text_fast_days(year, month, (uint32_t)(pairs & 0xff), &days))
+    if (hour > 23 || minute > 59 || second > 59)
         return false;
+    uint64_t month_text;
+    uint16_t day_text;
+    int32_t days;
+    memcpy(&month_text, text, sizeof(month_text));
+    memcpy(&day_text, text + 8, sizeof(day_text));
+    if (last != NULL && last->month_text == month_text && last->day_text == day_text) {
+        days = last->days;
+    } else {
+        uint32_t year, month;
+        if (!text_fast_month(text, &year, &month) ||
+            !text_fast_days(year, month, (uint32_t)(pairs & 0xff), &days))
+            return false;
+        if (last != NULL)
+            *last = (struct text_day){month_text, day_text, days};
+    }
     int64_t us = 0;
     *used = 19;
     if (len > 20 && text[19] == '.') {
@@ -156,11 +175,11 @@ static inline bool text_fast_timestamp(const char *text, size_t len, size_t read
 }
 
 /* The same in UTC: the text ends with Z or an offset of hours and minutes, or with neither when that means UTC. */
-static inline bool text_fast_timestamptz(const char *text, size_t len, size_t readable, bool zone_is_utc,
-                                         int64_t *out)
+static inline bool text_fast_timestamptz(const char *text, size_t len, size_t readable, struct text_day *last,
+                                         bool zone_is_utc, int64_t *out)
 {
     size_t used;
-    if (!text_fast_timestamp(text, len, readable, out, &used))
+    if (!text_fast_timestamp(text, len, readable, last, out, &used))
         return false;
     size_t rest = len - used;
     const char *zone = text + used;

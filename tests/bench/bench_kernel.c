@@ -798,11 +798,11 @@ static void json_orders(struct bench *b)
         strbuf_addf(&lines.text,
                     "{\"order_id\":%u,\"customer_id\":%u,\"sku\":\"AB-%05u-XL\",\"quantity\":%u,\"unit_"
                     "price\":%u.%02u,"
-                    "\"currency\":\"%s\",\"paid\":%s,\"created_at\":\"2024-03-%02uT12:34:%02u.%03uZ\","
+                    "\"currency\":\"%s\",\"paid\":%s,\"created_at\":\"2024-03-15T12:%02u:%02u.%03uZ\","
                     "\"channel\":\"%s\",\"note\":\"%s\"}",
                     (unsigned)(r >> 32), (unsigned)(r % 1000000), (unsigned)(r >> 20 & 0xffff),
                     (unsigned)(r % 9 + 1), (unsigned)(r >> 8 & 1023), (unsigned)(r % 100),
-                    r & 1 ? "EUR" : "USD", r & 2 ? "true" : "false", (unsigned)(r % 28 + 1),
+                    r & 1 ? "EUR" : "USD", r & 2 ? "true" : "false", i / 60 % 60,
                     (unsigned)(r % 60), (unsigned)(r % 1000), r & 4 ? "web" : "store", notes[r >> 3 & 3]);
         lines.starts[i + 1] = (uint32_t)lines.text.len;
     }
