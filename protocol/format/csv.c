@@ -107,15 +107,9 @@ static bool store_field(struct csv_decoder *decoder, const struct csv_column *co
         column_set_null(&out->columns[column->column], out->rows, out->capacity, out->arena);
         return true;
     }
-    struct error err;
-    error_init(&err);
-    if (text_store(out, column->column, out->rows, column->kind, field->text, field->len, &io_env_default,
-                   true, &err))
-        return true;
-    error_set(why, err.code, "column \"%s\": %s", column->name, err.message);
-    if (err.detail[0] != '\0')
-        error_detail(why, "%s", err.detail);
-    return false;
+    return text_store(out, column->column, out->rows, column->kind, field->text, field->len, &io_env_default,
+                      true, why) ||
+           format_blame_column(why, column->name);
 }
 
 /* An unquoted line end: the record would be more than one line. */

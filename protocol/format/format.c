@@ -107,6 +107,18 @@ bool format_check_no_paths(const struct format_class *class, const struct format
     return true;
 }
 
+bool format_blame_column(struct error *err, const char *column)
+{
+    struct error cause = *err;
+    error_set(err, cause.code, "column \"%s\": %s", column, cause.message);
+    if (cause.detail[0] != '\0')
+        error_detail(err, "%s", cause.detail);
+    if (cause.hint[0] != '\0')
+        error_hint(err, "%s", cause.hint);
+    memcpy(err->column_name, column, strnlen(column, sizeof(err->column_name) - 1));
+    return false;
+}
+
 uint32_t format_row_begin(struct batch *out)
 {
     batch_reserve(out, 1);

@@ -109,6 +109,9 @@ MUST_CHECK
 bool format_check_no_paths(const struct format_class *class, const struct format_spec *spec,
                            struct error *err);
 
+/* Puts the column's name before the message of an error, and into its field. Returns false. */
+bool format_blame_column(struct error *err, const char *column);
+
 /* ---- for formats: a row behind the last of a batch of batch_create ---- */
 
 /* Makes room and returns the row's number; all its values are NULL or zero until set. */

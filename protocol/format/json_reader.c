@@ -12,8 +12,11 @@
 #include "storage/data/numeric.h"
 #include "storage/data/text_check.h"
 
-#define TOKEN_BYTES_MAX 64  /* longer names are looked up by hash; less than JSON_PADDING */
-#define LEARNED_MAX     512 /* names no column has, and other spellings, of one object */
+#define TOKEN_BYTES_MAX  64  /* longer names are looked up by hash; less than JSON_PADDING */
+#define LEARNED_MAX      512 /* names no column has, and other spellings, of one object, */
+#define NAME_LEARNED_MAX 256 /* of so many bytes at most */
+
+#define KEPT_BYTES_MAX (1u << 20) /* memory of one large record is given back by the next one */
 
 struct json_node;
 
@@ -587,7 +590,8 @@ static __attribute__((noinline)) bool look_up(struct json_reader *reader, struct
         return false;
     }
     /* names that no column has are expected as well the next time, and so are other spellings */
-    bool is_new = *member == UINT32_MAX || !same_name(reader, &node->members[*member], name, len, false);
+    bool is_new = len <= NAME_LEARNED_MAX &&
+                  (*member == UINT32_MAX || !same_name(reader, &node->members[*member], name, len, false));
     if (is_new && node->members_count - node->named_count < LEARNED_MAX)
         *member =
             add_member(reader, node, name, len, *member == UINT32_MAX ? NULL : node->members[*member].node);
@@ -681,24 +685,16 @@ static bool refused_error(struct json_reader *reader, struct error *err)
             continue;
         struct json_token token;
         struct datum value;
-        struct error why;
-        error_init(&why);
         (void)json_skip_value(column->refused, &token);
         if (token.kind == JSON_NULL) {
-            error_set(&why, ERRCODE_NOT_NULL_VIOLATION,
+            error_set(err, ERRCODE_NOT_NULL_VIOLATION,
                       "null value in column \"%s\" violates not-null constraint", column->name);
-            *err = why;
-        } else {
-            (void)!json_convert(&column->target, &token, &reader->scratch, &reader->scratch.arena, &value,
-                                &why);
-            error_set(err, why.code, "column \"%s\": %s", column->name, why.message);
-            if (why.detail[0] != '\0')
-                error_detail(err, "%s", why.detail);
-            if (why.hint[0] != '\0')
-                error_hint(err, "%s", why.hint);
+            memcpy(err->column_name, column->name, strnlen(column->name, sizeof(err->column_name) - 1));
+            return false;
         }
-        memcpy(err->column_name, column->name, strnlen(column->name, sizeof(err->column_name) - 1));
-        return false;
+        error_init(err);
+        (void)!json_convert(&column->target, &token, &reader->scratch, &reader->scratch.arena, &value, err);
+        return format_blame_column(err, column->name);
     }
     CHECK(false);
 }
@@ -737,7 +733,9 @@ static void begin(struct json_reader *reader, struct batch *out, struct error *e
             reader->columns[i].refused = NULL;
         reader->refused = 0;
     }
-    if (UNLIKELY(reader->scratch.arena.total_bytes > 0))
+    if (UNLIKELY(reader->scratch.arena.total_bytes > KEPT_BYTES_MAX))
+        arena_release(&reader->scratch.arena);
+    else if (UNLIKELY(reader->scratch.arena.total_bytes > 0))
         arena_reset(&reader->scratch.arena);
 }
 
@@ -792,6 +790,8 @@ bool json_text_load(struct json_text *text, const uint8_t *bytes, size_t len, st
     if (UNLIKELY(len > VALUE_BYTES_MAX))
         return error_set(err, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                          "record of %zu bytes is longer than the maximum of %u", len, VALUE_BYTES_MAX);
+    if (UNLIKELY(text->cap > KEPT_BYTES_MAX && len + JSON_PADDING < KEPT_BYTES_MAX))
+        json_text_release(text);
     if (UNLIKELY(len + JSON_PADDING > text->cap)) {
         text->cap = len + len / 2 + JSON_PADDING;
         text->bytes = mem_realloc(text->bytes, text->cap);

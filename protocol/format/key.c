@@ -19,6 +19,7 @@ struct key_reader {
     uint32_t columns_count;
     uint32_t all_count; /* columns of the spec, */
     bool *is_key;       /* and which of them are the key's */
+    char *name;         /* of the first */
     enum text_kind kind;
     struct json_reader *json;
     struct json_text text;
@@ -99,6 +100,7 @@ bool key_reader_create(const struct format_class *class, const struct format_spe
         reader->has_envelope = has_envelope;
         reader->column = keys[0];
         reader->columns_count = count;
+        reader->name = mem_strdup(spec->columns[keys[0]].name);
         reader->all_count = spec->columns_count;
         reader->is_key = mem_zalloc(spec->columns_count);
         for (uint32_t i = 0; i < spec->columns_count; i++)
@@ -123,6 +125,7 @@ void key_reader_destroy(struct key_reader *reader)
     json_reader_destroy(reader->json);
     json_text_release(&reader->text);
     mem_free(reader->is_key);
+    mem_free(reader->name);
     mem_free(reader);
 }
 
@@ -183,7 +186,11 @@ bool key_reader_read(struct key_reader *reader, const struct record *record, str
         ok = raw_store(out, reader->column, out->rows, record->key, record->key_len, err);
         break;
     }
-    return ok || error_context(err, "the record's key");
+    if (ok)
+        return true;
+    if (reader->form != KEY_JSON)
+        format_blame_column(err, reader->name);
+    return error_context(err, "the record's key");
 }
 
 bool key_reader_delete(struct key_reader *reader, const struct record *record, struct batch *out,

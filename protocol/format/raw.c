@@ -154,17 +154,12 @@ static bool store_value(struct raw_decoder *decoder, const struct record *record
         return true;
     }
     const char *text = (const char *)record->value;
-    struct error err;
-    error_init(&err);
-    if (decoder->is_raw ? raw_store(out, decoder->column, out->rows, record->value, record->value_len, &err)
-                        : text_check_utf8(text, record->value_len, &err) &&
-                              text_store(out, decoder->column, out->rows, decoder->kind, text,
-                                         record->value_len, &io_env_default, true, &err))
-        return true;
-    error_set(why, err.code, "column \"%s\": %s", decoder->name, err.message);
-    if (err.detail[0] != '\0')
-        error_detail(why, "%s", err.detail);
-    return false;
+    bool ok = decoder->is_raw
+                  ? raw_store(out, decoder->column, out->rows, record->value, record->value_len, why)
+                  : text_check_utf8(text, record->value_len, why) &&
+                        text_store(out, decoder->column, out->rows, decoder->kind, text, record->value_len,
+                                   &io_env_default, true, why);
+    return ok || format_blame_column(why, decoder->name);
 }
 
 static bool decode(struct decoder *base, const struct record *record, struct batch *out, struct error *why)

@@ -255,12 +255,12 @@ TEST(keys)
     strbuf_reset(&line);
     format_test_row(&test, 0, &line);
     EXPECT_TEXT(strbuf_text(&line), "x|258");
-    expect_keyed("1", "{}", "22P03 incorrect binary data format for type bigint");
+    expect_keyed("1", "{}", "22P03 column \"a\": incorrect binary data format for type bigint");
     format_test_close(&test);
     open(COLUMNS("c|text", "a|text||k"), OPTIONS("key_format=text", "key_columns=key"));
     expect_keyed("key", "{\"c\":\"x\"}", "x|key");
     expect_keyed("key", NULL, "-\\N|key");
-    expect_keyed("\xff", NULL, "22021 invalid byte sequence for encoding \"UTF8\": 0xff");
+    expect_keyed("\xff", NULL, "22021 column \"a\": invalid byte sequence for encoding \"UTF8\": 0xff");
     format_test_close(&test);
     open(COLUMNS("c|text"), NULL);
     expect_keyed("key", NULL, "22004 the record has no value");

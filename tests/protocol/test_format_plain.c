@@ -174,7 +174,7 @@ TEST(csv)
     expect("7", "'it\\'s';NULL", "7|it's|\\N");
     expect("7", "'NULL';1", "7|NULL|1");
     expect("8", NULL, "-8|\\N|\\N");
-    expect("x", "a;1", "22P02 invalid input syntax for type integer: \"x\"");
+    expect("x", "a;1", "22P02 column \"k\": invalid input syntax for type integer: \"x\"");
     format_test_close(&test);
     open_writer("csv", COLUMNS("k|int4||k", "b|text", "c|bool"), OPTIONS("null=-"));
     expect_written(COLUMNS("1", "a,\"b", "t"), false, "1 -> 1,\"a,\"\"b\",t");
