@@ -3,6 +3,7 @@
 
 #include "storage/base/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct connector_option_row options[] = {
@@ -159,6 +160,15 @@ static bool set_properties(struct kafka_log *log, const struct source_spec *spec
     return ok;
 }
 
+/* When librdkafka stops to fetch, by what users may have set. */
+static uint64_t number_property(const rd_kafka_conf_t *conf, const char *name)
+{
+    char text[32] = "";
+    size_t size = sizeof(text);
+    CHECK(rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK);
+    return strtoull(text, NULL, 10);
+}
+
 static void kafka_close(struct partitioned_log *base)
 {
     struct kafka_log *log = (struct kafka_log *)base;
@@ -184,6 +194,8 @@ static void kafka_close(struct partitioned_log *base)
 
 static bool connect_lazily(struct kafka_log *log, rd_kafka_conf_t *conf, struct error *err)
 {
+    log->queue_messages = number_property(conf, "queued.min.messages");
+    log->queue_bytes = number_property(conf, "queued.max.messages.kbytes") * 1024;
     kafka_attach(conf, &log->client);
     rd_kafka_conf_set_error_cb(conf, kafka_watch_error);
     if (!kafka_open(RD_KAFKA_CONSUMER, conf, &log->client, &log->rk, err))

@@ -35,6 +35,7 @@ struct kafka_log {
     enum kafka_on_lost on_lost;
     int64_t refresh_ns;
     bool has_group;
+    uint64_t queue_messages, queue_bytes; /* a reader's queue is full with one of them */
 
     pthread_t watcher;
     bool watching;
@@ -43,6 +44,7 @@ struct kafka_log {
     /* below: under lock */
     bool stopping;
     bool asked;                  /* the watcher is to look at once */
+    bool nudged;                 /* likewise, but only where partitions begin and end */
     uint64_t asks;               /* times that a reader has asked for limits */
     uint64_t asks_seen;          /* of which answered: limits are younger than the asking */
     uint64_t incarnation_checks; /* readers are to read the record seen last again when this has grown */
@@ -69,6 +71,9 @@ bool kafka_watch_start(struct kafka_log *log, struct error *err);
 void kafka_watch_stop(struct kafka_log *log);
 /* Makes it look now; returns the number whose answer is meant (asks_seen reaches it). Takes the lock. */
 uint64_t kafka_watch_ask(struct kafka_log *log);
+/* librdkafka's threads sleep up to a second when a queue was full, whoever empties it meanwhile; any question to a broker makes
+ * its thread look again, and where partitions end is good to know while they are read. Takes the lock. */
+void kafka_watch_nudge(struct kafka_log *log);
 /* rd_kafka_conf_set_error_cb: remembers the last error of brokers. */
 void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 /* Offsets of all partitions of the list at a time (milliseconds since 1970, RD_KAFKA_OFFSET_BEGINNING or

@@ -37,7 +37,9 @@ struct kafka_reader {
     struct record_header *header_list;
     size_t headers_count, headers_cap;
     uint32_t asking_count;
-    struct error trouble; /* ends with the next record of its partition */
+    uint64_t record_bytes; /* of keys and values, about, of late */
+    bool was_full;         /* the queue was, and has been no emptier than half since */
+    struct error trouble;  /* ends with the next record of its partition */
     int32_t trouble_partition;
     struct error broken; /* stays until a seek or the end */
     uint32_t changes_seen;
@@ -427,6 +429,26 @@ static void publish_positions(struct kafka_reader *reader)
     }
 }
 
+/* Sees to it that librdkafka fetches on before the queue is empty, when it has stopped because that was full. */
+static void watch_queue(struct kafka_reader *reader, const struct record *records, uint32_t count)
+{
+    const struct kafka_log *log = reader->log;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += records[i].key_len + records[i].value_len;
+    if (count > 0)
+        reader->record_bytes = (3 * reader->record_bytes + bytes / count) / 4;
+    uint64_t room = log->queue_bytes / (reader->record_bytes + 1);
+    room = room < log->queue_messages ? room : log->queue_messages;
+    uint64_t queued = rd_kafka_queue_length(reader->queue);
+    if (queued + reader->messages_count >= room / 4 * 3)
+        reader->was_full = true;
+    if (reader->was_full && queued <= room / 2) {
+        reader->was_full = false;
+        kafka_watch_nudge(reader->log);
+    }
+}
+
 /* Up to records_max records; 0: the queue is empty or the reader broken. */
 static uint32_t take_records(struct kafka_reader *reader, uint32_t records_max)
 {
@@ -439,8 +461,10 @@ static uint32_t take_records(struct kafka_reader *reader, uint32_t records_max)
         ssize_t got = rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages, records_max);
         reader->messages_count = got > 0 ? (uint32_t)got : 0;
         uint32_t count = take_messages(reader, reader->records);
-        if (reader->messages_count > 0)
+        if (reader->messages_count > 0) {
             publish_positions(reader);
+            watch_queue(reader, reader->records, count);
+        }
         if (count > 0 || reader->messages_count < records_max || reader->broken.code != ERRCODE_NONE)
             return count;
         release_messages(reader); /* only ends of partitions and the like: there may be more behind them */

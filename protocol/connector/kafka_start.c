@@ -75,10 +75,11 @@ struct asking {
     struct error *err;
 };
 
+/* For one question: what brokers report meanwhile is looked at every second. */
 static int left_ms(const struct asking *asking)
 {
     int64_t left = (asking->deadline_ns - clock_monotonic_ns()) / 1000000;
-    return left < 1 ? 1 : left > 60000 ? 60000 : (int)left;
+    return left < 1 ? 1 : left > 1000 ? 1000 : (int)left;
 }
 
 static bool is_late(const struct asking *asking)
@@ -98,17 +99,20 @@ static bool no_answer(const struct asking *asking, rd_kafka_resp_err_t failed)
         code = last.code;
     if (code == ERRCODE_CONNECTION_FAILURE)
         code = ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
-    error_set(asking->err, code, "could not read topic \"%s\": %s", log->topic, rd_kafka_err2str(failed));
-    if (last.code != ERRCODE_NONE)
-        error_detail(asking->err, "%s", last.message);
-    return false;
+    error_set(asking->err, code, "could not read topic \"%s\"", log->topic);
+    return error_detail(asking->err, "%s",
+                        last.code != ERRCODE_NONE ? last.message : rd_kafka_err2str(failed));
 }
 
-/* Waits a little before asking again; false when time is over. Topics that were just made have no leaders yet. */
+/* Waits a little before asking again; false when time is over, or brokers do not let us in and never will. Topics that were
+ * just made have no leaders yet. */
 static bool wait_again(const struct asking *asking)
 {
     struct kafka_log *log = asking->log;
-    if (is_late(asking))
+    pthread_mutex_lock(&log->lock);
+    bool refused = log->broker.code == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+    pthread_mutex_unlock(&log->lock);
+    if (refused || is_late(asking))
         return false;
     int64_t until_ns = clock_monotonic_ns() + INT64_C(100000000);
     struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};

@@ -8,10 +8,11 @@
 
 #include <string.h>
 
-#define SECOND_NS     INT64_C(1000000000)
-#define ANSWER_MS     2000             /* no answer for so long: the brokers are gone until they answer */
-#define GONE_AFTER_NS (10 * SECOND_NS) /* a broker that starts may not know its topics yet */
-#define CONFIRMATIONS 3u               /* answers in a row before a reader is told that its place is gone */
+#define SECOND_NS      INT64_C(1000000000)
+#define ANSWER_MS      5000             /* how long to wait for an answer */
+#define ANSWER_GONE_MS 2000             /* likewise when librdkafka has reported that brokers are gone */
+#define GONE_AFTER_NS  (10 * SECOND_NS) /* a broker that starts may not know its topics yet */
+#define CONFIRMATIONS  3u               /* answers in a row before a reader is told that its place is gone */
 
 struct watch {
     struct kafka_log *log;
@@ -19,6 +20,7 @@ struct watch {
     int64_t next_topic_ns, next_offsets_ns;
     int64_t unknown_since_ns; /* 0: the topic is known */
     uint32_t fewer_count;     /* answers in a row with fewer partitions than are read */
+    uint32_t silent_count;    /* questions in a row without an answer */
     bool soon;                /* something is wrong: look again in a second */
     struct error status, failure;
     uint32_t present; /* partitions by the last metadata */
@@ -60,6 +62,14 @@ static void something_reported(rd_kafka_t *rk, void *opaque)
     pthread_mutex_unlock(&log->lock);
 }
 
+void kafka_watch_nudge(struct kafka_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->nudged = true;
+    pthread_cond_broadcast(&log->cond);
+    pthread_mutex_unlock(&log->lock);
+}
+
 uint64_t kafka_watch_ask(struct kafka_log *log)
 {
     pthread_mutex_lock(&log->lock);
@@ -78,6 +88,8 @@ static void set_unanswered(struct watch *watch, rd_kafka_resp_err_t failed)
     pthread_mutex_lock(&log->lock);
     struct error last = log->broker;
     pthread_mutex_unlock(&log->lock);
+    if (++watch->silent_count == 1 && last.code == ERRCODE_NONE)
+        return; /* they are only slow, as far as anybody knows */
     enum error_code code = last.code != ERRCODE_NONE ? last.code : ERRCODE_CONNECTION_FAILURE;
     error_set(&watch->status, code, "the brokers of topic \"%s\" do not answer", log->topic);
     error_detail(&watch->status, "%s", last.code != ERRCODE_NONE ? last.message : rd_kafka_err2str(failed));
@@ -169,13 +181,18 @@ static void look_at_topic(struct watch *watch)
 {
     struct kafka_log *log = watch->log;
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t failed = rd_kafka_metadata(log->rk, 0, log->rkt, &metadata, ANSWER_MS);
+    pthread_mutex_lock(&log->lock);
+    bool gone = log->broker.code != ERRCODE_NONE;
+    pthread_mutex_unlock(&log->lock);
+    rd_kafka_resp_err_t failed =
+        rd_kafka_metadata(log->rk, 0, log->rkt, &metadata, gone ? ANSWER_GONE_MS : ANSWER_MS);
     watch->present = 0;
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
         watch->soon = true;
         set_unanswered(watch, failed);
         return;
     }
+    watch->silent_count = 0;
     pthread_mutex_lock(&log->lock);
     log->broker.code = ERRCODE_NONE;
     pthread_mutex_unlock(&log->lock);
@@ -312,11 +329,11 @@ static void *watch_thread(void *arg)
         struct timespec until = {.tv_sec = watch.next_offsets_ns / SECOND_NS,
                                  .tv_nsec = watch.next_offsets_ns % SECOND_NS};
         int waited = 0;
-        while (!log->stopping && !log->asked && waited == 0)
+        while (!log->stopping && !log->asked && !log->nudged && waited == 0)
             waited = pthread_cond_timedwait(&log->cond, &log->lock, &until);
         bool asked = log->asked;
         uint64_t asks = log->asks;
-        log->asked = false;
+        log->asked = log->nudged = false;
         if (log->stopping)
             break;
         pthread_mutex_unlock(&log->lock);

@@ -7,7 +7,7 @@
  *   positions, stats, incarnation       what they say
  *   discover PARTITION ...              polls until there are partitions beside these
  *   end                                 ends the reader
- *   drain PARTITION OFFSET              as until, but only counts: records, bytes, CPU seconds of the process
+ *   drain PARTITION OFFSET NS           as until, but only counts, and takes NS nanoseconds for each record
  * Each answer ends with a line of a single dot. */
 #include "protocol/connector/partitioned.h"
 #include "storage/base/clock.h"
@@ -102,12 +102,13 @@ static int64_t stands_at(const struct tool *tool, int32_t partition)
     return -1;
 }
 
-static void until(struct tool *tool, int32_t partition, int64_t offset, bool quiet)
+static void until(struct tool *tool, int32_t partition, int64_t offset, bool quiet, int64_t busy_ns)
 {
     const struct record *records;
     uint32_t count;
     uint64_t all = 0, bytes = 0;
     int64_t began_ns = clock_monotonic_ns();
+    int64_t waited_ns = 0;
     clock_t cpu = clock();
     do {
         count = 0;
@@ -124,13 +125,18 @@ static void until(struct tool *tool, int32_t partition, int64_t offset, bool qui
                 printf("%d %lld %.*s\n", records[i].partition, (long long)records[i].offset,
                        (int)records[i].value_len, (const char *)records[i].value);
         }
+        int64_t now_ns = clock_monotonic_ns(), busy_until_ns = now_ns + busy_ns * count;
+        while (clock_monotonic_ns() < busy_until_ns)
+            continue;
         if (count == 0 && stands_at(tool, partition) < offset)
             sleep_until_woken(tool);
+        if (count == 0)
+            waited_ns += clock_monotonic_ns() - now_ns;
     } while (stands_at(tool, partition) < offset);
     if (quiet)
-        printf("%llu records, %llu bytes, %.3f s CPU, %.3f s\n", (unsigned long long)all,
-               (unsigned long long)bytes, (double)(clock() - cpu) / CLOCKS_PER_SEC,
-               (double)(clock_monotonic_ns() - began_ns) / 1e9);
+        printf("%llu records, %llu bytes, %.3f s CPU, %.3f s, of which %.3f s waiting\n",
+               (unsigned long long)all, (unsigned long long)bytes, (double)(clock() - cpu) / CLOCKS_PER_SEC,
+               (double)(clock_monotonic_ns() - began_ns) / 1e9, (double)waited_ns / 1e9);
 }
 
 static void until_error(struct tool *tool, const char *sqlstate)
@@ -193,16 +199,16 @@ static void end(struct tool *tool)
 static void run(struct tool *tool, char *line)
 {
     int32_t partition;
-    long long offset;
+    long long offset, busy_ns;
     char sqlstate[8];
     if (strncmp(line, "start", 5) == 0)
         start(tool);
     else if (strncmp(line, "read ", 5) == 0)
         read_from(tool, line + 5);
     else if (sscanf(line, "until %d %lld", &partition, &offset) == 2)
-        until(tool, partition, offset, false);
-    else if (sscanf(line, "drain %d %lld", &partition, &offset) == 2)
-        until(tool, partition, offset, true);
+        until(tool, partition, offset, false, 0);
+    else if (sscanf(line, "drain %d %lld %lld", &partition, &offset, &busy_ns) == 3)
+        until(tool, partition, offset, true, busy_ns);
     else if (sscanf(line, "error %5s", sqlstate) == 1)
         until_error(tool, sqlstate);
     else if (strncmp(line, "positions", 9) == 0)
