@@ -46,6 +46,7 @@ const char *ddl_table_sql(struct arena *arena, struct catalog *catalog, const st
 /* table: as it will be; NULL: as the catalog has it. */
 const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *index,
                           const struct catalog_object *table);
+const char *ddl_sink_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *sink);
 const char *ddl_sequence_sql(struct arena *arena, struct catalog *catalog,
                              const struct catalog_object *sequence);
 /* What the engine wants to know; names and lists in the arena. */

@@ -416,6 +416,15 @@ const char *ddl_index_sql(struct arena *arena, struct catalog *catalog, const st
     return finish(arena, &out);
 }
 
+const char *ddl_sink_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *sink)
+{
+    struct strbuf out = STRBUF_INIT;
+    strbuf_addf(&out, "CREATE SINK %s", ddl_qualified(arena, catalog, sink));
+    add_options(&out, sink);
+    strbuf_addf(&out, " AS %s", sink->query_sql);
+    return finish(arena, &out);
+}
+
 const char *ddl_sequence_sql(struct arena *arena, struct catalog *catalog,
                              const struct catalog_object *sequence)
 {

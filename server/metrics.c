@@ -87,8 +87,9 @@ static void add_label(struct strbuf *out, const char *text)
 
 static void relations(struct server *server, struct strbuf *out)
 {
-    static const char *const heads = "# HELP millrace_relation_rows rows of a table, stream or view\n"
-                                     "# TYPE millrace_relation_rows gauge\n";
+    static const char *const heads =
+        "# HELP millrace_relation_rows rows of a table, stream or view, or waiting in a sink\n"
+        "# TYPE millrace_relation_rows gauge\n";
     strbuf_adds(out, heads);
     catalog_read_lock(server->catalog);
     uint32_t cursor = 0;

@@ -8,10 +8,12 @@
 #include "protocol/connector/connector.h"
 #include "protocol/connector/lookup.h"
 #include "protocol/connector/partitioned.h"
+#include "protocol/connector/sink.h"
 #include "protocol/format/format.h"
 #include "server/external.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
+#include "server/sinks.h"
 #include "server/sources.h"
 #include "server/system_views.h"
 
@@ -361,6 +363,17 @@ static void print_connectors(struct strbuf *out)
     for (size_t i = 0; (lookup = lookup_at(i)) != NULL; i++) {
         strbuf_addf(out, "\n### %s\n\n%s.\n", lookup->name, lookup->help);
         print_options(lookup->options, out);
+    }
+    strbuf_adds(
+        out,
+        "\n## Sinks\n\n`CREATE SINK name FROM relation | AS SELECT ... WITH (connector = 'NAME', option = "
+        "'value', ...)` sends the changes of a\nrelation, or of a query, to somewhere else. Options of all "
+        "of them, beside those of the format:\n");
+    print_options(sink_options, out);
+    const struct sink_class *sink;
+    for (size_t i = 0; (sink = sink_at(i)) != NULL; i++) {
+        strbuf_addf(out, "\n### %s\n\n%s.\n", sink->name, sink->help);
+        print_options(sink->options, out);
     }
 }
 

@@ -248,17 +248,6 @@ static const char *path_text(struct ddl_job *job, struct arena *arena)
     return copy;
 }
 
-static void add_options(const struct catalog_object *object, struct strbuf *out)
-{
-    for (uint32_t i = 0; i < object->options_count; i++) {
-        strbuf_adds(out, i > 0 ? ", " : " WITH (");
-        statement_quote_name(object->options[i].name, out);
-        strbuf_adds(out, " = ");
-        statement_quote_text(object->options[i].value, out);
-    }
-    strbuf_adds(out, object->options_count > 0 ? ")" : "");
-}
-
 /* CREATE ... AS query, with the names of all columns, as the store keeps it. Needs the read lock. */
 static void view_sql(struct ddl_job *job, struct catalog_object *object)
 {
@@ -270,8 +259,13 @@ static void view_sql(struct ddl_job *job, struct catalog_object *object)
         statement_quote_name(object->columns[i].name, &text);
     }
     strbuf_addc(&text, ')');
-    add_options(object, &text);
-    strbuf_addf(&text, " AS %s", object->query_sql);
+    for (uint32_t i = 0; i < object->options_count; i++) {
+        strbuf_adds(&text, i > 0 ? ", " : " WITH (");
+        statement_quote_name(object->options[i].name, &text);
+        strbuf_adds(&text, " = ");
+        statement_quote_text(object->options[i].value, &text);
+    }
+    strbuf_addf(&text, "%s AS %s", object->options_count > 0 ? ")" : "", object->query_sql);
     object->sql = arena_strdup(&object->arena, text.data);
     strbuf_release(&text);
 }
@@ -546,17 +540,6 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
 }
 
 /* ---- sinks ---- */
-
-const char *ddl_sink_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object)
-{
-    struct strbuf text = STRBUF_INIT;
-    strbuf_addf(&text, "CREATE SINK %s", ddl_qualified(arena, catalog, object));
-    add_options(object, &text);
-    strbuf_addf(&text, " AS %s", object->query_sql);
-    const char *copy = arena_strdup(arena, strbuf_text(&text));
-    strbuf_release(&text);
-    return copy;
-}
 
 /* Its progress is noted under a name that no other sink has, whatever data directory it lies in. */
 static void add_identity(struct catalog_object *object)

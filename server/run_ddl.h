@@ -26,8 +26,6 @@ bool ddl_check_name(struct ddl_job *job, uint32_t schema_oid, const char *name, 
 MUST_CHECK
 bool ddl_make_sequences(struct ddl_job *job, const struct ddl_table *table, struct ddl_batch *batch,
                         struct error *err);
-/* The statement that makes the sink again; in the arena. Needs the read lock. */
-const char *ddl_sink_sql(struct arena *arena, struct catalog *catalog, const struct catalog_object *object);
 /* run_drop.c */
 MUST_CHECK
 bool run_drop(struct ddl_job *job, const PgQuery__DropStmt *node, struct error *err);

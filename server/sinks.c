@@ -821,6 +821,12 @@ struct sinks *sinks_create(void)
 
 void sinks_destroy(struct sinks *sinks)
 {
+    for (struct runner *runner = sinks->first; runner != NULL; runner = runner->next) {
+        pthread_mutex_lock(&runner->lock);
+        runner->stopping = true;
+        call_off(runner); /* all of them at once, then one after the other is waited for */
+        pthread_mutex_unlock(&runner->lock);
+    }
     while (sinks->first != NULL) {
         struct runner *runner = sinks->first;
         sinks->first = runner->next;

@@ -40,8 +40,9 @@ void sinks_alter(struct server *server, struct catalog_object *object);
 struct sink_status {
     const struct catalog_object *object;
     const char *connector;
-    const char *state; /* "connecting", "running", "idle", "waiting" for a checkpoint, "retrying", "paused", "failed" */
-    uint64_t epoch;    /* everything up to it has arrived */
+    const char *
+        state; /* "connecting", "running", "idle", "waiting" for a checkpoint, "retrying", "paused", "failed" */
+    uint64_t epoch; /* everything up to it has arrived */
     uint64_t epochs_behind;
     uint64_t rows_behind;
     int64_t bytes_behind;

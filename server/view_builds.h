@@ -1,4 +1,4 @@
-/* view_builds.h: the materialized views and indexes that are being filled right now: their names are taken, what they read
+/* view_builds.h: the materialized views, indexes and sinks that are being filled right now: their names are taken, what they read
  * must stay, and millrace.view_builds shows how far they are.
  *
  * All but view_builds_for_each are called under server->ddl. */

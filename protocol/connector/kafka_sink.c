@@ -10,13 +10,12 @@
  *
  * What to do about an error is what librdkafka says: it can be tried again, or the transaction has to be aborted and written once
  * more, or the producer is done for. Whatever is in doubt then is settled by a new producer and the progress it finds. */
+#include "protocol/connector/kafka.h"
 #include "protocol/connector/sink.h"
 
 #include "storage/base/clock.h"
 
 #include <cjson/cJSON.h>
-#include <librdkafka/rdkafka.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -48,12 +47,18 @@ static const struct connector_option defaults[] = {
     {"log.connection.close", "false"},
 };
 
-/* Set by us, so that they can have one value only. */
-static const char *const reserved[] = {"enable.idempotence", "isolation.level", "enable.auto.commit",
-                                       "group.id"};
+static const struct kafka_reserved reserved[] = {
+    {"enable.idempotence", "records could be lost or be there twice without it"},
+    {"isolation.level", "progress is read as it was committed"},
+    {"enable.auto.commit", "progress is in a topic of its own"},
+    {"auto.offset.reset", "progress is in a topic of its own"},
+    {"group.id", "it is set to the sink's identity"},
+    {NULL, NULL},
+};
 
 struct kafka_sink {
     struct sink base;
+    struct kafka_client client;
     char *identity, *topic, *progress_topic;
     int32_t topic_partitions, topic_replication; /* -1: not said */
     bool exactly_once;
@@ -84,30 +89,9 @@ static bool is_own(const char *name)
     return false;
 }
 
-static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err)
-{
-    char text[256];
-    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
-    if (result == RD_KAFKA_CONF_OK)
-        return true;
-    /* the value stays out of it: it may be a password */
-    if (result == RD_KAFKA_CONF_UNKNOWN)
-        return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized option \"%s\" of connector \"kafka\"",
-                         name);
-    return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\"", name);
-}
-
 static bool accepts(const char *name, const char *value, struct error *err)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
-        if (strcmp(reserved[i], name) == 0)
-            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
-                             "option \"%s\" cannot be set: the sink sees to it itself", name);
-    }
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    bool ok = set_property(conf, name, value, err);
-    rd_kafka_conf_destroy(conf);
-    return ok;
+    return kafka_accepts(reserved, "kafka", name, value, err);
 }
 
 static bool read_count(const struct sink_spec *spec, const char *name, int32_t *out, struct error *err)
@@ -128,21 +112,11 @@ static bool read_count(const struct sink_spec *spec, const char *name, int32_t *
                                   "option \"%s\" must be greater than zero", name);
 }
 
-static bool set_given(rd_kafka_conf_t *conf, const struct sink_spec *spec, struct error *err)
-{
-    for (uint32_t i = 0; i < spec->options_count; i++) {
-        if (!is_own(spec->options[i].name) &&
-            !set_property(conf, spec->options[i].name, spec->options[i].value, err))
-            return false;
-    }
-    return true;
-}
-
 /* ---- callbacks: in calls of the sink's thread ---- */
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
-    struct kafka_sink *self = opaque;
+    struct kafka_sink *self = ((struct kafka_client *)opaque)->owner;
     (void)producer;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (self->delivery_error == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -154,45 +128,20 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 
 static void on_error(rd_kafka_t *producer, int code, const char *reason, void *opaque)
 {
-    struct kafka_sink *self = opaque;
+    struct kafka_sink *self = ((struct kafka_client *)opaque)->owner;
     (void)producer;
     (void)code;
     snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
-}
-
-/* What it has to say is in the errors of calls, and would repeat itself in a log for as long as a broker is away. */
-static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
-{
-    (void)producer;
-    (void)level;
-    (void)facility;
-    (void)text;
+    kafka_hide(&self->client, self->last_error);
 }
 
 /* ---- errors ---- */
 
 static enum error_code code_of(rd_kafka_resp_err_t code)
 {
-    switch (code) {
-    case RD_KAFKA_RESP_ERR__FENCED:
-    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
-    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
-        return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return ERRCODE_UNDEFINED_TABLE;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        return ERRCODE_INSUFFICIENT_PRIVILEGE;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
         return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-    default:
-        return ERRCODE_CONNECTION_FAILURE;
-    }
+    return kafka_error_code(code);
 }
 
 static bool fail(struct kafka_sink *self, enum sink_remedy remedy, rd_kafka_resp_err_t code, const char *what,
@@ -295,16 +244,11 @@ static void free_sink(struct kafka_sink *self)
         rd_kafka_destroy(self->producer);
     if (self->reader_conf != NULL)
         rd_kafka_conf_destroy(self->reader_conf);
+    kafka_client_release(&self->client);
     mem_free(self->identity);
     mem_free(self->topic);
     mem_free(self->progress_topic);
     mem_free(self);
-}
-
-static char *copy_text(const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-    return memcpy(mem_alloc(bytes), text, bytes);
 }
 
 static bool has_option(const struct sink_spec *spec, const char *name)
@@ -316,23 +260,28 @@ static bool has_option(const struct sink_spec *spec, const char *name)
     return false;
 }
 
-static bool configure(const struct sink_spec *spec, bool is_reader, rd_kafka_conf_t *conf, struct error *err)
+static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka_sink *self,
+                      rd_kafka_conf_t *conf, struct error *err)
 {
+    struct kafka_client *client = &self->client;
     for (size_t i = 0; i < ARRAY_COUNT(defaults); i++) {
-        if (!set_property(conf, defaults[i].name, defaults[i].value, err))
+        if (!kafka_set(conf, client, defaults[i].name, defaults[i].value, err))
             return false;
     }
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    if (!set_given(conf, spec, err))
-        return false;
+    kafka_attach(conf, client);
+    for (uint32_t i = 0; i < spec->options_count; i++) {
+        if (!is_own(spec->options[i].name) &&
+            !kafka_set(conf, client, spec->options[i].name, spec->options[i].value, err))
+            return false;
+    }
     if (is_reader)
-        return set_property(conf, "group.id", spec->identity, err) &&
-               set_property(conf, "enable.auto.commit", "false", err) &&
-               set_property(conf, "isolation.level", "read_committed", err) &&
-               set_property(conf, "auto.offset.reset", "earliest", err);
-    return set_property(conf, "enable.idempotence", "true", err) &&
+        return kafka_set(conf, client, "group.id", spec->identity, err) &&
+               kafka_set(conf, client, "enable.auto.commit", "false", err) &&
+               kafka_set(conf, client, "isolation.level", "read_committed", err) &&
+               kafka_set(conf, client, "auto.offset.reset", "earliest", err);
+    return kafka_set(conf, client, "enable.idempotence", "true", err) &&
            (!spec->exactly_once || has_option(spec, "transactional.id") ||
-            set_property(conf, "transactional.id", spec->identity, err));
+            kafka_set(conf, client, "transactional.id", spec->identity, err));
 }
 
 static int64_t timeout_of(const rd_kafka_conf_t *conf)
@@ -349,27 +298,22 @@ static int64_t timeout_of(const rd_kafka_conf_t *conf)
 
 static bool make_producer(const struct sink_spec *spec, struct kafka_sink *self, struct error *err)
 {
-    char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (!configure(spec, false, conf, err)) {
+    if (!configure(spec, false, self, conf, err)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
-    rd_kafka_conf_set_opaque(conf, self);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
     self->transaction_timeout_ns = timeout_of(conf);
-    self->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    if (self->producer != NULL)
-        return true;
-    rd_kafka_conf_destroy(conf);
-    return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "the options of the sink do not go together: %s", text);
+    return kafka_open(RD_KAFKA_PRODUCER, conf, &self->client, &self->producer, err);
 }
 
 /* Options alone: a producer without brokers connects to nothing. */
 static bool check_options(const struct sink_spec *spec, struct error *err)
 {
     struct kafka_sink *self = mem_zalloc(sizeof(*self));
+    kafka_client_init(&self->client, spec->sink_name, self);
     bool ok = sink_check_options(&sink_kafka, spec, err) &&
               read_count(spec, "topic_partitions", &self->topic_partitions, err) &&
               read_count(spec, "topic_replication", &self->topic_replication, err);
@@ -396,20 +340,21 @@ static bool check_options(const struct sink_spec *spec, struct error *err)
     return ok;
 }
 
-static bool kafka_open(const struct sink_spec *spec, struct sink **out, struct error *err)
+static bool open_sink(const struct sink_spec *spec, struct sink **out, struct error *err)
 {
     if (out == NULL)
         return check_options(spec, err);
     struct kafka_sink *self = mem_zalloc(sizeof(*self));
     self->base.class = &sink_kafka;
+    kafka_client_init(&self->client, spec->sink_name, self);
     self->exactly_once = spec->exactly_once;
-    self->identity = copy_text(spec->identity);
-    self->topic = copy_text(sink_option(&sink_kafka, spec, "topic"));
-    self->progress_topic = copy_text(sink_option(&sink_kafka, spec, "progress_topic"));
+    self->identity = mem_strdup(spec->identity);
+    self->topic = mem_strdup(sink_option(&sink_kafka, spec, "topic"));
+    self->progress_topic = mem_strdup(sink_option(&sink_kafka, spec, "progress_topic"));
     self->reader_conf = rd_kafka_conf_new();
     bool ok = read_count(spec, "topic_partitions", &self->topic_partitions, err) &&
               read_count(spec, "topic_replication", &self->topic_replication, err) &&
-              configure(spec, true, self->reader_conf, err) && make_producer(spec, self, err);
+              configure(spec, true, self, self->reader_conf, err) && make_producer(spec, self, err);
     if (ok) {
         self->queue = rd_kafka_queue_get_main(self->producer);
         self->to = rd_kafka_topic_new(self->producer, self->topic, NULL);
@@ -783,14 +728,10 @@ static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
 
 static bool read_back(struct kafka_sink *self, struct sink_progress *progress, bool *found, struct error *err)
 {
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_dup(self->reader_conf);
-    rd_kafka_t *reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (reader == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return fail(self, SINK_STOP, RD_KAFKA_RESP_ERR__INVALID_ARG, "the progress of the sink could not be read",
-                    text, err);
-    }
+    rd_kafka_t *reader;
+    self->base.remedy = SINK_STOP;
+    if (!kafka_open(RD_KAFKA_CONSUMER, rd_kafka_conf_dup(self->reader_conf), &self->client, &reader, err))
+        return false;
     (void)rd_kafka_poll_set_consumer(reader);
     *found = false;
     bool ok = true;
@@ -838,7 +779,7 @@ const struct sink_class sink_kafka = {
     .help = "records to a topic, exactly once; any property of librdkafka is an option as well",
     .options = options,
     .accepts = accepts,
-    .open = kafka_open,
+    .open = open_sink,
     .close = kafka_close,
     .recover = kafka_recover,
     .begin = kafka_begin,
