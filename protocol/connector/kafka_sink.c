@@ -14,6 +14,7 @@
 #include "protocol/connector/sink.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define SLICE_MS          500          /* a call that can be interrupted looks after each */
 #define CONNECT_NS        INT64_C(30000000000)
+#define TOPIC_NS          INT64_C(3000000000) /* a broker that makes topics by itself has made it by then */
 #define READ_BACK_FIRST   INT64_C(1000) /* records of the progress topic that are read at first */
 #define READ_BACK_TIMES   INT64_C(16)   /* and so many times as many when it was not among them */
 #define SERVE_RECORDS     256u          /* delivery reports are taken after so many */
@@ -44,7 +46,6 @@ static const struct connector_option defaults[] = {
     {"client.id", "millrace"},
     {"partitioner", "murmur2_random"}, /* as producers in Java: equal keys share a partition with theirs */
     {"queue.buffering.max.kbytes", "65536"},
-    {"log.connection.close", "false"},
 };
 
 static const struct kafka_reserved reserved[] = {
@@ -133,6 +134,18 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *o
     (void)code;
     snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
     kafka_hide(&self->client, self->last_error);
+}
+
+/* What it has to say is in the errors of calls, and would repeat itself in the log for as long as a broker is away. */
+static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    const struct kafka_client *client = rd_kafka_opaque(handle);
+    if (level > 2 && level < 7) /* 7: somebody has asked for it, by property "debug" */
+        return;
+    char *clean = mem_strdup(text);
+    kafka_hide(client, clean);
+    log_write(level < 7 ? LOG_WARNING : LOG_INFO, "sink \"%s\": %s: %s", client->name, facility, clean);
+    mem_free(clean);
 }
 
 /* ---- errors ---- */
@@ -269,6 +282,7 @@ static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka
             return false;
     }
     kafka_attach(conf, client);
+    rd_kafka_conf_set_log_cb(conf, on_log);
     for (uint32_t i = 0; i < spec->options_count; i++) {
         if (!is_own(spec->options[i].name) &&
             !kafka_set(conf, client, spec->options[i].name, spec->options[i].value, err))
@@ -434,10 +448,11 @@ static rd_kafka_resp_err_t create_topic(struct kafka_sink *self, const char *nam
     return code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? RD_KAFKA_RESP_ERR_NO_ERROR : code;
 }
 
-/* Partitions of a topic that must be there. */
-static bool count_partitions(struct kafka_sink *self, const char *name, int32_t *count, struct error *err)
+/* Partitions of a topic that must be there, by patience_ns from the broker's first answer. */
+static bool count_partitions(struct kafka_sink *self, const char *name, int64_t patience_ns, int32_t *count,
+                             struct error *err)
 {
-    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS, answered_ns = 0;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(self->producer, name, NULL);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__INVALID_ARG;
     *count = 0;
@@ -451,6 +466,10 @@ static bool count_partitions(struct kafka_sink *self, const char *name, int32_t 
         }
         if ((code == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0) || is_interrupted(self) ||
             clock_monotonic_ns() >= deadline_ns)
+            break;
+        bool is_answer = code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT;
+        answered_ns = is_answer && answered_ns == 0 ? clock_monotonic_ns() : answered_ns;
+        if (answered_ns != 0 && clock_monotonic_ns() - answered_ns >= patience_ns)
             break;
         if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT &&
             code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && code != RD_KAFKA_RESP_ERR_NO_ERROR &&
@@ -485,16 +504,16 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
         snprintf(what, sizeof(what), "topic \"%s\" cannot be made", self->progress_topic);
         return fail(self, SINK_REOPEN, code, what, text, err);
     }
-    if (!count_partitions(self, self->progress_topic, &partitions, err))
+    if (!count_partitions(self, self->progress_topic, CONNECT_NS, &partitions, err))
         return false;
     self->progress_partition =
         (int32_t)(XXH3_64bits(self->identity, strlen(self->identity)) % (uint64_t)partitions);
     if (self->topic_partitions < 0)
-        return true;
+        return count_partitions(self, self->topic, TOPIC_NS, &partitions, err);
     code = create_topic(self, self->topic, self->topic_partitions, self->topic_replication, false, text,
                         sizeof(text));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
+        return count_partitions(self, self->topic, CONNECT_NS, &partitions, err);
     if (is_interrupted(self))
         return fail_interrupted(self, err);
     char what[300];
@@ -654,8 +673,10 @@ static bool kafka_commit(struct sink *sink, const struct sink_progress *progress
     char note[128];
     snprintf(note, sizeof(note), "{\"format\":%d,\"epoch\":%llu,\"rows\":%llu}", PROGRESS_FORMAT,
              (unsigned long long)progress->epoch, (unsigned long long)progress->rows);
+    /* with everything there, it is not the commit that fails for what one of the records has met */
     if (self->exactly_once)
-        return write_note(self, self->identity, note, NULL, err) && end_transaction(self, err);
+        return write_note(self, self->identity, note, NULL, err) && flush(self, err) &&
+               end_transaction(self, err);
     return flush(self, err) && write_note(self, self->identity, note, NULL, err) && flush(self, err);
 }
 
