@@ -13,6 +13,7 @@
 #define SENT_MAX      UINT16_MAX
 #define BULK_BITS     8u     /* of the hash: so many parts */
 #define BULK_ENTRIES  8192u  /* collected for a part: what goes into it in one go */
+#define BULK_AHEAD    24u    /* whose buckets are on their way */
 #define BULK_MIN      65536u /* an index of fewer entries is in the cache anyway */
 
 struct entry {
@@ -21,10 +22,30 @@ struct entry {
     uint8_t tag;
 };
 
+/* Of an entry: the slot, and above it the bits of the hash that its part does not say, and the tag. */
+struct bulk_part {
+    uint64_t entries[BULK_ENTRIES];
+    uint8_t pad[64]; /* or the ends of all parts would lie in the same few lines of the cache */
+};
+
 struct hash_bulk {
     uint32_t counts[1u << BULK_BITS];
-    struct entry entries[1u << BULK_BITS][BULK_ENTRIES];
+    struct bulk_part parts[1u << BULK_BITS];
 };
+
+static uint64_t bulk_pack(uint64_t hash, uint32_t slot)
+{
+    uint64_t low = hash_31(hash) & ((UINT32_C(1) << (31 - BULK_BITS)) - 1);
+    return slot | low << 32 | (uint64_t)hash_tag(hash) << 56;
+}
+
+static struct entry bulk_unpack(uint64_t packed, uint32_t part)
+{
+    return (struct entry){.slot = (uint32_t)packed,
+                          .hash31 = ((uint32_t)(packed >> 32) & ((UINT32_C(1) << (31 - BULK_BITS)) - 1)) |
+                                    part << (31 - BULK_BITS),
+                          .tag = (uint8_t)(packed >> 56)};
+}
 
 static struct hash_bucket *chained(const struct hash_bucket *segment, uint32_t bucket_mask)
 {
@@ -309,11 +330,27 @@ static void insert_entry(struct hash_index *index, const struct entry *entry)
 
 /* ---- many entries ---- */
 
+PREFETCHING void prefetch_home(const struct hash_index *index, uint32_t hash31)
+{
+    struct hash_bucket *segment = hash_segment_of(index, hash31);
+    __builtin_prefetch(segment, 1);
+    __builtin_prefetch(segment + (hash31 & index->bucket_mask), 1);
+}
+
+/* The part lies close together, so that its pages stay known to the processor, and its lines can come ahead. */
 static void put_part(struct hash_index *index, uint32_t part)
 {
     struct hash_bulk *bulk = index->bulk;
-    for (uint32_t i = 0; i < bulk->counts[part]; i++)
-        insert_entry(index, &bulk->entries[part][i]);
+    const uint64_t *entries = bulk->parts[part].entries;
+    uint32_t count = bulk->counts[part];
+    for (uint32_t i = 0; i < count && i < BULK_AHEAD; i++)
+        prefetch_home(index, bulk_unpack(entries[i], part).hash31);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + BULK_AHEAD < count)
+            prefetch_home(index, bulk_unpack(entries[i + BULK_AHEAD], part).hash31);
+        struct entry entry = bulk_unpack(entries[i], part);
+        insert_entry(index, &entry);
+    }
     bulk->counts[part] = 0;
 }
 
@@ -340,16 +377,16 @@ void hash_index_bulk_end(struct hash_index *index)
 
 void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot)
 {
-    struct entry entry = {.slot = slot, .hash31 = hash_31(hash), .tag = hash_tag(hash)};
     struct hash_bulk *bulk = index->bulk;
     if (LIKELY(bulk == NULL)) {
+        struct entry entry = {.slot = slot, .hash31 = hash_31(hash), .tag = hash_tag(hash)};
         insert_entry(index, &entry);
         return;
     }
-    uint32_t part = entry.hash31 >> (31 - BULK_BITS);
+    uint32_t part = (uint32_t)(hash >> (64 - BULK_BITS));
     if (bulk->counts[part] == BULK_ENTRIES)
         put_part(index, part);
-    bulk->entries[part][bulk->counts[part]++] = entry;
+    bulk->parts[part].entries[bulk->counts[part]++] = bulk_pack(hash, slot);
 }
 
 /* Walks the path of a hash to the place of a slot. With `leave` the buckets before it forget the entry. */

@@ -53,8 +53,8 @@ void hash_index_reserve(struct hash_index *index, uint64_t entries);
 /* The caller has looked: no equal key is there. */
 void hash_index_insert(struct hash_index *index, uint64_t hash, uint32_t slot);
 /* For entries that come by the million, as from a checkpoint. Until the end hash_index_insert only collects them, by the upper
- * bits of their hashes, and puts many at once into one part of the index, which is in the cache then. Nothing may be
- * searched for or removed meanwhile. expected: about so many; 0: unknown. Where they are few nothing is collected. */
+ * bits of their hashes, and puts many at once into one part of the index. Nothing may be searched for or removed
+ * meanwhile. expected: about so many; 0: unknown. Where they are few nothing is collected. */
 void hash_index_bulk_begin(struct hash_index *index, uint64_t expected);
 /* Without a begin: nothing happens. */
 void hash_index_bulk_end(struct hash_index *index);
