@@ -159,6 +159,7 @@ bool server_open(struct server *server, struct error *err)
     const struct settings *settings = server->settings;
     server->start_us = clock_now_us();
     account_init(&server->account, NULL, "server", 0);
+    mem_keep_reserve();
     pthread_mutex_init(&server->ddl, NULL);
     pthread_mutex_init(&server->builds_lock, NULL);
     sequence_register_functions();

@@ -16,6 +16,10 @@ foreach(file ${unit_tests})
   add_test(NAME ${dir}/${name} COMMAND ${name})
 endforeach()
 
+# What our code asks of the system goes through the test.
+target_link_options(test_allocations PRIVATE
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=mmap)
+
 # What uses vector instructions once more with the portable code instead: as other processors will run it.
 if(NOT MILLRACE_PORTABLE)
   file(GLOB portable_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/storage/state/*.c
@@ -118,6 +122,7 @@ add_server_test(server/stress server/stress_test.py)
 add_server_test(server/sources server/sources_test.py)
 add_server_test(server/memory server/memory_test.py)
 add_server_test(server/memory-2-workers server/memory_test.py --workers 2)
+add_server_test(server/refused-memory server/refused_memory_test.py)
 set_tests_properties(server/memory server/memory-2-workers PROPERTIES RUN_SERIAL TRUE) # what they measure is resident memory
 add_server_test(server/sources-2-workers server/sources_test.py --workers 2)
 

@@ -1,11 +1,15 @@
-/* arena.c: blocks that double in size, and the tree of accounts they charge. */
+/* arena.c: blocks that double in size, the tree of accounts they charge, and what happens when the system has no more. */
+#define _GNU_SOURCE /* mmap: MAP_ANONYMOUS */
 #include "storage/base/arena.h"
 
 #include "storage/base/error.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define ARENA_BLOCK_MIN ((size_t)4 << 10)
 #define ARENA_BLOCK_MAX ((size_t)1 << 20)
@@ -45,7 +49,7 @@ void account_charge(struct account *account, int64_t bytes)
 bool account_check(const struct account *account, struct error *err)
 {
     const struct account *asking = account;
-    for (; account != NULL; account = account->is_state ? NULL : account->parent) {
+    for (; account != NULL; account = account->parent) {
         if (UNLIKELY(atomic_load_explicit(&account->exceeded, memory_order_relaxed))) {
             error_set(err, ERRCODE_OUT_OF_MEMORY, "memory limit of %s exceeded", account->name);
             error_detail(err, "%lld bytes are in use, %lld are allowed.",
@@ -60,6 +64,15 @@ bool account_check(const struct account *account, struct error *err)
                          (long long)atomic_load_explicit(&asking->used_bytes, memory_order_relaxed));
             return false;
         }
+        if (account->is_state)
+            return true;
+    }
+    if (UNLIKELY(mem_is_short()) &&
+        atomic_load_explicit(&asking->used_bytes, memory_order_relaxed) >= ACCOUNT_LARGE_BYTES) {
+        error_set(err, ERRCODE_OUT_OF_MEMORY, "the operating system refuses memory");
+        error_detail(err, "This statement holds %lld bytes while memory is short.",
+                     (long long)atomic_load_explicit(&asking->used_bytes, memory_order_relaxed));
+        return false;
     }
     return true;
 }
@@ -188,33 +201,115 @@ void *arena_grow(struct arena *arena, void *old, size_t old_bytes, size_t new_by
     return grown;
 }
 
-static void *checked(void *data)
+/* ---- malloc, and what is left when it fails ---- */
+
+#define RESERVE_BYTES ((size_t)32 << 20)
+
+static struct {
+    pthread_mutex_t lock;
+    void *data;           /* NULL: given up, or never wanted */
+    _Atomic bool is_gone; /* and not yet back */
+    _Atomic uint64_t given;
+} reserve = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Address space, not memory: where it is counted (strict overcommit, RLIMIT_AS) it is ours, elsewhere it costs nothing. */
+static void *map_reserve(void)
 {
-    if (UNLIKELY(data == NULL)) {
-        fprintf(stderr, "millrace: the operating system refused memory\n");
-        abort();
+    void *data = mmap(NULL, RESERVE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return data != MAP_FAILED ? data : NULL;
+}
+
+void mem_keep_reserve(void)
+{
+    pthread_mutex_lock(&reserve.lock);
+    if (reserve.data == NULL)
+        reserve.data = map_reserve();
+    pthread_mutex_unlock(&reserve.lock);
+}
+
+uint64_t mem_given(void)
+{
+    return atomic_load_explicit(&reserve.given, memory_order_relaxed);
+}
+
+bool mem_try_again(uint64_t *given)
+{
+    pthread_mutex_lock(&reserve.lock);
+    bool again = mem_given() != *given;
+    if (!again && reserve.data != NULL) {
+        munmap(reserve.data, RESERVE_BYTES);
+        reserve.data = NULL;
+        atomic_store(&reserve.is_gone, true);
+        atomic_fetch_add(&reserve.given, 1);
+        again = true;
     }
-    return data;
+    *given = mem_given();
+    pthread_mutex_unlock(&reserve.lock);
+    return again;
+}
+
+bool mem_is_short(void)
+{
+    if (LIKELY(!atomic_load_explicit(&reserve.is_gone, memory_order_relaxed)))
+        return false;
+    pthread_mutex_lock(&reserve.lock);
+    if (atomic_load(&reserve.is_gone) && (reserve.data = map_reserve()) != NULL)
+        atomic_store(&reserve.is_gone, false);
+    bool is_gone = atomic_load(&reserve.is_gone);
+    pthread_mutex_unlock(&reserve.lock);
+    return is_gone;
+}
+
+void mem_refused(size_t bytes)
+{
+    char text[160];
+    int len =
+        snprintf(text, sizeof(text),
+                 "millrace: the operating system refused %zu bytes of memory: the server ends as if it was "
+                 "killed\n",
+                 bytes);
+    ssize_t written = write(STDERR_FILENO, text, (size_t)len);
+    (void)written;
+    _exit(MEM_REFUSED_EXIT);
+}
+
+static void try_again(uint64_t *given, size_t bytes)
+{
+    if (!mem_try_again(given))
+        mem_refused(bytes);
 }
 
 void *mem_alloc(size_t bytes)
 {
-    return checked(malloc(bytes ? bytes : 1));
+    void *data;
+    bytes += bytes == 0;
+    for (uint64_t given = mem_given(); UNLIKELY((data = malloc(bytes)) == NULL);)
+        try_again(&given, bytes);
+    return data;
 }
 
 void *mem_zalloc(size_t bytes)
 {
-    return checked(calloc(1, bytes ? bytes : 1));
+    void *data;
+    bytes += bytes == 0;
+    for (uint64_t given = mem_given(); UNLIKELY((data = calloc(1, bytes)) == NULL);)
+        try_again(&given, bytes);
+    return data;
 }
 
 void *mem_realloc(void *old, size_t bytes)
 {
-    return checked(realloc(old, bytes ? bytes : 1));
+    void *data;
+    bytes += bytes == 0;
+    for (uint64_t given = mem_given(); UNLIKELY((data = realloc(old, bytes)) == NULL);)
+        try_again(&given, bytes);
+    return data;
 }
 
 char *mem_strdup(const char *text)
 {
-    return checked(strdup(text));
+    size_t bytes = strlen(text) + 1;
+    return memcpy(mem_alloc(bytes), text, bytes);
 }
 
 void mem_free(void *data)

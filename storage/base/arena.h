@@ -4,9 +4,12 @@
  * or reset at once. Arenas charge an account; accounts form a tree (operator -> view -> server) so that every
  * byte is known and a limit can be enforced on any level.
  *
- * An arena belongs to one thread at a time. Accounts are shared: their counters are atomic. Running out of
- * address space aborts the process; running over an account's limit does not fail the allocation but sets the
- * account's `exceeded` flag, which loops test once per batch with account_check (SQLSTATE 53200). */
+ * An arena belongs to one thread at a time. Accounts are shared: their counters are atomic. Running over an account's
+ * limit does not fail the allocation but sets the account's `exceeded` flag, which loops test once per batch with
+ * account_check (SQLSTATE 53200).
+ *
+ * When the system refuses memory, a reserve is given up, and account_check ends the statements that hold much; the
+ * reserve is taken again when there is room for it. With nothing left to give up the process ends (mem_refused). */
 #ifndef MILLRACE_BASE_ARENA_H
 #define MILLRACE_BASE_ARENA_H
 
@@ -40,7 +43,8 @@ struct account {
 void account_init(struct account *account, struct account *parent, const char *name, int64_t limit_bytes);
 /* Adds `bytes` (may be negative) here and in every parent. NULL account: nothing happens. Any thread. */
 void account_charge(struct account *account, int64_t bytes);
-/* false with 53200 naming the account when it or a parent stands above its limit, or a root is pressed. */
+/* false with 53200: the account, which is named, or a parent stands above its limit; or a root is pressed, or the system
+ * refuses memory, and the asking account holds ACCOUNT_LARGE_BYTES. */
 MUST_CHECK
 bool account_check(const struct account *account, struct error *err);
 
@@ -90,13 +94,25 @@ void *arena_grow(struct arena *arena, void *old, size_t old_bytes, size_t new_by
 #define ARENA_NEW(arena, type)          ((type *)arena_zalloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_zalloc((arena), sizeof(type) * (size_t)(count)))
 
-/* malloc family that never returns NULL (aborts with a message instead): for the few objects that outlive
- * arenas. */
+/* malloc family that never returns NULL (mem_refused instead): for the few objects that outlive arenas. */
 void *mem_alloc(size_t bytes);
 void *mem_zalloc(size_t bytes);
 void *mem_realloc(void *old, size_t bytes);
 char *mem_strdup(const char *text);
 void mem_free(void *data);
+
+/* Exit status of a process that was refused memory: EX_OSERR. */
+#define MEM_REFUSED_EXIT 71
+/* Says so on stderr and ends the process at once, as a kill would: what is acknowledged is on disk. */
+_Noreturn void mem_refused(size_t bytes);
+/* Puts aside address space that nobody touches, to be given up when the system refuses more. */
+void mem_keep_reserve(void);
+/* The reserve is gone; taken again by the call if there is room for it. Any thread. */
+bool mem_is_short(void);
+/* For malloc and mmap elsewhere: how often the reserve was given up, to be asked before; and after a refusal, whether it is
+ * worth another try, since it was given up in between or is now. Any thread. */
+uint64_t mem_given(void);
+bool mem_try_again(uint64_t *given);
 
 /* Appends to a growable arena array held as `type *items; uint32_t count, cap`. */
 #define ARENA_PUSH(arena, items, count, cap, value)                                                          \

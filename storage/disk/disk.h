@@ -47,6 +47,20 @@ struct disk {
     /* Until close or the end of the process, however it ends; EAGAIN: another holder, also of this process. */
     int (*lock)(struct disk_file *file);
 
+    /* What state goes to under a memory limit (storage/state/state_memory.h): a file without a name in `dir`, empty, which
+     * is used as memory. */
+    int (*open_unnamed)(struct disk *disk, const char *dir, struct disk_file **out);
+    /* [offset, offset + bytes) of the file as memory, shared with it: at `at`, in place of what is mapped there, or
+     * where there is room (NULL). Multiples of the page size. Unmapped with munmap. */
+    int (*map)(struct disk_file *file, void *at, uint64_t bytes, uint64_t offset, void **out);
+    /* The range has its space on the disk from now on, so that touching it cannot fail for want of that. */
+    int (*reserve)(struct disk_file *file, uint64_t offset, uint64_t bytes);
+    /* The range's space goes back, and it is zero. EOPNOTSUPP: not on this file system. */
+    int (*release)(struct disk_file *file, uint64_t offset, uint64_t bytes);
+    /* What has changed in the range through memory begins to be written; nobody waits for it, and an error is of no
+     * interest: the page stays in memory. */
+    void (*write_out)(struct disk_file *file, uint64_t offset, uint64_t bytes);
+
     int (*make_dir)(struct disk *disk, const char *path); /* EEXIST */
     /* Names made, renamed and removed in it are durable. */
     int (*sync_dir)(struct disk *disk, const char *path);

@@ -1,5 +1,5 @@
 /* disk_posix.c: the operating system's disk. */
-#define _GNU_SOURCE /* F_OFD_SETLK */
+#define _GNU_SOURCE /* F_OFD_SETLK, fallocate, files without names */
 #include "storage/disk/disk.h"
 
 #include "storage/base/arena.h"
@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -111,6 +113,58 @@ static int posix_lock(struct disk_file *file)
     return errno == EACCES ? EAGAIN : errno;
 }
 
+static int posix_open_unnamed(struct disk *disk, const char *dir, struct disk_file **out)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) { /* not every file system knows files without names */
+        char path[4096];
+        if ((size_t)snprintf(path, sizeof(path), "%s/spill.XXXXXX", dir) >= sizeof(path))
+            return ENAMETOOLONG;
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0)
+            return errno;
+        (void)unlink(path);
+    }
+    struct posix_file *file = mem_alloc(sizeof(*file));
+    *file = (struct posix_file){{disk}, fd};
+    *out = &file->file;
+    return 0;
+}
+
+static int posix_map(struct disk_file *file, void *at, uint64_t bytes, uint64_t offset, void **out)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | (at != NULL ? MAP_FIXED : 0);
+    void *data = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, fd_of(file), (off_t)offset);
+    if (data == MAP_FAILED)
+        return errno;
+    *out = data;
+    return 0;
+}
+
+static int posix_reserve(struct disk_file *file, uint64_t offset, uint64_t bytes)
+{
+    int code;
+    do
+        code = posix_fallocate(fd_of(file), (off_t)offset, (off_t)bytes);
+    while (code == EINTR);
+    return code;
+}
+
+static int posix_release(struct disk_file *file, uint64_t offset, uint64_t bytes)
+{
+    int result;
+    do
+        result =
+            fallocate(fd_of(file), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}
+
+static void posix_write_out(struct disk_file *file, uint64_t offset, uint64_t bytes)
+{
+    (void)sync_file_range(fd_of(file), (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 static int posix_make_dir(struct disk *disk, const char *path)
 {
     return mkdir(path, 0700) == 0 ? 0 : errno;
@@ -182,6 +236,11 @@ struct disk *disk_posix(void)
                                 .truncate = posix_truncate,
                                 .size = posix_size,
                                 .lock = posix_lock,
+                                .open_unnamed = posix_open_unnamed,
+                                .map = posix_map,
+                                .reserve = posix_reserve,
+                                .release = posix_release,
+                                .write_out = posix_write_out,
                                 .make_dir = posix_make_dir,
                                 .sync_dir = posix_sync_dir,
                                 .remove = posix_remove,

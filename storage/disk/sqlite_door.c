@@ -25,6 +25,10 @@ bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct 
     case SQLITE_NOTADB:
         error_set(err, ERRCODE_DATA_CORRUPTED, "file \"%s\" is damaged: %s", name, text);
         break;
+    case SQLITE_NOMEM:
+        error_set(err, ERRCODE_OUT_OF_MEMORY, "could not %s \"%s\": the operating system refuses memory",
+                  doing, name);
+        break;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         error_set(err, ERRCODE_OBJECT_IN_USE, "file \"%s\" is in use by another process", name);
@@ -132,10 +136,7 @@ bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool
         ok = wal_settle(arena_printf(&arena, "%s-wal", path), err) && disk_sync_dir(dir, err);
     if (ok && sqlite3_open_v2(path, out, flags, disk_vfs()) != SQLITE_OK)
         ok = sqlite_door_error(*out, path, "open", err);
-    uint64_t bytes = 0;
-    if (ok && exists)
-        ok = disk_size(path, &bytes, err);
-    if (ok && bytes == 0)
+    if (ok) /* of a file that has a header that decides; one whose making was cut short may become empty only now */
         reserve_checksums(*out);
     if (ok)
         ok = prepare_file(*out, path, file, may_create, err);

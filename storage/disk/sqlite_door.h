@@ -25,7 +25,7 @@ struct sqlite_door_file {
 MUST_CHECK
 bool sqlite_door_open(const char *dir, const struct sqlite_door_file *file, bool may_create, sqlite3 **out,
                       struct error *err);
-/* Fills err from the connection's last error: 53100 disk full, XX001 damaged, 55006 in use, else 58030.
+/* Fills err from the connection's last error: 53100 disk full, 53200 no memory, XX001 damaged, 55006 in use, else 58030.
  * Returns false. */
 bool sqlite_door_error(sqlite3 *db, const char *name, const char *doing, struct error *err);
 MUST_CHECK

@@ -7,10 +7,12 @@
  * A granule is a piece of the file whose space is reserved, or not, as a whole. One that belongs to a large block is
  * changed by that block's owner alone, one with small blocks under the lock. `remap` keeps the governor from taking
  * pages away from a granule that becomes anonymous: of those the file knows nothing. */
-#define _GNU_SOURCE /* fallocate, files without names */
+#define _GNU_SOURCE /* madvise, syscall */
 #include "storage/state/state_memory.h"
 
+#include "storage/base/arena.h"
 #include "storage/base/log.h"
+#include "storage/disk/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@
 _Static_assert(GRANULE_LOG2 + 3 == REGION_LOG2, "a region's granules are looked at as one word");
 
 struct range {
-    int fd;
+    struct disk_file *file;
     uint8_t *base;
     size_t bytes;
     _Atomic uint32_t regions;  /* up to the end of what was ever used */
@@ -191,11 +192,7 @@ static uint8_t flags_of(const struct range *range, size_t granule)
 
 static int reserve(const struct range *range, size_t offset, size_t bytes)
 {
-    int code;
-    do
-        code = posix_fallocate(range->fd, (off_t)offset, (off_t)bytes);
-    while (code == EINTR);
-    return code;
+    return range->file->disk->reserve(range->file, offset, bytes);
 }
 
 /* Granules [first, first + count) get space, and up to `most` of them if that is to be had. */
@@ -215,7 +212,8 @@ static void reserve_granules(struct range *range, size_t first, size_t count, si
     pthread_mutex_lock(&memory.remap);
     void *data = mmap(range->base + (first << GRANULE_LOG2), count << GRANULE_LOG2, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    CHECK(data != MAP_FAILED);
+    if (data == MAP_FAILED)
+        mem_refused(count << GRANULE_LOG2);
     mark(range, first, count, IS_RESERVED | IS_ANONYMOUS);
     pthread_mutex_unlock(&memory.remap);
     atomic_fetch_add(&memory.anonymous_bytes, (int64_t)(count << GRANULE_LOG2));
@@ -259,9 +257,9 @@ static void release_granules(struct range *range, size_t first, size_t count)
     size_t offset = first << GRANULE_LOG2, bytes = count << GRANULE_LOG2;
     if (anonymous > 0) {
         pthread_mutex_lock(&memory.remap);
-        void *data = mmap(range->base + offset, bytes, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_NORESERVE | MAP_FIXED, range->fd, (off_t)offset);
-        CHECK(data != MAP_FAILED);
+        void *data;
+        if (range->file->disk->map(range->file, range->base + offset, bytes, offset, &data) != 0)
+            mem_refused(bytes);
         if (range == &memory.ranges[0])
             page_by_page(data, bytes);
         for (size_t g = first; g < first + count; g++) {
@@ -274,7 +272,7 @@ static void release_granules(struct range *range, size_t first, size_t count)
     }
     if (reserved == 0)
         return;
-    if (fallocate(range->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) == 0) {
+    if (range->file->disk->release(range->file, offset, bytes) == 0) {
         mark(range, first, count, 0);
         atomic_fetch_sub(&memory.file_bytes, (int64_t)(reserved << GRANULE_LOG2));
         return;
@@ -297,8 +295,7 @@ bool state_memory_check(struct error *err)
         size_t offset = (size_t)atomic_load(&range->regions) << REGION_LOG2;
         code = offset + PROBE_BYTES > range->bytes ? EFBIG : reserve(range, offset, PROBE_BYTES);
         if (code == 0) {
-            (void)fallocate(range->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                            (off_t)PROBE_BYTES);
+            (void)range->file->disk->release(range->file, offset, PROBE_BYTES);
             atomic_store(&memory.is_full, false);
             log_write(LOG_INFO, "the spill file in \"%s\" can grow again", memory.dir);
         }
@@ -306,8 +303,7 @@ bool state_memory_check(struct error *err)
     pthread_mutex_unlock(&memory.lock);
     if (code == 0)
         return true;
-    error_set(err, ERRCODE_DISK_FULL, "could not extend the spill file in \"%s\": %s", memory.dir,
-              strerror(code));
+    disk_error(code, "extend the spill file in", memory.dir, err);
     return error_hint(err, "Free some space there; nothing is lost, and writing goes on by itself.");
 }
 
@@ -315,9 +311,14 @@ bool state_memory_check(struct error *err)
 
 static void *map_anonymous(size_t bytes, unsigned use)
 {
-    void *data =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(data != MAP_FAILED);
+    void *data;
+    for (uint64_t given = mem_given();;) {
+        data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (data != MAP_FAILED)
+            break;
+        if (!mem_try_again(&given))
+            mem_refused(bytes);
+    }
 #ifdef MADV_HUGEPAGE
     if ((use & MEMORY_HUGE) && bytes >= HUGE_BYTES)
         (void)madvise(data, bytes, MADV_HUGEPAGE);
@@ -352,9 +353,9 @@ void *memory_map(size_t bytes, unsigned use)
     if (!memory_is_lazy(bytes)) {
         void *data = NULL;
         size_t rounded = (bytes + 63) & ~(size_t)63;
-        if (posix_memalign(&data, 64, rounded) != 0)
-            data = NULL;
-        CHECK(data != NULL);
+        for (uint64_t given = mem_given(); posix_memalign(&data, 64, rounded) != 0;)
+            if (!mem_try_again(&given))
+                mem_refused(rounded);
         return memset(data, 0, rounded);
     }
     void *data = NULL;
@@ -426,20 +427,6 @@ void memory_discard(void *data, size_t bytes)
 
 /* ---- opening ---- */
 
-static int open_file(const char *dir, int *code)
-{
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) { /* not every file system knows files without names */
-        char path[4096];
-        snprintf(path, sizeof(path), "%s/spill.XXXXXX", dir);
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd >= 0)
-            (void)unlink(path);
-    }
-    *code = errno;
-    return fd;
-}
-
 static void *reserve_addresses(size_t bytes)
 {
     void *data =
@@ -450,8 +437,8 @@ static void *reserve_addresses(size_t bytes)
 static bool open_range(struct range *range, size_t bytes, bool is_scanned)
 {
     range->bytes = bytes;
-    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, range->fd, 0);
-    if (base == MAP_FAILED)
+    void *base;
+    if (range->file->disk->map(range->file, NULL, bytes, 0, &base) != 0)
         return false;
     size_t blocks = bytes >> BLOCK_LOG2, granules = bytes >> GRANULE_LOG2;
     range->tables_bytes = blocks * (1 + 2 * sizeof(uint32_t)) + granules;
@@ -483,9 +470,8 @@ static void forget_ranges(void)
             munmap(range->base, range->bytes);
             munmap(range->tables, range->tables_bytes);
         }
-        if (range->fd >= 0)
-            close(range->fd);
-        *range = (struct range){.fd = -1};
+        disk_close(range->file);
+        *range = (struct range){0};
     }
     if (memory.faults >= 0)
         close(memory.faults);
@@ -498,21 +484,18 @@ bool state_memory_open(const char *dir, struct error *err)
     snprintf(memory.dir, sizeof(memory.dir), "%s", dir);
     /* addresses for far more than the disk holds: a block may use half of what it takes, a table half of its chunks */
     size_t bytes = RANGE_MIN;
-    struct statvfs info;
-    if (statvfs(dir, &info) == 0) {
-        while (bytes < RANGE_MAX && bytes / 8 < (size_t)info.f_blocks * info.f_frsize)
+    struct disk *disk = disk_current();
+    uint64_t disk_free, disk_bytes;
+    if (disk->space(disk, dir, &disk_free, &disk_bytes) == 0) {
+        while (bytes < RANGE_MAX && bytes / 8 < disk_bytes)
             bytes *= 2;
     }
-    for (uint32_t r = 0; r < 2; r++)
-        memory.ranges[r] = (struct range){.fd = -1};
     watch_faults();
     for (uint32_t r = 0; r < 2; r++) {
-        int code;
         struct range *range = &memory.ranges[r];
-        range->fd = open_file(dir, &code);
-        if (range->fd < 0) {
-            error_set(err, code == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR,
-                      "could not create the spill file in \"%s\": %s", dir, strerror(code));
+        int code = disk->open_unnamed(disk, dir, &range->file);
+        if (code != 0) {
+            disk_error(code, "create the spill file in", dir, err);
             goto failed;
         }
         while (!open_range(range, bytes, r == 1) && bytes > ((size_t)1 << 30))
@@ -613,6 +596,5 @@ void state_memory_write_out(uint32_t region)
 {
     struct range *range = region_range(&region);
     if (range != NULL)
-        (void)sync_file_range(range->fd, (off_t)((size_t)region << REGION_LOG2), (off_t)REGION_BYTES,
-                              SYNC_FILE_RANGE_WRITE);
+        range->file->disk->write_out(range->file, (uint64_t)region << REGION_LOG2, REGION_BYTES);
 }

@@ -20,12 +20,28 @@ struct fault_server {
     struct server server;
 };
 
+static const char *memory_limit;
+
+void fault_server_limit_memory(const char *limit)
+{
+    memory_limit = limit;
+}
+
 bool fault_server_open(const char *dir, int workers, struct fault_server **out, struct error *err)
 {
     char count[16];
     snprintf(count, sizeof(count), "%d", workers);
-    char *argv[] = {"test",      "--data-dir", (char *)(dir != NULL ? dir : ""), "--port", "0",
-                    "--workers", count,        "--checkpoint-interval",          "0"};
+    char *argv[] = {"test",
+                    "--data-dir",
+                    (char *)(dir != NULL ? dir : ""),
+                    "--port",
+                    "0",
+                    "--workers",
+                    count,
+                    "--checkpoint-interval",
+                    "0",
+                    "--memory-limit",
+                    (char *)(dir != NULL && memory_limit != NULL ? memory_limit : "0")};
     struct settings_request request;
     struct fault_server *server = mem_zalloc(sizeof(*server));
     log_set_level((enum log_level)(LOG_ERROR + 1)); /* errors are what is asked for here */

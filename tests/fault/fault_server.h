@@ -8,6 +8,8 @@
 
 struct fault_server;
 
+/* The memory limit of servers with a directory that are opened from now on: their state lies in files then. NULL: none. */
+void fault_server_limit_memory(const char *limit);
 /* dir NULL: nothing is durable. */
 MUST_CHECK
 bool fault_server_open(const char *dir, int workers, struct fault_server **out, struct error *err);

@@ -1,11 +1,15 @@
 /* memory_disk.c: see memory_disk.h. One lock; contents in two copies, as they are read and as they are durable. */
+#define _GNU_SOURCE /* memfd_create, fallocate */
 #include "tests/fault/memory_disk.h"
 
 #include "storage/base/arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define SECTOR 512u
 
@@ -41,7 +45,7 @@ struct memory_file {
 };
 
 struct memory_disk {
-    struct disk door;
+    struct disk door, mapped; /* mapped: of files that are used as memory */
     pthread_mutex_t lock;
     struct names names, durable;
     struct pending *pending;
@@ -330,6 +334,67 @@ static int memory_lock(struct disk_file *base)
     return code;
 }
 
+/* ---- files that are used as memory ---- */
+
+struct mapped_file {
+    struct disk_file file;
+    int fd;
+};
+
+static int count_fault(struct memory_disk *disk, enum disk_op op)
+{
+    pthread_mutex_lock(&disk->lock);
+    int code = fault(disk, op);
+    pthread_mutex_unlock(&disk->lock);
+    return code;
+}
+
+static int memory_open_unnamed(struct disk *door, const char *dir, struct disk_file **out)
+{
+    int code = count_fault(disk_of(door), OP_RESERVE);
+    if (code != 0)
+        return code;
+    struct mapped_file *file = mem_alloc(sizeof(*file));
+    *file = (struct mapped_file){{&disk_of(door)->mapped}, memfd_create("spill", MFD_CLOEXEC)};
+    CHECK(file->fd >= 0);
+    *out = &file->file;
+    return 0;
+}
+
+static int fd_of(struct disk_file *file)
+{
+    return ((struct mapped_file *)file)->fd;
+}
+
+static void mapped_close(struct disk_file *file)
+{
+    close(fd_of(file));
+    mem_free(file);
+}
+
+static int mapped_map(struct disk_file *file, void *at, uint64_t bytes, uint64_t offset, void **out)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | (at != NULL ? MAP_FIXED : 0);
+    *out = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, fd_of(file), (off_t)offset);
+    return *out == MAP_FAILED ? errno : 0;
+}
+
+static int mapped_reserve(struct disk_file *file, uint64_t offset, uint64_t bytes)
+{
+    struct memory_disk *disk =
+        (struct memory_disk *)((char *)file->disk - offsetof(struct memory_disk, mapped));
+    int code = count_fault(disk, OP_RESERVE);
+    return code != 0 ? code : posix_fallocate(fd_of(file), (off_t)offset, (off_t)bytes);
+}
+
+static int mapped_release(struct disk_file *file, uint64_t offset, uint64_t bytes)
+{
+    int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return fallocate(fd_of(file), how, (off_t)offset, (off_t)bytes) == 0 ? 0 : errno;
+}
+
+static void mapped_write_out(struct disk_file *file, uint64_t offset, uint64_t bytes) {}
+
 /* ---- names ---- */
 
 static int memory_make_dir(struct disk *door, const char *path)
@@ -455,6 +520,7 @@ struct memory_disk *memory_disk_create(void)
                                .truncate = memory_truncate,
                                .size = memory_size,
                                .lock = memory_lock,
+                               .open_unnamed = memory_open_unnamed,
                                .make_dir = memory_make_dir,
                                .sync_dir = memory_sync_dir,
                                .remove = memory_remove,
@@ -462,6 +528,11 @@ struct memory_disk *memory_disk_create(void)
                                .info = memory_info,
                                .space = memory_space,
                                .list = memory_list};
+    disk->mapped = (struct disk){.close = mapped_close,
+                                 .map = mapped_map,
+                                 .reserve = mapped_reserve,
+                                 .release = mapped_release,
+                                 .write_out = mapped_write_out};
     return disk;
 }
 

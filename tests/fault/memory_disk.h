@@ -2,7 +2,8 @@
  * and loses power.
  *
  * Every operation that can fail has a number, from 1. A failed write has happened in part. A failed sync has made
- * some of it durable and forgets the rest: later syncs succeed without it, as Linux does it. */
+ * some of it durable and forgets the rest: later syncs succeed without it, as Linux does it. Files that are used as memory
+ * lie in the system's memory, and go when they are closed. */
 #ifndef MILLRACE_TESTS_FAULT_MEMORY_DISK_H
 #define MILLRACE_TESTS_FAULT_MEMORY_DISK_H
 
@@ -17,8 +18,9 @@ enum disk_op {
     OP_REMOVE = 32,
     OP_RENAME = 64,
     OP_MAKE_DIR = 128,
+    OP_RESERVE = 256, /* and the making of the files that it is for */
     OP_CHANGES = OP_WRITE | OP_SYNC | OP_TRUNCATE | OP_REMOVE | OP_RENAME | OP_MAKE_DIR,
-    OP_ALL = 255,
+    OP_ALL = 511,
 };
 
 struct memory_disk;
