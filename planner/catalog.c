@@ -1,5 +1,6 @@
 /* catalog.c: see catalog.h. Objects stand twice: in an array sorted by OID, for walks and lookups by OID, and
  * in an open hash table by schema and name. */
+#define _GNU_SOURCE /* explicit_bzero */
 #include "planner/catalog.h"
 
 #include "storage/data/hash.h"
@@ -21,6 +22,8 @@ struct catalog {
     struct catalog_schema **schemas; /* by OID */
     uint32_t schemas_count, schemas_cap;
     struct reserved_name *reserved;
+    struct catalog_secret *secrets; /* by name */
+    uint32_t secrets_count, secrets_cap;
 };
 
 struct reserved_name {
@@ -70,8 +73,18 @@ static void schema_free(struct catalog_schema *schema)
     mem_free(schema);
 }
 
+static void secret_free(struct catalog_secret *secret)
+{
+    explicit_bzero((char *)secret->value, strlen(secret->value));
+    mem_free((char *)secret->value);
+    mem_free((char *)secret->name);
+}
+
 void catalog_destroy(struct catalog *catalog)
 {
+    for (uint32_t i = 0; i < catalog->secrets_count; i++)
+        secret_free(&catalog->secrets[i]);
+    mem_free(catalog->secrets);
     for (uint32_t i = 0; i < catalog->count; i++)
         catalog_object_release(catalog->objects[i]);
     for (uint32_t i = 0; i < catalog->schemas_count; i++)
@@ -426,4 +439,59 @@ void catalog_add_system_view(struct catalog *catalog, uint32_t schema_oid, const
     struct error err;
     bool added = add_object(catalog, object, &err);
     CHECK(added);
+}
+
+/* ---- secrets ---- */
+
+/* Of the first that is not before `name`. */
+static uint32_t secret_place(const struct catalog *catalog, const char *name)
+{
+    uint32_t low = 0, high = catalog->secrets_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(catalog->secrets[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct catalog_secret *catalog_find_secret(struct catalog *catalog, const char *name)
+{
+    uint32_t at = secret_place(catalog, name);
+    bool found = at < catalog->secrets_count && strcmp(catalog->secrets[at].name, name) == 0;
+    return found ? &catalog->secrets[at] : NULL;
+}
+
+const struct catalog_secret *catalog_secret_at(struct catalog *catalog, uint32_t index)
+{
+    return index < catalog->secrets_count ? &catalog->secrets[index] : NULL;
+}
+
+void catalog_remove_secret(struct catalog *catalog, const char *name)
+{
+    uint32_t at = secret_place(catalog, name);
+    if (catalog_find_secret(catalog, name) == NULL)
+        return;
+    secret_free(&catalog->secrets[at]);
+    catalog->secrets_count--;
+    memmove(&catalog->secrets[at], &catalog->secrets[at + 1],
+            sizeof(*catalog->secrets) * (catalog->secrets_count - at));
+}
+
+void catalog_put_secret(struct catalog *catalog, const struct catalog_secret *secret)
+{
+    struct catalog_secret copy = {secret->oid, mem_strdup(secret->name), mem_strdup(secret->value),
+                                  secret->created_us};
+    catalog_remove_secret(catalog, secret->name);
+    if (catalog->secrets_count == catalog->secrets_cap) {
+        catalog->secrets_cap = catalog->secrets_cap ? catalog->secrets_cap * 2 : 8;
+        catalog->secrets = mem_realloc(catalog->secrets, catalog->secrets_cap * sizeof(*catalog->secrets));
+    }
+    uint32_t at = secret_place(catalog, copy.name);
+    memmove(&catalog->secrets[at + 1], &catalog->secrets[at],
+            sizeof(*catalog->secrets) * (catalog->secrets_count - at));
+    catalog->secrets[at] = copy;
+    catalog->secrets_count++;
 }

@@ -59,6 +59,14 @@ enum catalog_role { CATALOG_ROLE_NONE, CATALOG_ROLE_PROGRESS, CATALOG_ROLE_ERROR
 
 struct catalog_option {
     const char *name, *value;
+    const char *secret; /* the value is this secret's, and shown nowhere; NULL: it is as written */
+};
+
+/* CREATE SECRET: a text for options of connectors, which is shown nowhere. */
+struct catalog_secret {
+    uint32_t oid;
+    const char *name, *value;
+    int64_t created_us; /* wall clock, of its present value */
 };
 
 struct catalog_object {
@@ -158,6 +166,13 @@ struct catalog_object *catalog_next(struct catalog *catalog, uint32_t *cursor);
 const struct catalog_schema *catalog_next_schema(struct catalog *catalog, uint32_t *cursor);
 /* OIDs of objects that depend on this one directly (indexes, views); count in *count; in the arena. */
 uint32_t *catalog_dependents(struct catalog *catalog, uint32_t oid, struct arena *arena, uint32_t *count);
+/* Secrets; in the order of their names. Adds it, or puts it in place of the one of that name; copies. */
+void catalog_put_secret(struct catalog *catalog, const struct catalog_secret *secret);
+void catalog_remove_secret(struct catalog *catalog, const char *name);
+/* NULL when there is none. Borrowed, until the lock is given back. */
+const struct catalog_secret *catalog_find_secret(struct catalog *catalog, const char *name);
+const struct catalog_secret *catalog_secret_at(struct catalog *catalog, uint32_t index);
+bool catalog_uses_secret(const struct catalog_object *object, const char *name);
 /* A system view: called at start for each row of the tables of system views. columns text: "oid oid, relname
  * name". */
 void catalog_add_system_view(struct catalog *catalog, uint32_t schema_oid, const char *name,

@@ -65,6 +65,7 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
     for (uint32_t i = 0; i < from->options_count; i++) {
         object->options[i].name = copy_text(to, from->options[i].name);
         object->options[i].value = copy_text(to, from->options[i].value);
+        object->options[i].secret = copy_text(to, from->options[i].secret);
     }
     object->watermark_column = copy_text(to, from->watermark_column);
     object->watermark_sql = copy_text(to, from->watermark_sql);
@@ -85,6 +86,14 @@ bool catalog_object_is_part_of(const struct catalog_object *object, uint32_t own
     return object->index_of == owner_oid && owner_oid != 0 &&
            (object->kind == CATALOG_INDEX || object->kind == CATALOG_SEQUENCE ||
             object->role != CATALOG_ROLE_NONE);
+}
+
+bool catalog_uses_secret(const struct catalog_object *object, const char *name)
+{
+    for (uint32_t i = 0; i < object->options_count; i++)
+        if (object->options[i].secret != NULL && strcmp(object->options[i].secret, name) == 0)
+            return true;
+    return false;
 }
 
 bool catalog_object_keeps_rows(const struct catalog_object *object)

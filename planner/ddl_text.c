@@ -130,29 +130,57 @@ const char *ddl_nearest(const char *name, const char *const *known)
     return best;
 }
 
-static bool option_text(struct arena *arena, const PgQuery__DefElem *def, const char **out, struct error *err)
+/* SECRET name as statement_parse has left it; NULL: something else. */
+static const char *secret_name(const PgQuery__TypeName *type)
+{
+    bool is_secret = type->n_names == 2 && strcmp(node_string(type->names[0]), STATEMENT_SECRET) == 0;
+    return is_secret ? node_string(type->names[1]) : NULL;
+}
+
+static bool secret_value(struct planner_context *ctx, struct arena *arena, const PgQuery__DefElem *def,
+                         struct catalog_option *out, struct error *err)
+{
+    /* what says which connector it is, and what is shown of it */
+    static const char *const shown[] = {"connector", "format", "topic", "paused"};
+    const char *name = secret_name(def->arg->type_name);
+    for (size_t i = 0; i < ARRAY_COUNT(shown); i++)
+        if (strcmp(def->defname, shown[i]) == 0)
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "option \"%s\" cannot be a secret",
+                             shown[i]);
+    const struct catalog_secret *secret = catalog_find_secret(ctx->catalog, name);
+    if (secret == NULL)
+        return error_set(err, ERRCODE_UNDEFINED_OBJECT, "secret \"%s\" does not exist", name);
+    out->secret = arena_strdup(arena, name);
+    out->value = arena_strdup(arena, secret->value);
+    return true;
+}
+
+static bool option_text(struct planner_context *ctx, struct arena *arena, const PgQuery__DefElem *def,
+                        struct catalog_option *out, struct error *err)
 {
     const PgQuery__Node *arg = def->arg;
     if (!node_exists(arg)) {
-        *out = "true";
+        out->value = "true";
         return true;
     }
     switch (arg->node_case) {
     case PG_QUERY__NODE__NODE_STRING:
-        *out = arena_strdup(arena, arg->string->sval);
+        out->value = arena_strdup(arena, arg->string->sval);
         return true;
     case PG_QUERY__NODE__NODE_INTEGER:
-        *out = arena_printf(arena, "%d", arg->integer->ival);
+        out->value = arena_printf(arena, "%d", arg->integer->ival);
         return true;
     case PG_QUERY__NODE__NODE_FLOAT:
-        *out = arena_strdup(arena, arg->float_->fval);
+        out->value = arena_strdup(arena, arg->float_->fval);
         return true;
     case PG_QUERY__NODE__NODE_BOOLEAN:
-        *out = arg->boolean->boolval ? "true" : "false";
+        out->value = arg->boolean->boolval ? "true" : "false";
         return true;
     case PG_QUERY__NODE__NODE_TYPE_NAME:
+        if (secret_name(arg->type_name) != NULL)
+            return secret_value(ctx, arena, def, out, err);
         if (arg->type_name->n_names > 0) {
-            *out = arena_strdup(arena, node_string(arg->type_name->names[arg->type_name->n_names - 1]));
+            out->value = arena_strdup(arena, node_string(arg->type_name->names[arg->type_name->n_names - 1]));
             return true;
         }
         break;
@@ -193,8 +221,13 @@ bool ddl_options(struct planner_context *ctx, size_t count, PgQuery__Node **node
                 error_hint(err, "Perhaps you meant \"%s\".", near);
             return error_at(err, planner_position(ctx, def->location));
         }
-        if (!option_text(arena, def, &option.value, err))
+        if (!option_text(ctx, arena, def, &option, err))
             return error_at(err, planner_position(ctx, def->location));
+        if (option.secret != NULL && known != NULL) {
+            error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "parameter \"%s\" cannot be a secret",
+                      option.name);
+            return error_at(err, planner_position(ctx, def->location));
+        }
         ARENA_PUSH(arena, *options, *options_count, cap, option);
     }
     return true;
@@ -337,7 +370,12 @@ static void add_options(struct strbuf *out, const struct catalog_object *object)
         strbuf_adds(out, i == 0 ? " WITH (" : ", ");
         statement_quote_name(object->options[i].name, out);
         strbuf_adds(out, " = ");
-        statement_quote_text(object->options[i].value, out);
+        if (object->options[i].secret != NULL) {
+            strbuf_adds(out, "SECRET ");
+            statement_quote_name(object->options[i].secret, out);
+        } else {
+            statement_quote_text(object->options[i].value, out);
+        }
     }
     if (object->options_count > 0)
         strbuf_addc(out, ')');

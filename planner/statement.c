@@ -7,6 +7,7 @@
 #define _GNU_SOURCE /* strcasestr */
 #include "planner/statement.h"
 
+#include "planner/redact.h"
 #include "planner/scan.h"
 #include "storage/base/limits.h"
 #include "storage/base/strbuf.h"
@@ -103,9 +104,23 @@ static void *arena_allocator_alloc(void *ctx, size_t bytes)
 
 static void arena_allocator_free(void *ctx, void *data) {}
 
-static bool parse_error(const PgQueryError *error, struct error *err)
+/* "syntax error at or near "'text'"": the text may be a password. */
+static bool quotes_string(const char *message)
+{
+    const char *near = strstr(message, "at or near \"");
+    if (near == NULL)
+        return false;
+    near += strlen("at or near \"");
+    return *near == '$' || strchr(near, '\'') != NULL || strchr(near, '\"') != near + strlen(near) - 1;
+}
+
+static bool parse_error(const char *text, const PgQueryError *error, struct error *err)
 {
     const char *message = error->message != NULL ? error->message : "syntax error";
+    if (redact_is_sensitive(text) && quotes_string(message)) {
+        error_set(err, ERRCODE_SYNTAX_ERROR, "syntax error at or near a string");
+        return error_at(err, error->cursorpos);
+    }
     enum error_code code = ERRCODE_SYNTAX_ERROR;
     if (strncmp(message, "memory exhausted", 16) == 0 || strstr(message, "stack depth") != NULL) {
         error_set(err, ERRCODE_STATEMENT_TOO_COMPLEX, "statement is nested too deeply");
@@ -125,7 +140,7 @@ static void *parse_run(void *ctx)
     struct parse_job *job = ctx;
     PgQueryProtobufParseResult result = pg_query_parse_protobuf(job->text);
     if (result.error != NULL) {
-        job->ok = parse_error(result.error, job->err);
+        job->ok = parse_error(job->text, result.error, job->err);
     } else {
         ProtobufCAllocator allocator = {arena_allocator_alloc, arena_allocator_free, job->arena};
         job->parse = pg_query__parse_result__unpack(&allocator, result.parse_tree.len,
@@ -150,7 +165,11 @@ static bool unterminated_error(const char *text, const struct scan_token *token,
         what = "bit string literal";
     else if (*at == 'x' || *at == 'X')
         what = "hexadecimal string literal";
-    error_set(err, ERRCODE_SYNTAX_ERROR, "unterminated %s at or near \"%.*s\"", what, (int)token->len, at);
+    if (redact_is_sensitive(text)) /* what has no end may be a password */
+        error_set(err, ERRCODE_SYNTAX_ERROR, "unterminated %s", what);
+    else
+        error_set(err, ERRCODE_SYNTAX_ERROR, "unterminated %s at or near \"%.*s\"", what, (int)token->len,
+                  at);
     return error_at(err, statement_characters(text, token->start) + 1);
 }
 
@@ -347,7 +366,10 @@ static void overwrite(struct rewrite *r, uint32_t first, uint32_t last, const ch
 static bool error_at_token(const struct rewrite *r, uint32_t at, struct error *err, enum error_code code,
                            const char *message)
 {
-    if (at < r->count && code == ERRCODE_SYNTAX_ERROR && message == NULL)
+    if (at < r->count && r->tokens[at].kind == SCAN_STRING && code == ERRCODE_SYNTAX_ERROR &&
+        message == NULL && redact_is_sensitive(r->sql))
+        error_set(err, code, "syntax error at or near a string");
+    else if (at < r->count && code == ERRCODE_SYNTAX_ERROR && message == NULL)
         error_set(err, code, "syntax error at or near \"%.*s\"", (int)r->tokens[at].len,
                   r->sql + r->tokens[at].start);
     else
@@ -906,9 +928,92 @@ static bool rewrite_keep(struct rewrite *r, enum keep_kind kind, uint32_t at, st
     return true;
 }
 
+/* The text of '...' and $tag$...$tag$; NULL for other strings. */
+static const char *string_value(const struct rewrite *r, uint32_t at)
+{
+    if (at >= r->count || r->tokens[at].kind != SCAN_STRING)
+        return NULL;
+    const char *text = r->sql + r->tokens[at].start;
+    uint32_t len = r->tokens[at].len;
+    if (*text == '$') {
+        uint32_t tag = (uint32_t)(strchr(text + 1, '$') - text) + 1;
+        return arena_strndup(r->arena, text + tag, len - 2 * tag);
+    }
+    if (*text != '\'')
+        return NULL;
+    char *value = arena_strndup(r->arena, text + 1, len - 2), *to = value;
+    for (const char *from = value; *from != '\0'; from++) {
+        *to++ = *from;
+        from += from[0] == '\'' && from[1] == '\'';
+    }
+    *to = '\0';
+    return value;
+}
+
+/* CREATE, ALTER and DROP SECRET, whose name is token 2. No error quotes what stands behind AS. */
+static bool rewrite_secret(struct rewrite *r, enum secret_kind kind, struct error *err)
+{
+    struct secret_clause *clause = ARENA_NEW(r->arena, struct secret_clause);
+    uint32_t at = 2;
+    clause->kind = kind;
+    if (kind == SECRET_DROP && is_word(r, at, "if") && is_word(r, at + 1, "exists"))
+        clause->if_exists = true, at += 2;
+    else if (kind == SECRET_CREATE && is_word(r, at, "if") && is_word(r, at + 1, "not") &&
+             is_word(r, at + 2, "exists"))
+        clause->if_exists = true, at += 3;
+    if (!is_name(r, at))
+        return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR,
+                              at < r->count ? "a secret needs a name" : NULL);
+    clause->name = token_name(r, at++);
+    if (kind != SECRET_DROP) {
+        if (!is_word(r, at, "as"))
+            return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR,
+                                  at < r->count ? "AS and a value must follow the name of the secret" : NULL);
+        clause->value = string_value(r, ++at);
+        if (clause->value == NULL)
+            return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR,
+                                  "the value of a secret is a text in single quotes, or between $$ and $$");
+        at++;
+    }
+    if (at != r->count)
+        return error_at_token(r, at, err, ERRCODE_SYNTAX_ERROR, "nothing may follow the statement");
+    if (strlen(clause->name) > NAME_BYTES_MAX)
+        return error_at_token(r, at - 1, err, ERRCODE_NAME_TOO_LONG, "the name of the secret is too long");
+    r->statement->secret = clause;
+    overwrite(r, 0, r->count - 1, "CHECKPOINT");
+    return true;
+}
+
+/* name = SECRET pw within WITH (...) and SET (...) becomes name = secr_.pw, a type's name. */
+static void rewrite_secret_values(struct rewrite *r)
+{
+    for (uint32_t i = 1; i < r->count; i++) {
+        if (!is_char(r, i, '(') || !(is_word(r, i - 1, "with") || is_word(r, i - 1, "set")))
+            continue;
+        uint32_t end = behind_bracket(r, i);
+        for (uint32_t at = i + 2; at + 1 < end; at++) {
+            if (r->tokens[at - 1].kind != SCAN_OPERATOR || r->sql[r->tokens[at - 1].start] != '=' ||
+                !is_word(r, at, "secret") || !is_name(r, at + 1))
+                continue;
+            overwrite(r, at, at + 1,
+                      arena_printf(r->arena, STATEMENT_SECRET ".%.*s", (int)r->tokens[at + 1].len,
+                                   r->sql + r->tokens[at + 1].start));
+        }
+        i = end - 1;
+    }
+}
+
 static bool rewrite(struct rewrite *r, struct error *err)
 {
     struct statement *statement = r->statement;
+    if (is_word(r, 1, "secret") && is_word(r, 0, "create"))
+        return rewrite_secret(r, SECRET_CREATE, err);
+    if (is_word(r, 1, "secret") && is_word(r, 0, "alter"))
+        return rewrite_secret(r, SECRET_ALTER, err);
+    if (is_word(r, 1, "secret") && is_word(r, 0, "drop"))
+        return rewrite_secret(r, SECRET_DROP, err);
+    if (is_word(r, 0, "create") || is_word(r, 0, "alter"))
+        rewrite_secret_values(r);
     if (is_word(r, 0, "backup") && is_word(r, 1, "to"))
         return rewrite_keep(r, KEEP_BACKUP, 2, err);
     if (is_word(r, 0, "create") && is_word(r, 1, "snapshot"))

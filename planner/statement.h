@@ -18,9 +18,12 @@
  *   DROP SINK k                                                         DROP VIEW k
  *
  *   BACKUP TO '/var/backup/monday'                                      CHECKPOINT
+ *   CREATE SECRET pw AS 'value'                                         CHECKPOINT
+ *   CREATE TABLE t (a int) WITH ("sasl.password" = SECRET pw)           CREATE TABLE t (a int) WITH (... = secr_.pw    )
  *   CREATE SNAPSHOT before_upgrade                                      CHECKPOINT
  *
- * What it does not know stays PostgreSQL's syntax error. Everything lies in the arena given. */
+ * What it does not know stays PostgreSQL's syntax error, which never quotes a string of CREATE or ALTER: it may be a password.
+ * Everything lies in the arena given. */
 #ifndef MILLRACE_PLANNER_STATEMENT_H
 #define MILLRACE_PLANNER_STATEMENT_H
 
@@ -92,6 +95,16 @@ struct keep_clause {
     bool missing_ok;
 };
 
+/* [CREATE | ALTER] SECRET name AS 'value', DROP SECRET [IF EXISTS] name: a CheckPointStmt stands in the tree. */
+enum secret_kind { SECRET_CREATE, SECRET_ALTER, SECRET_DROP };
+struct secret_clause {
+    enum secret_kind kind;
+    const char *name, *value; /* value: not of DROP */
+    bool if_exists;           /* IF EXISTS, IF NOT EXISTS */
+};
+/* The schema of the type that stands for SECRET name as the value of an option. */
+#define STATEMENT_SECRET "secr_"
+
 struct statement {
     const char *sql;             /* as written */
     const char *text;            /* as parsed */
@@ -106,6 +119,7 @@ struct statement {
     struct subscribe_clause *subscribe;
     struct keep_clause *keep;
     struct sink_clause *sink;
+    struct secret_clause *secret;
     bool explains_view;     /* EXPLAIN MATERIALIZED VIEW v: parsed as EXPLAIN TABLE v */
     const char *query_sql;  /* CREATE [MATERIALIZED] VIEW, SINK, TABLE AS: the query's text; else NULL */
     int32_t query_location; /* its first byte in sql */

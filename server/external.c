@@ -10,6 +10,7 @@
 #include "executor/operators/row_queue.h"
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
+#include "planner/redact.h"
 #include "protocol/connector/lookup.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -219,6 +220,7 @@ static void note_failure(struct external *external, const struct error *error)
 {
     external->failed++;
     external->last_error = *error;
+    redact_error(external->object, &external->last_error);
     external->last_error_us = clock_now_us();
 }
 
@@ -228,7 +230,8 @@ static void put_back(struct external *external, const struct batch *keys, const 
     pthread_mutex_lock(&external->lock);
     note_failure(external, error);
     if (external->failures++ == 0 && !external->stopping)
-        log_write(LOG_WARNING, "external table \"%s\": %s; retrying", external->object->name, error->message);
+        log_write(LOG_WARNING, "external table \"%s\": %s; retrying", external->object->name,
+                  external->last_error.message);
     external->not_before_ns = clock_monotonic_ns() + backoff_ns(external, external->failures);
     external->retries += keys->rows;
     for (uint32_t row = 0; row < keys->rows; row++)

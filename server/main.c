@@ -1,4 +1,5 @@
 /* main.c: the process: settings, server, listener, signals. */
+#include "planner/redact.h"
 #include "server/listener.h"
 #include "server/metrics.h"
 #include "server/reference.h"
@@ -59,7 +60,7 @@ static int inspect(const struct settings_request *request)
     struct strbuf text = STRBUF_INIT;
     bool is_damaged = false;
     error_init(&err);
-    bool ok = inspect_dir(request->inspect_dir, request->json, &text, &is_damaged, &err);
+    bool ok = inspect_dir(request->inspect_dir, request->json, redact_in, &text, &is_damaged, &err);
     if (ok)
         fputs(strbuf_text(&text), stdout);
     strbuf_release(&text);

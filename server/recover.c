@@ -15,8 +15,10 @@
 
 #include "executor/checkpoint.h"
 #include "planner/ddl.h"
+#include "planner/redact.h"
 #include "planner/statement.h"
 #include "server/ddl_objects.h"
+#include "server/secrets.h"
 #include "server/sequence.h"
 #include "server/settings.h"
 #include "server/source_rows.h"
@@ -90,9 +92,11 @@ static bool damaged(const struct stored *stored, const struct error *why, struct
               copy.message);
     if (copy.detail[0] != '\0')
         error_detail(err, "%s", copy.detail);
-    if (is_kind(stored, "external table") || is_kind(stored, "sink")) /* its definition may hold a password */
-        return false;
-    return error_hint(err, "Its stored definition is: %.300s", stored->record.sql);
+    struct strbuf shown = STRBUF_INIT;
+    redact_statement(stored->record.sql, strlen(stored->record.sql), &shown);
+    error_hint(err, "Its stored definition is: %.300s", shown.data);
+    strbuf_release(&shown);
+    return false;
 }
 
 static bool publish(struct recovery *recovery, struct ddl_batch *batch, struct error *err)
@@ -464,6 +468,14 @@ static bool restore_relations(struct recovery *recovery, struct error *err)
             catalog_add_schema(recovery->server->catalog, stored->record.oid, stored->record.name, &why);
         catalog_unlock(recovery->server->catalog);
         if (!ok)
+            return damaged(stored, &why, err);
+        stored->done = true;
+    }
+    for (uint32_t i = 0; i < recovery->count; i++) { /* options of tables name them */
+        struct stored *stored = &recovery->items[i];
+        if (stored->done || !is_kind(stored, "secret"))
+            continue;
+        if (!secret_restore(recovery->server, &stored->record, &why))
             return damaged(stored, &why, err);
         stored->done = true;
     }

@@ -7,6 +7,7 @@
 #include "server/run_ddl.h"
 
 #include "planner/parse_tree.h"
+#include "planner/redact.h"
 #include "server/run_dml.h"
 #include "server/sequence.h"
 #include "server/sinks.h"
@@ -688,6 +689,8 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
             ok = server->sources->source_alter(server, table.object, err);
         else if (!ok)
             catalog_object_release(table.object);
+        if (!ok)
+            redact_error(table.object, err);
         catalog_object_release(table.object);
     } else {
         ok = rebuild(job, old, &table, err);

@@ -7,6 +7,7 @@
 
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
+#include "planner/redact.h"
 #include "server/sequence.h"
 #include "server/sinks.h"
 #include "server/source_parts.h"
@@ -89,6 +90,7 @@ static bool start_source(struct ddl_job *job, struct catalog_object *object, str
     if (ddl_option(object, "connector") == NULL || hooks == NULL ||
         hooks->source_create(job->server, object, err))
         return true;
+    redact_error(object, err);
     struct error other;
     struct catalog_object *objects[] = {object};
     if (!drop_objects(job->server, objects, 1, &other))
@@ -137,6 +139,7 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
         return ok;
     struct catalog_object *object = table.object;
     if (ddl_option(object, "connector") != NULL && !sources_check(server, object, err)) {
+        redact_error(object, err);
         catalog_object_release(object);
         return false;
     }

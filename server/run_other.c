@@ -1,6 +1,7 @@
 /* run_other.c: statements that have little or nothing to do here, and those that are refused. */
 #include "planner/parse_tree.h"
 #include "server/run_keep.h"
+#include "server/secrets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,8 @@ bool run_other(struct session *session, struct prepared *prepared, char *tag, st
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
         if (prepared->statement->keep != NULL)
             return run_keep(session, prepared->statement->keep, tag, err);
+        if (prepared->statement->secret != NULL)
+            return run_secret(session, prepared->statement->secret, tag, err);
         snprintf(tag, 64, "CHECKPOINT");
         return run_checkpoint(session, err);
     case PG_QUERY__NODE__NODE_VACUUM_STMT:

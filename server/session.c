@@ -4,6 +4,7 @@
 
 #include "server/checkpointer.h"
 
+#include "planner/redact.h"
 #include "planner/reg_names.h"
 #include "server/session_settings.h"
 #include "server/settings.h"
@@ -179,9 +180,12 @@ void session_set_activity(struct session *session, const char *sql)
     session->state_change_us = clock_now_us();
     if (sql != NULL) {
         snprintf(session->shown.query, sizeof(session->shown.query), "%s", sql);
-        char *external = strcasestr(session->shown.query, "external");
-        if (external != NULL) /* CREATE EXTERNAL TABLE: a password may follow */
-            external[strlen("external")] = '\0';
+        if (redact_is_sensitive(session->shown.query)) {
+            struct strbuf shown = STRBUF_INIT;
+            redact_statement(session->shown.query, strlen(session->shown.query), &shown);
+            snprintf(session->shown.query, sizeof(session->shown.query), "%s", shown.data);
+            strbuf_release(&shown);
+        }
         session->shown.query_start_us = session->state_change_us;
     }
     snprintf(session->shown.application_name, sizeof(session->shown.application_name), "%s",

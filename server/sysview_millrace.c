@@ -1,4 +1,6 @@
 /* sysview_millrace.c: our own views: what relations hold, what operators do, where the engine stands. */
+#include "planner/ddl.h"
+#include "planner/redact.h"
 #include "planner/routines.h"
 #include "server/checkpointer.h"
 #include "server/ddl_objects.h"
@@ -479,6 +481,26 @@ static bool rows_sinks(struct sys_rows *rows, struct error *err)
     return true;
 }
 
+static bool rows_secrets(struct sys_rows *rows, struct error *err)
+{
+    struct catalog *catalog = rows->server->catalog;
+    const struct catalog_secret *secret;
+    catalog_read_lock(catalog);
+    for (uint32_t i = 0; (secret = catalog_secret_at(catalog, i)) != NULL; i++) {
+        const char **users = ARENA_ARRAY(rows->arena, const char *, rows->objects_count);
+        uint32_t count = 0;
+        for (uint32_t j = 0; j < rows->objects_count; j++)
+            if (catalog_uses_secret(rows->objects[j], secret->name))
+                users[count++] = ddl_qualified(rows->arena, catalog, rows->objects[j]);
+        sys_text(rows, "name", arena_strdup(rows->arena, secret->name));
+        sys_int(rows, "created", secret->created_us);
+        sys_text_array(rows, "used_by", users, count);
+        sys_end(rows);
+    }
+    catalog_unlock(catalog);
+    return true;
+}
+
 static bool rows_disabled(struct sys_rows *rows, struct error *err)
 {
     for (uint32_t i = 0; i < rows->objects_count + rows->sinks_count; i++) {
@@ -490,7 +512,7 @@ static bool rows_disabled(struct sys_rows *rows, struct error *err)
         sys_text(rows, "name", object->name);
         sys_text(rows, "kind", ddl_kind_word(object));
         sys_text(rows, "reason", object->disabled);
-        sys_text(rows, "definition", object->sql);
+        sys_text(rows, "definition", redact_in(rows->arena, object->sql));
         sys_end(rows);
     }
     return true;
@@ -561,6 +583,10 @@ const struct system_view_row sysview_millrace_rows[] = {
          "try failed"),
     VIEW("snapshots", "name text, checkpoint int8, epoch int8, taken timestamptz, objects int4",
          rows_snapshots, "states of the database that are kept: CREATE SNAPSHOT"),
+    VIEW("secrets", "name text, created timestamptz, used_by text[]", rows_secrets,
+         "secrets, without their values; created: when the present value was given; used_by: what has an "
+         "option that is "
+         "one"),
     VIEW("disabled", "schema name, name name, kind text, reason text, definition text", rows_disabled,
          "what the server left out when it was started with --safe-mode, and why"),
     VIEW("sources",

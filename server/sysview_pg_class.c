@@ -4,6 +4,7 @@
  *
  * A stream is shown as a table; the index behind a key is a pg_class row of its own; a view has one rule. */
 #include "executor/functions/quote.h"
+#include "planner/redact.h"
 #include "planner/reg_names.h"
 #include "server/external.h"
 #include "server/sequence.h"
@@ -93,8 +94,9 @@ static bool rows_pg_class(struct sys_rows *rows, struct error *err)
             const char **options = ARENA_ARRAY(rows->arena, const char *, object->options_count);
             uint32_t count = 0;
             for (uint32_t j = 0; j < object->options_count; j++)
-                if (object->kind != CATALOG_EXTERNAL_TABLE || /* what is its connector's may be a secret */
-                    external_option_is_ours(object->options[j].name))
+                if ((object->kind != CATALOG_EXTERNAL_TABLE ||
+                     external_option_is_ours(object->options[j].name)) &&
+                    object->options[j].secret == NULL && !redact_is_private(object->options[j].name))
                     options[count++] =
                         arena_printf(rows->arena, "%s=%s", object->options[j].name, object->options[j].value);
             sys_text_array(rows, "reloptions", options, count);

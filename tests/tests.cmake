@@ -122,6 +122,7 @@ add_server_test(server/stress server/stress_test.py)
 add_server_test(server/sources server/sources_test.py)
 add_server_test(server/memory server/memory_test.py)
 add_server_test(server/memory-2-workers server/memory_test.py --workers 2)
+add_server_test(server/secrets server/secrets_test.py)
 add_server_test(server/refused-memory server/refused_memory_test.py)
 set_tests_properties(server/memory server/memory-2-workers PROPERTIES RUN_SERIAL TRUE) # what they measure is resident memory
 add_server_test(server/sources-2-workers server/sources_test.py --workers 2)

@@ -145,6 +145,7 @@ static struct disk seen_disk = {.open = seen_open,
 /* ---- the tree ---- */
 
 struct inspection {
+    const char *(*shown)(struct arena *arena, const char *sql);
     struct arena arena;
     const char *dir;
     cJSON *root, *damage;
@@ -276,12 +277,15 @@ static bool has_table(sqlite3 *db, const char *table)
 /* ---- state.db ---- */
 
 /* The columns under their names. */
-static void add_columns(sqlite3_stmt *stmt, cJSON *row)
+static void add_columns(struct inspection *in, sqlite3_stmt *stmt, cJSON *row)
 {
     for (int i = 0; i < sqlite3_column_count(stmt); i++) {
         const char *name = sqlite3_column_name(stmt, i);
         if (sqlite3_column_type(stmt, i) == SQLITE_INTEGER)
             cJSON_AddNumberToObject(row, name, (double)sqlite3_column_int64(stmt, i));
+        else if (sqlite3_column_type(stmt, i) != SQLITE_NULL && strcmp(name, "sql") == 0)
+            cJSON_AddStringToObject(row, name,
+                                    in->shown(&in->arena, (const char *)sqlite3_column_text(stmt, i)));
         else if (sqlite3_column_type(stmt, i) != SQLITE_NULL)
             cJSON_AddStringToObject(row, name, (const char *)sqlite3_column_text(stmt, i));
     }
@@ -292,7 +296,7 @@ static void add_rows(struct inspection *in, sqlite3 *db, cJSON *to, const char *
     cJSON *rows = cJSON_AddArrayToObject(to, list);
     sqlite3_stmt *stmt = query(db, sql);
     while (next_row(in, db, stmt, "state.db"))
-        add_columns(stmt, add_row(rows));
+        add_columns(in, stmt, add_row(rows));
     sqlite3_finalize(stmt);
 }
 
@@ -547,9 +551,11 @@ static bool take_lock(struct inspection *in, struct disk_file **out, struct erro
              "millrace.log.");
 }
 
-bool inspect_dir(const char *dir, bool as_json, struct strbuf *out, bool *is_damaged, struct error *err)
+bool inspect_dir(const char *dir, bool as_json, const char *(*shown)(struct arena *arena, const char *sql),
+                 struct strbuf *out, bool *is_damaged, struct error *err)
 {
-    struct inspection in = {.dir = dir, .root = cJSON_CreateObject(), .zstd = ZSTD_createDCtx()};
+    struct inspection in = {
+        .dir = dir, .shown = shown, .root = cJSON_CreateObject(), .zstd = ZSTD_createDCtx()};
     arena_init(&in.arena, NULL);
     disk_use(&seen_disk);
     struct disk_file *lock = NULL;
