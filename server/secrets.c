@@ -4,9 +4,11 @@
 
 #include "planner/ddl.h"
 #include "planner/redact.h"
+#include "server/secret_key.h"
 #include "server/settings.h"
 #include "server/sources.h"
 #include "storage/base/clock.h"
+#include "storage/base/log.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -19,50 +21,75 @@ static bool store_secret(struct server *server, const struct catalog_secret *sec
 {
     if (server->store == NULL)
         return true;
-    struct strbuf sql = STRBUF_INIT;
-    char settings[64];
+    struct strbuf sql = STRBUF_INIT, settings = STRBUF_INIT;
     strbuf_adds(&sql, "CREATE SECRET ");
     statement_quote_name(secret->name, &sql);
     strbuf_adds(&sql, " AS ");
-    statement_quote_text(secret->value, &sql);
-    snprintf(settings, sizeof(settings), "{\"created_us\": \"%lld\"}", (long long)secret->created_us);
+    statement_quote_text(server->secret_key == NULL ? secret->value : "", &sql);
+    strbuf_addf(&settings, "{\"created_us\": \"%lld\"", (long long)secret->created_us);
+    if (server->secret_key != NULL) {
+        strbuf_adds(&settings, ", \"encrypted\": \"");
+        secret_key_encrypt(server->secret_key, secret->oid, secret->name, secret->value, &settings);
+        strbuf_addc(&settings, '"');
+    }
+    strbuf_addc(&settings, '}');
     struct catalog_record record = {.oid = secret->oid,
                                     .schema_oid = SCHEMA_PUBLIC,
                                     .name = secret->name,
                                     .kind = "secret",
                                     .sql = sql.data,
-                                    .settings = settings};
+                                    .settings = settings.data};
     bool ok =
         catalog_store_write(server->store, &record, 1, NULL, 0, catalog_new_oid(server->catalog) + 1, err);
     explicit_bzero(sql.data, sql.len);
     strbuf_release(&sql);
+    strbuf_release(&settings);
     return ok;
 }
 
-static int64_t read_created(const char *settings)
+/* Appends the value that was stored with a key. In safe mode, where nothing is connected to, it may be missing. */
+static bool decrypt(struct server *server, const struct catalog_record *record, const char *encrypted,
+                    struct strbuf *value, struct error *err)
 {
-    cJSON *root = settings != NULL ? cJSON_Parse(settings) : NULL;
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "created_us");
-    int64_t created_us = cJSON_IsString(item) ? strtoll(item->valuestring, NULL, 10) : 0;
-    cJSON_Delete(root);
-    return created_us;
+    if (server->secret_key == NULL) {
+        error_set(err, ERRCODE_CONFIG_FILE_ERROR, "it is encrypted, and there is no --secret-key-file");
+        return server->settings->safe_mode;
+    }
+    return secret_key_decrypt(server->secret_key, record->oid, record->name, encrypted, value, err) ||
+           server->settings->safe_mode;
 }
 
 bool secret_restore(struct server *server, const struct catalog_record *record, struct error *err)
 {
     struct arena arena;
     struct statement statement;
+    struct strbuf value = STRBUF_INIT;
     arena_init(&arena, NULL);
+    cJSON *root = cJSON_Parse(record->settings != NULL ? record->settings : "{}");
+    const cJSON *created = cJSON_GetObjectItemCaseSensitive(root, "created_us"),
+                *encrypted = cJSON_GetObjectItemCaseSensitive(root, "encrypted");
     bool ok = statement_parse(&arena, record->sql, &statement, err);
-    if (ok && (statement.secret == NULL || statement.secret->kind != SECRET_CREATE))
+    if (ok &&
+        (statement.secret == NULL || statement.secret->kind != SECRET_CREATE || !cJSON_IsString(created)))
         ok = error_set(err, ERRCODE_DATA_CORRUPTED, "its definition is not one of a secret");
+    if (ok && cJSON_IsString(encrypted))
+        ok = decrypt(server, record, encrypted->valuestring, &value, err);
+    else if (ok)
+        strbuf_adds(&value, statement.secret->value);
     if (ok) {
-        struct catalog_secret secret = {record->oid, record->name, statement.secret->value,
-                                        read_created(record->settings)};
+        struct catalog_secret secret = {record->oid, record->name, strbuf_text(&value),
+                                        strtoll(created->valuestring, NULL, 10)};
+        struct error why;
         catalog_write_lock(server->catalog);
         catalog_put_secret(server->catalog, &secret);
         catalog_unlock(server->catalog);
+        if (server->secret_key != NULL && !cJSON_IsString(encrypted) && !store_secret(server, &secret, &why))
+            log_write(LOG_WARNING, "secret \"%s\" is not yet encrypted: %s", record->name, why.message);
     }
+    if (value.len > 0)
+        explicit_bzero(value.data, value.len);
+    strbuf_release(&value);
+    cJSON_Delete(root);
     arena_release(&arena);
     return ok;
 }

@@ -1,5 +1,6 @@
 /* server.c: opening and closing: memory, catalog, store, log, engine, recovery, sources; and back in reverse.
  */
+#define _GNU_SOURCE /* explicit_bzero */
 #include "server/server.h"
 
 #include "planner/ddl.h"
@@ -7,6 +8,7 @@
 #include "server/ddl_objects.h"
 #include "server/external.h"
 #include "server/recover.h"
+#include "server/secret_key.h"
 #include "server/sequence.h"
 #include "server/settings.h"
 #include "server/sinks.h"
@@ -20,6 +22,7 @@
 #include "storage/state/memory_governor.h"
 #include "storage/state/state_memory.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static uint32_t workers_of(const struct settings *settings)
@@ -98,6 +101,11 @@ static bool engine_open(struct server *server, uint32_t shards, struct error *er
                                      .account = &server->account,
                                      .tick_rows_max = (uint32_t)settings->tick_rows,
                                      .backfill_bytes = settings->backfill_limit_bytes};
+    if (settings->secret_key_file != NULL && settings->secret_key_file[0] != '\0') {
+        server->secret_key = mem_zalloc(sizeof(*server->secret_key));
+        if (!secret_key_read(settings->secret_key_file, server->secret_key, err))
+            goto failed;
+    }
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
     server->externals = externals_create();
@@ -200,6 +208,10 @@ void server_close(struct server *server)
         catalog_store_close(server->store);
     if (server->locks != NULL)
         table_locks_destroy(server->locks);
+    if (server->secret_key != NULL)
+        explicit_bzero(server->secret_key, sizeof(*server->secret_key));
+    mem_free(server->secret_key);
+    server->secret_key = NULL;
     memory_governor_stop();
     state_memory_close();
     pthread_mutex_destroy(&server->ddl);

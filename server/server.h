@@ -16,6 +16,7 @@ struct listener;
 struct sources;   /* server/sources.h */
 struct externals; /* server/external.h */
 struct sinks;     /* server/sinks.h */
+struct secret_key;
 struct sequence;
 struct table_locks;  /* server/table_locks.h */
 struct view_build;   /* server/view_builds.h */
@@ -34,6 +35,7 @@ struct server {
     struct sources *running_sources;
     struct externals *externals;
     struct sinks *sinks;
+    struct secret_key *secret_key; /* server/secret_key.h; NULL: secrets are stored as they are */
     struct table_locks *locks;
     const struct source_hooks *sources; /* what connectors do at CREATE and DROP; NULL: there are none */
     int64_t start_us;                   /* clock when it was opened */

@@ -42,6 +42,10 @@ static const struct setting_row setting_rows[] = {
     {"safe-mode", SETTING_FLAG, FIELD(safe_mode), "0", 0, 1,
      "starts without materialized views, sources and checkpoints, so that a definition that cannot be "
      "restored can be dropped"},
+    {"secret-key-file", SETTING_TEXT, FIELD(secret_key_file), "", 0, 0,
+     "file with a key of 32 bytes, or 64 hexadecimal digits, with which values of secrets are encrypted on "
+     "disk; empty is "
+     "none"},
     {"log-level", SETTING_TEXT, FIELD(log_level), "info", 0, 0,
      "least level of messages on stderr: debug, info, warning, error"},
 };

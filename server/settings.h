@@ -27,6 +27,7 @@ struct settings {
     int64_t checkpoint_log_bytes;     /* the log's growth after which there is one; 0: none */
     int64_t backfill_limit_bytes;     /* per view that is being filled */
     int64_t safe_mode;                /* 1: materialized views and sources stay off */
+    const char *secret_key_file;      /* empty: none */
     const char *log_level;
     void *owned; /* memory of the texts above */
 };

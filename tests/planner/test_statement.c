@@ -1,4 +1,5 @@
 /* Splitting, our own spellings and positions, and what happens to hostile text. */
+#include "planner/redact.h"
 #include "planner/scan.h"
 #include "planner/statement.h"
 #include "storage/base/limits.h"
@@ -221,9 +222,69 @@ TEST(stored_expressions)
     strbuf_release(&out);
 }
 
+/* ---- secrets ---- */
+
+static const char *shown(const char *sql)
+{
+    return redact_in(&arena, sql);
+}
+
+TEST(redaction)
+{
+    EXPECT_TEXT(shown("CREATE SECRET a AS 'x''y'"), "CREATE SECRET a AS '***'");
+    EXPECT_TEXT(shown("alter /* */ secret \"A b\" as $t$x$t$; select 'y'"),
+                "alter /* */ secret \"A b\" as '***'; select 'y'");
+    EXPECT_TEXT(shown("select 1; create secret a as 'cut"), "select 1; create secret a as '***'");
+    EXPECT_TEXT(shown("create secret a as \"x\""), "create secret a as '***'");
+    EXPECT_TEXT(shown("create secret a 'x'"), "create secret a '***'");
+    EXPECT_TEXT(
+        shown("create table t (a int) with (\"sasl.password\" = 'x', topic = 'y', url='z', n = SECRET pw)"),
+        "create table t (a int) with (\"sasl.password\" = '***', topic = 'y', url='***', n = SECRET pw)");
+    EXPECT_TEXT(shown("alter stream s set (password = $$x"), "alter stream s set (password = '***'");
+    EXPECT_TEXT(shown("select * from users where password = 'x'"),
+                "select * from users where password = 'x'");
+    EXPECT_TEXT(split("create secret a as 'x"), "42601 unterminated quoted string @20");
+}
+
+static const char *secret(const char *sql)
+{
+    struct statement statement;
+    struct error err;
+    error_init(&err);
+    if (!statement_parse(&arena, sql, &statement, &err))
+        return arena_printf(&arena, "%s %s @%d", error_sqlstate(err.code), err.message, err.position);
+    if (statement.secret == NULL)
+        return arena_printf(&arena, "%s", statement.text);
+    return arena_printf(&arena, "%d%s %s %s", statement.secret->kind,
+                        statement.secret->if_exists ? " exists" : "", statement.secret->name,
+                        statement.secret->value != NULL ? statement.secret->value : "-");
+}
+
+TEST(secrets)
+{
+    EXPECT_TEXT(secret("Create Secret Pw As 'it''s'"), "0 pw it's");
+    EXPECT_TEXT(secret("create secret if not exists \"P w\" as $a$x'y$a$"), "0 exists P w x'y");
+    EXPECT_TEXT(secret("alter secret pw as ''"), "1 pw ");
+    EXPECT_TEXT(secret("drop secret if exists pw"), "2 exists pw -");
+    EXPECT_TEXT(secret("create secret as as 'x'"), "0 as x");
+    EXPECT_TEXT(secret("create secret pw as x"),
+                "42601 the value of a secret is a text in single quotes, or between $$ and $$ @21");
+    EXPECT_TEXT(secret("create secret pw as 'a' 'b'"), "42601 nothing may follow the statement @25");
+    EXPECT_TEXT(secret("create secret"), "42601 syntax error at end of input @14");
+    EXPECT_TEXT(secret("create table t (a int) with (a = SECRET  pw, b =secret \"P w\", c = secret)"),
+                "create table t (a int) with (a = secr_.pw  , b =secr_.\"P w\" , c = secret)");
+    EXPECT_TEXT(secret("create table t (a int) with (a = secret\"p\")"),
+                "create table t (a int) with (a = secr_.\"p\")");
+    EXPECT_TEXT(secret("create table t (a int) with (a = 'x' 'y')"),
+                "42601 syntax error at or near a string @38");
+    EXPECT_TEXT(secret("select a = secret pw from t"), "select a = secret pw from t");
+}
+
 int main(void)
 {
     arena_init(&arena, NULL);
+    RUN(redaction);
+    RUN(secrets);
     RUN(splits);
     RUN(streams);
     RUN(subscribe);
