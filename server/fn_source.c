@@ -3,7 +3,6 @@
  * What a source has read is in its relation of progress, together with the rows: following that relation is all there is to
  * it. Runs on the thread of its session. */
 #define _GNU_SOURCE
-#include "executor/function.h"
 #include "executor/functions/text_kernel.h"
 #include "server/session.h"
 #include "server/source_parts.h"

@@ -222,12 +222,75 @@ def watermarks(world):
     world.con.execute("DROP STREAM times")
 
 
+def waiting(world):
+    con, cluster = world.con, world.cluster
+    cluster.create_topic("awaited", 2)
+    world.source("STREAM", "awaited", "id int", "awaited")
+    expect(one(con, "SELECT wait_for('awaited', 1, 0, timeout => '10 ms')"), (False,), "nothing has come")
+    cluster.produce("awaited", [record(1, id=1)])
+    expect(one(con, "SELECT wait_for('awaited', 1, 0, timeout => '2 minutes')"), (True,), "it has")
+    expect(rows(con, "SELECT id FROM awaited"), [(1,)], "and can be seen")
+    # the broker goes and comes back
+    cluster.stop()
+    until(con, "SELECT state FROM millrace.sources", [("waiting for broker",)], "the broker is away")
+    expect(one(con, "SELECT error IS NOT NULL FROM millrace.sources"), (True,), "why it waits")
+    cluster.start()
+    cluster.produce("awaited", [record(0, id=2)])
+    until(con, "SELECT id FROM awaited ORDER BY id", [(1,), (2,)], "it goes on by itself")
+    until(con, "SELECT state, error FROM millrace.sources", [("running", None)], "and says so")
+    # and is away when the server starts
+    cluster.stop()
+    world.kill()
+    con = world.con
+    until(con, "SELECT state FROM millrace.sources", [("waiting for broker",)], "the broker is away at the start")
+    cluster.start()
+    cluster.produce("awaited", [record(1, id=3)])
+    until(con, "SELECT id FROM awaited ORDER BY id", [(1,), (2,), (3,)], "it goes on after the start as well")
+    con.execute("DROP STREAM awaited")
+
+
+def hazards(world):
+    con, cluster = world.con, world.cluster
+    if not cluster.real:
+        return kafka_support.left_out("sources over topics that lose records, are made anew, get more partitions, hold transactions")
+    cluster.create_topic("kept", 1)
+    cluster.produce("kept", [record(0, id=i) for i in range(5)])
+    world.source("STREAM", "kept", "id int", "kept", ", topic_refresh = '1 second'")
+    until(con, "SELECT count(*) FROM kept", [(5,)], "rows")
+    con.execute("ALTER STREAM kept SET (paused = 'true')")
+    cluster.produce("kept", [record(0, id=i) for i in range(5, 20)])
+    world.kill()
+    con = world.con
+    cluster.delete_records("kept", 0, 12)
+    con.execute("ALTER STREAM kept SET (paused = 'false')")
+    until(con, "SELECT state FROM millrace.sources", [("failed",)], "records are lost")
+    error = one(con, "SELECT error FROM millrace.sources")[0]
+    expect("kept" in error, True, error)
+    con.execute("ALTER STREAM kept SET (on_lost = 'earliest')")
+    until(con, "SELECT count(*) FROM kept", [(13,)], "it goes on at the first record left")
+    expect(one(con, "SELECT next_offset, accepted, absent, lost FROM kept_progress"), (20, 13, 0, 7), "what was lost is counted")
+    cluster.add_partitions("kept", 3)
+    cluster.produce("kept", [record(2, id=100), record(1, id=101)])
+    until(con, "SELECT count(*) FROM kept WHERE id >= 100", [(2,)], "new partitions")
+    expect(rows(con, "SELECT partition, next_offset FROM kept_progress ORDER BY 1"), [(0, 20), (1, 1), (2, 1)], "have rows of their own")
+    cluster.produce("kept", [record(0, id=200)], transaction="commit")
+    cluster.produce("kept", [record(0, id=201)], transaction="abort")
+    until(con, "SELECT id FROM kept WHERE id >= 200", [(200,)], "committed records")
+    until(con, "SELECT next_offset, absent FROM kept_progress WHERE partition = 0", [(24, 3)], "what is no record is counted as absent")
+    cluster.delete_topic("kept")
+    cluster.create_topic("kept", 3)
+    cluster.produce("kept", [record(0, id=300)] * 30)
+    until(con, "SELECT state FROM millrace.sources", [("failed",)], "a topic made anew")
+    expect(one(con, "SELECT count(*) FROM kept WHERE id = 300"), (0,), "none of its records is taken for another")
+    con.execute("DROP STREAM kept")
+
+
 def main():
     binary, options = sys.argv[1], sys.argv[2:]
     with kafka_support.cluster(binary) as cluster, harness.temp_dir() as base:
         world = World(binary, os.path.join(base, "data"), options, cluster)
         try:
-            for part in (streams, belongings, tables, policies, watermarks):
+            for part in (streams, belongings, tables, policies, watermarks, waiting, hazards):
                 part(world)
         except BaseException:
             sys.stderr.write(world.server.log_text()[-4000:])

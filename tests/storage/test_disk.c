@@ -100,6 +100,63 @@ TEST(log_comes_back)
     tick_log_close(log);
 }
 
+static bool describe(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t seed,
+                     const struct tick_log_raw *entries, uint32_t count, struct error *err)
+{
+    struct strbuf *text = ctx;
+    struct arena arena;
+    (void)epoch;
+    (void)clock_us;
+    (void)seed;
+    arena_init(&arena, NULL);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < count; i++) {
+        struct batch *batch = batch_create(&arena, types, 2, 4);
+        ok = tick_log_decode(&entries[i], batch, err);
+        strbuf_addf(text, "%u%s%s rows", batch->rows, entries[i].replaces ? " replacing" : "",
+                    entries[i].continues ? " more" : "");
+        if (entries[i].has_partition)
+            strbuf_addf(text, " of %d", entries[i].partition);
+        strbuf_addc(text, '\n');
+    }
+    arena_release(&arena);
+    return ok;
+}
+
+TEST(changes_that_replace_and_partitions)
+{
+    char dir[] = "/tmp/test-disk.XXXXXX";
+    struct error err;
+    struct tick_log *log;
+    struct written written = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct batch *many = batch_create(&arena, types, 2, 5000), *none = batch_create(&arena, types, 2, 1);
+    for (int32_t i = 0; i < 5000; i++) {
+        struct datum values[] = {datum_i32(i), datum_null()};
+        batch_append_datums(many, values, 1);
+    }
+    const struct tick_log_entry entries[] = {
+        {.relation_oid = 16384, .rows = many},
+        {.relation_oid = 16384, .rows = many, .replaces = true},
+        {.relation_oid = 16384, .rows = many, .has_partition = true, .partition = -7},
+        {.relation_oid = 16384, .rows = none, .has_partition = true, .partition = 3},
+        {.relation_oid = 16384, .rows = none, .replaces = true, .has_partition = true, .partition = 4}};
+    EXPECT(tick_log_open(make_dir(dir), true, &log, &err));
+    tick_log_append(log, 1, 10, 100, entries, ARRAY_COUNT(entries), on_done, &written);
+    tick_log_close(log);
+    EXPECT_INT(written.last, 1);
+    EXPECT(tick_log_open(dir, false, &log, &err));
+    struct strbuf text = STRBUF_INIT;
+    EXPECT(tick_log_read(log, 0, describe, &text, &err));
+    EXPECT_TEXT(strbuf_text(&text),
+                "4096 rows\n904 rows\n4096 replacing rows\n904 replacing more rows\n"
+                "4096 rows of -7\n904 more rows of -7\n0 rows of 3\n0 replacing rows of 4\n");
+    strbuf_release(&text);
+    tick_log_close(log);
+    arena_release(&arena);
+}
+
 TEST(newer_and_incomplete_are_refused)
 {
     char dir[] = "/tmp/test-disk.XXXXXX";
@@ -176,6 +233,7 @@ TEST(catalog_comes_back)
 int main(void)
 {
     RUN(log_comes_back);
+    RUN(changes_that_replace_and_partitions);
     RUN(newer_and_incomplete_are_refused);
     RUN(catalog_comes_back);
     return test_result();
