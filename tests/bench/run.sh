@@ -17,13 +17,16 @@ nexmark-table)
 durability)
     /usr/bin/python3 -B tests/bench/durability.py build/millrace "${@:2}"
     ;;
+kafka)
+    /usr/bin/python3 -B tests/bench/kafka_ingest.py build/millrace "${@:2}"
+    ;;
 kernel) ;;
 ingest | read | latency | growth)
     ninja -C build --quiet pg_client
     /usr/bin/python3 -B "tests/bench/$what.py" "${@:2}"
     ;;
 *)
-    echo "usage: ./dev bench [kernel [NAME ...] [OPTIONS] | nexmark [QUERY ...] [OPTIONS] | nexmark-table FILE ... | durability [OPTIONS] | {ingest | read | latency | growth} [OPTIONS]]" >&2
+    echo "usage: ./dev bench [kernel [NAME ...] [OPTIONS] | nexmark [QUERY ...] [OPTIONS] | nexmark-table FILE ... | durability [OPTIONS] | kafka [OPTIONS] | {ingest | read | latency | growth} [OPTIONS]]" >&2
     exit 2
     ;;
 esac
