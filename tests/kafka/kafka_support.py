@@ -665,7 +665,8 @@ def command_line(words):
         sys.exit("a broker was started here already; ./dev kafka stop ends it")
     fetch()
     os.makedirs(base, exist_ok=True)
-    broker = KafkaBroker(base, port=int(words[2]), detached=True)
+    # topics are made by whoever first writes to them, as most brokers are set up
+    broker = KafkaBroker(base, properties={"auto.create.topics.enable": "true"}, port=int(words[2]), detached=True)
     broker.start()
     with open(state, "w") as f:
         f.write("%d\n" % broker.pid)

@@ -38,7 +38,9 @@ def many(cluster, server, con):
     con = harness.connect_millrace(server)
     read_all(con, "many", cluster, "many")
     balanced(con, "many")
-    # the view was made when a part of the rows may have been read already: what it counts is what came behind
+    expect("ids: count and distinct", one(con, "SELECT (sum(n), sum(ids), sum(xs))::text FROM per_name"), "(%d,%d,%d)" % (ROWS, ROWS, ROWS * (ROWS - 1) // 2))
+    expect("headers", con.execute("SELECT h->>'h', n FROM some_headers ORDER BY 1").fetchall(),
+           [(str(h), len(range(h, ROWS, 3))) for h in range(3)])
     expect("metadata that is wrong", con.execute("SELECT * FROM wrong LIMIT 3").fetchall(), [])
     expect("accepted", one(con, "SELECT sum(accepted) FROM many_progress"), ROWS)
     expect("accepted, rejected, lag", source_state(con, "many", "accepted, rejected, lag"), (ROWS, 0, 0))
