@@ -402,19 +402,19 @@ class KafkaBroker(Cluster):
         import confluent_kafka.admin
         topic = confluent_kafka.admin.NewTopic(name, partitions, 1, config={key.replace("_", "."): str(value) for key, value in config.items()})
         admin = self.admin()
-        admin.create_topics([topic], operation_timeout=60)[name].result(120)
+        admin.create_topics([topic], operation_timeout=60, request_timeout=280)[name].result(300)
         self.wait_for_topic(admin, name, partitions)
 
     def add_partitions(self, name, partitions):
         """So many there are afterwards."""
         import confluent_kafka.admin
         admin = self.admin()
-        admin.create_partitions([confluent_kafka.admin.NewPartitions(name, partitions)], operation_timeout=60)[name].result(120)
+        admin.create_partitions([confluent_kafka.admin.NewPartitions(name, partitions)], operation_timeout=60, request_timeout=280)[name].result(300)
         self.wait_for_topic(admin, name, partitions)
 
     def delete_topic(self, name):
         admin = self.admin()
-        admin.delete_topics([name], operation_timeout=60)[name].result(120)
+        admin.delete_topics([name], operation_timeout=60, request_timeout=280)[name].result(300)
         while name in admin.list_topics(timeout=60).topics:
             time.sleep(0.02)
 
@@ -424,7 +424,7 @@ class KafkaBroker(Cluster):
         for key, value in config.items():
             resource.set_config(key.replace("_", "."), str(value))
         admin = self.admin()
-        admin.alter_configs([resource])[resource].result(60)
+        admin.alter_configs([resource], request_timeout=280)[resource].result(300)
 
     def delete_records(self, topic, partition, offset):
         """What retention does: offset is the partition's first one afterwards. (The Python client does not know this request.)"""
