@@ -1,4 +1,4 @@
-"""source_test.py MILLRACE [SERVER OPTIONS]: rows come from a topic, each once: 8 partitions read by several threads, where a source begins, metadata,
+"""rows_test.py MILLRACE [SERVER OPTIONS]: rows come from a topic, each once: 8 partitions read by several threads, where a source begins, metadata,
 upserts and tombstones, records that cannot become rows, records of transactions that were aborted; the server is stopped and killed
 in between."""
 
