@@ -13,7 +13,7 @@ import kafka_support  # noqa: E402
 from checks import balanced, expect, offsets, one, read_all, refused, source_state, until, with_options  # noqa: E402
 from kafka_support import Record, left_out  # noqa: E402
 
-ROWS = 20000 if harness.SMALL else 200000
+ROWS = 20000 if harness.SMALL else 100000
 
 
 def many(cluster, server, con):
@@ -111,7 +111,8 @@ def starts(cluster, server, con):
         balanced(con, name, begin)
     for start in ("0:3,1:7,2:0", "0:3", "0:3,0:4", "yesterday or so", "1:x"):  # a partition that is not there, one that is missing, ...
         refused(con, "22023", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="starts", format="json", start=start))
-    refused(con, "42P01", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="nothing", format="json"), "nothing")
+    if cluster.real:  # the mock cluster makes every topic it is asked for
+        refused(con, "42P01", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="nothing", format="json"), "nothing")
     refused(con, "22023", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="starts", format="json", nonsense="1"), "nonsense")
     refused(con, "22023", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="starts", format="json", **{"fetch.min.bytes": "few"}))
     refused(con, "22023", "CREATE STREAM nostart (id bigint) " + with_options(cluster, topic="starts", format="parchment"), "parchment")
