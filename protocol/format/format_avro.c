@@ -243,8 +243,11 @@ static bool decode_key(struct avro_decoder *self, const struct record *record, s
     const uint8_t *bytes = record->key;
     size_t len = record->key_len;
     struct writer *writer;
-    if (self->key != NULL)
+    if (self->key != NULL) {
+        for (uint32_t i = 0; i < self->keys_count; i++)
+            out->columns[self->keys[i].index].nulls[row] = 0; /* it finds its columns not yet NULL */
         return key_reader_read(self->key, record, out, why);
+    }
     if (bytes == NULL)
         return error_set(why, ERRCODE_NULL_VALUE_NOT_ALLOWED, "the record has no key");
     return open_value(self, true, &bytes, &len, &writer, why) &&
