@@ -127,7 +127,7 @@ static void constant_i64(struct column *column, int64_t value, struct arena *are
 static void append_piece(struct outbox_root *self, const struct batch *from, const uint32_t *rows,
                          const int16_t *ops, uint32_t count)
 {
-    struct operator* op = &self->base;
+    struct operator* op = & self->base;
     struct dataflow *flow = flow_of(op);
     struct relation *target = flow->target;
     uint32_t own = target->columns_count;
@@ -179,7 +179,7 @@ static void append_inserts(struct outbox_root *self, const struct batch *change)
 
 static void collect(struct outbox_root *self, const struct batch *change)
 {
-    struct operator* op = &self->base;
+    struct operator* op = & self->base;
     if (self->change == NULL)
         self->change = batch_create(op->ctx->tick_arena, op->types, op->columns_count, change->rows);
     batch_append_range(self->change, change, 0, change->rows, 1);
@@ -190,8 +190,8 @@ static void take_back(struct outbox_root *self)
 {
     struct relation *target = flow_of(&self->base)->target;
     struct segments *segments = target->segments[0];
-    struct column *columns = arena_alloc(self->base.ctx->tick_arena,
-                                         sizeof(*columns) * (target->columns_count + OUTBOX_COLUMNS));
+    struct column *columns =
+        arena_alloc(self->base.ctx->tick_arena, sizeof(*columns) * (target->columns_count + OUTBOX_COLUMNS));
     uint64_t cursor = 0;
     struct batch rows;
     while (segments_scan(segments, UINT64_MAX - 1, &cursor, columns, &rows)) {

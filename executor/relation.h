@@ -34,7 +34,7 @@ struct watermark_desc {
     /* The watermark is the lowest of its values' watermarks; -1: one for all; WATERMARK_BY_SOURCE: of those of the source's
      * partitions (struct txn_change) */
     int32_t partition_column;
-    int64_t idle_timeout_us;  /* a partition without rows for so long is left out; 0: never */
+    int64_t idle_timeout_us; /* a partition without rows for so long is left out; 0: never */
     bool
         advances_when_idle; /* after idle_timeout without any row the watermark goes on with the wall clock */
     int64_t max_future_us;  /* rows further ahead of the wall clock are rejected; 0: none is */
@@ -77,8 +77,8 @@ struct relation_desc {
     struct watermark_desc watermark;
     const struct late_desc *late; /* views: NULL when no row can be late */
     bool is_cache; /* of an external table: the last CACHE_COLUMNS columns are its own; there is a key */
-    int64_t memory_limit_bytes; /* views: contents and state; 0: none */
-    bool only_grows;            /* views: no row goes or changes, though they may have a key */
+    int64_t memory_limit_bytes;       /* views: contents and state; 0: none */
+    bool only_grows;                  /* views: no row goes or changes, though they may have a key */
     const struct outbox_desc *outbox; /* sinks (executor/outbox.h), in place of contents; NULL: it is none */
 };
 

@@ -70,7 +70,8 @@ bool bind_target_role(const struct catalog_object *target, enum dml_kind kind, s
     if (target->role == CATALOG_ROLE_ERRORS && (kind == DML_INSERT || kind == DML_UPDATE)) {
         error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "cannot %s \"%s\": its rows are records a source rejected",
                   kind == DML_INSERT ? "insert into" : "update", target->name);
-        return error_hint(err, "Insert what was repaired into the source's own relation, and delete it here.");
+        return error_hint(err,
+                          "Insert what was repaired into the source's own relation, and delete it here.");
     }
     return true;
 }

@@ -81,9 +81,9 @@ static bool disabled_error(struct planner_context *ctx, const struct catalog_obj
                            struct error *err)
 {
     static const char *const words[] = {
-        [CATALOG_TABLE] = "table",      [CATALOG_STREAM] = "stream",
-        [CATALOG_VIEW] = "view",        [CATALOG_MATERIALIZED_VIEW] = "materialized view",
-        [CATALOG_INDEX] = "index",      [CATALOG_SYSTEM_VIEW] = "view",
+        [CATALOG_TABLE] = "table",       [CATALOG_STREAM] = "stream",
+        [CATALOG_VIEW] = "view",         [CATALOG_MATERIALIZED_VIEW] = "materialized view",
+        [CATALOG_INDEX] = "index",       [CATALOG_SYSTEM_VIEW] = "view",
         [CATALOG_SEQUENCE] = "sequence", [CATALOG_EXTERNAL_TABLE] = "external table",
         [CATALOG_SINK] = "sink"};
     depend_on(ctx, object->oid); /* who reads it goes with it */

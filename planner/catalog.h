@@ -38,8 +38,10 @@ struct catalog_column {
     const char *generated_sql; /* GENERATED ALWAYS AS (...) STORED; NULL none */
     char identity;             /* GENERATED ALWAYS 'a' or BY DEFAULT 'd' AS IDENTITY (default_sql is its
                                   nextval); 0 none */
-    const char *metadata; /* OPTIONS (metadata 'offset'): what of a source's record it holds; NULL: part of its value */
-    const char *path;     /* OPTIONS (path 'a.b[0]'): where that is in the record; NULL: under the column's name */
+    const char *
+        metadata; /* OPTIONS (metadata 'offset'): what of a source's record it holds; NULL: part of its value */
+    const char
+        *path; /* OPTIONS (path 'a.b[0]'): where that is in the record; NULL: under the column's name */
     const char *comment;
 };
 

@@ -480,10 +480,9 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
     const struct catalog_schema *schema = catalog_find_schema_oid(catalog, object->schema_oid);
     *out = (struct relation_desc){
         .oid = object->oid,
-        .kind = object->kind == CATALOG_STREAM              ? RELATION_STREAM
-                : object->kind == CATALOG_MATERIALIZED_VIEW || object->kind == CATALOG_SINK
-                    ? RELATION_VIEW
-                    : RELATION_TABLE,
+        .kind = object->kind == CATALOG_STREAM                                              ? RELATION_STREAM
+                : object->kind == CATALOG_MATERIALIZED_VIEW || object->kind == CATALOG_SINK ? RELATION_VIEW
+                                                                                            : RELATION_TABLE,
         .schema = schema != NULL ? schema->name : "public",
         .name = object->name,
         .columns_count = object->columns_count,

@@ -101,11 +101,6 @@ static bool engine_open(struct server *server, uint32_t shards, struct error *er
                                      .account = &server->account,
                                      .tick_rows_max = (uint32_t)settings->tick_rows,
                                      .backfill_bytes = settings->backfill_limit_bytes};
-    if (settings->secret_key_file != NULL && settings->secret_key_file[0] != '\0') {
-        server->secret_key = mem_zalloc(sizeof(*server->secret_key));
-        if (!secret_key_read(settings->secret_key_file, server->secret_key, err))
-            goto failed;
-    }
     server->engine = engine_create(&options);
     server->running_sources = sources_create();
     server->externals = externals_create();
@@ -181,6 +176,11 @@ bool server_open(struct server *server, struct error *err)
          !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err) ||
          !catalog_store_complete(server->store, err)))
         goto failed;
+    if (settings->secret_key_file != NULL && settings->secret_key_file[0] != '\0') {
+        server->secret_key = mem_zalloc(sizeof(*server->secret_key));
+        if (!secret_key_read(settings->secret_key_file, server->secret_key, err))
+            goto failed;
+    }
     if (settings->memory_limit_bytes > 0 && !limit_memory(server, durable ? settings->data_dir : ".", err))
         goto failed;
     if (recover(server, err) && (settings->safe_mode || start_sources(server, err))) {

@@ -1,7 +1,7 @@
 /* agg_json.c: json_agg, json_object_agg and their jsonb forms. A value becomes JSON as to_json makes it. */
 #include "executor/aggregates/agg_tables.h"
-#include "storage/data/json_encode.h"
 #include "storage/data/json.h"
+#include "storage/data/json_encode.h"
 
 static bool json_result(struct agg_call *call, struct strbuf *text, struct datum *result)
 {

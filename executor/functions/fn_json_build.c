@@ -3,9 +3,9 @@
  *
  * Values are written as JSON text; for jsonb that text is then brought into canonical form. */
 #define _GNU_SOURCE
-#include "storage/data/json_encode.h"
 #include "executor/functions/json_text.h"
 #include "storage/data/array.h"
+#include "storage/data/json_encode.h"
 #include "storage/data/numeric.h"
 
 /* What kernels of this file work with: the text being built, and memory of one row. */

@@ -21,12 +21,12 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SLICE_MS          500          /* a call that can be interrupted looks after each */
+#define SLICE_MS          500 /* a call that can be interrupted looks after each */
 #define CONNECT_NS        INT64_C(30000000000)
 #define TOPIC_NS          INT64_C(3000000000) /* a broker that makes topics by itself has made it by then */
-#define READ_BACK_FIRST   INT64_C(1000) /* records of the progress topic that are read at first */
-#define READ_BACK_TIMES   INT64_C(16)   /* and so many times as many when it was not among them */
-#define SERVE_RECORDS     256u          /* delivery reports are taken after so many */
+#define READ_BACK_FIRST   INT64_C(1000)       /* records of the progress topic that are read at first */
+#define READ_BACK_TIMES   INT64_C(16)         /* and so many times as many when it was not among them */
+#define SERVE_RECORDS     256u                /* delivery reports are taken after so many */
 #define ABORT_ON_CLOSE_NS INT64_C(2000000000)
 #define PROGRESS_FORMAT   1
 #define UNIX_TO_2000_US   INT64_C(946684800000000)
@@ -104,13 +104,13 @@ static bool read_count(const struct sink_spec *spec, const char *name, int32_t *
     int64_t count = 0;
     for (const char *at = value; *at != '\0'; at++) {
         if (*at < '0' || *at > '9' || count > 100000)
-            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\": \"%s\"", name,
-                             value);
+            return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid value for option \"%s\": \"%s\"",
+                             name, value);
         count = count * 10 + (*at - '0');
     }
     *out = (int32_t)count;
-    return count > 0 || error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
-                                  "option \"%s\" must be greater than zero", name);
+    return count > 0 ||
+           error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "option \"%s\" must be greater than zero", name);
 }
 
 /* ---- callbacks: in calls of the sink's thread ---- */
@@ -180,13 +180,14 @@ static bool is_fenced(rd_kafka_resp_err_t code)
 }
 
 /* Another producer has taken over, unless the broker has only given up a transaction that took too long. */
-static bool fail_fenced(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *what, struct error *err)
+static bool fail_fenced(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *what,
+                        struct error *err)
 {
-    bool took_long = self->in_transaction && clock_monotonic_ns() - self->transaction_began_ns >=
-                                                 self->transaction_timeout_ns / 2;
+    bool took_long = self->in_transaction &&
+                     clock_monotonic_ns() - self->transaction_began_ns >= self->transaction_timeout_ns / 2;
     if (took_long)
-        return fail(self, SINK_REOPEN, code, what, "the broker has given up the transaction, which took too long",
-                    err);
+        return fail(self, SINK_REOPEN, code, what,
+                    "the broker has given up the transaction, which took too long", err);
     self->base.remedy = SINK_STOP;
     error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
               "another producer has taken over transactional.id \"%s\"", self->identity);
@@ -207,8 +208,8 @@ static bool fail_with(struct kafka_sink *self, rd_kafka_error_t *error, const ch
     if (is_fenced(code) || is_fenced(fatal))
         return fail_fenced(self, is_fenced(fatal) ? fatal : code, what, err);
     bool is_settled = aborts && fatal == RD_KAFKA_RESP_ERR_NO_ERROR && !self->commit_in_doubt;
-    return fail(self, is_settled ? SINK_RETRY : SINK_REOPEN, fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code,
-                what, text, err);
+    return fail(self, is_settled ? SINK_RETRY : SINK_REOPEN,
+                fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code, what, text, err);
 }
 
 static bool is_interrupted(struct kafka_sink *self)
@@ -217,8 +218,9 @@ static bool is_interrupted(struct kafka_sink *self)
 }
 
 /* Calls call(producer, SLICE_MS) until it is done, fails for good, or the deadline (clock_monotonic_ns; 0: none). */
-static bool in_slices(struct kafka_sink *self, rd_kafka_error_t *(*call)(rd_kafka_t *producer, int timeout_ms),
-                      int64_t deadline_ns, const char *what, struct error *err)
+static bool in_slices(struct kafka_sink *self,
+                      rd_kafka_error_t *(*call)(rd_kafka_t *producer, int timeout_ms), int64_t deadline_ns,
+                      const char *what, struct error *err)
 {
     for (;;) {
         int64_t began_ns = clock_monotonic_ns();
@@ -372,8 +374,8 @@ static bool open_sink(const struct sink_spec *spec, struct sink **out, struct er
     if (ok) {
         self->queue = rd_kafka_queue_get_main(self->producer);
         self->to = rd_kafka_topic_new(self->producer, self->topic, NULL);
-        ok = self->to != NULL || error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "\"%s\" is no name of a topic",
-                                           self->topic);
+        ok = self->to != NULL ||
+             error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "\"%s\" is no name of a topic", self->topic);
     }
     if (!ok) {
         free_sink(self);
@@ -418,7 +420,8 @@ static rd_kafka_resp_err_t create_topic(struct kafka_sink *self, const char *nam
         return RD_KAFKA_RESP_ERR__INVALID_ARG;
     if (is_compacted)
         (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
-    rd_kafka_AdminOptions_t *admin = rd_kafka_AdminOptions_new(self->producer, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_t *admin =
+        rd_kafka_AdminOptions_new(self->producer, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->producer);
     (void)rd_kafka_AdminOptions_set_request_timeout(admin, 10000, NULL, 0);
     (void)rd_kafka_AdminOptions_set_operation_timeout(admin, 5000, NULL, 0);
@@ -460,7 +463,8 @@ static bool count_partitions(struct kafka_sink *self, const char *name, int64_t 
         const struct rd_kafka_metadata *metadata;
         code = rd_kafka_metadata(self->producer, 0, topic, &metadata, SLICE_MS);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+            code =
+                metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
             *count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
             rd_kafka_metadata_destroy(metadata);
         }
@@ -495,7 +499,8 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
     char text[256] = "";
     int32_t partitions;
     rd_kafka_resp_err_t code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
-    bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||
+    bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                        code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||
                         code_of(code) == ERRCODE_INSUFFICIENT_PRIVILEGE;
     if (is_interrupted(self))
         return fail_interrupted(self, err);
@@ -540,7 +545,8 @@ static bool kafka_begin(struct sink *sink, struct error *err)
     return true;
 }
 
-static bool fail_to_write(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *topic, struct error *err)
+static bool fail_to_write(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *topic,
+                          struct error *err)
 {
     char text[256], what[300];
     snprintf(what, sizeof(what), "a record could not be written to topic \"%s\"", topic);
@@ -552,7 +558,8 @@ static bool fail_to_write(struct kafka_sink *self, rd_kafka_resp_err_t code, con
         return fail(self, SINK_REOPEN, fatal, what, text, err);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         (void)fail(self, SINK_STOP, code, what, text, err);
-        return error_hint(err, "Raise \"message.max.bytes\" of the sink and \"max.message.bytes\" of the topic.");
+        return error_hint(err,
+                          "Raise \"message.max.bytes\" of the sink and \"max.message.bytes\" of the topic.");
     }
     return fail(self, self->exactly_once ? SINK_RETRY : SINK_REOPEN, code, what, text, err);
 }
@@ -686,7 +693,8 @@ static bool kafka_abort(struct sink *sink, struct error *err)
     if (!self->exactly_once || !self->in_transaction)
         return true;
     int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
-    if (!in_slices(self, rd_kafka_abort_transaction, deadline_ns, "a transaction could not be aborted", err)) {
+    if (!in_slices(self, rd_kafka_abort_transaction, deadline_ns, "a transaction could not be aborted",
+                   err)) {
         if (self->base.remedy == SINK_RETRY)
             self->base.remedy = SINK_REOPEN;
         return false;
@@ -710,8 +718,8 @@ static bool parse_note(const rd_kafka_message_t *message, struct sink_progress *
 }
 
 /* Reads the partition from an offset up to the marker, which is committed: what is seen before it is all that was committed before. */
-static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from, struct sink_progress *progress,
-                      bool *found, struct error *err)
+static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
+                      struct sink_progress *progress, bool *found, struct error *err)
 {
     int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns + CONNECT_NS;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -778,9 +786,9 @@ static bool write_marker(struct kafka_sink *self, struct error *err)
     strbuf_release(&key);
     if (ok && self->marker_offset < 0) { /* delivered, and the report is still in the queue */
         (void)rd_kafka_poll(self->producer, SLICE_MS);
-        ok = self->marker_offset >= 0 ||
-             fail(self, SINK_REOPEN, RD_KAFKA_RESP_ERR__TIMED_OUT, "the progress of the sink could not be read",
-                  "the broker has not told where a record is", err);
+        ok = self->marker_offset >= 0 || fail(self, SINK_REOPEN, RD_KAFKA_RESP_ERR__TIMED_OUT,
+                                              "the progress of the sink could not be read",
+                                              "the broker has not told where a record is", err);
     }
     return ok;
 }

@@ -802,8 +802,8 @@ static void json_orders(struct bench *b)
                     "\"channel\":\"%s\",\"note\":\"%s\"}",
                     (unsigned)(r >> 32), (unsigned)(r % 1000000), (unsigned)(r >> 20 & 0xffff),
                     (unsigned)(r % 9 + 1), (unsigned)(r >> 8 & 1023), (unsigned)(r % 100),
-                    r & 1 ? "EUR" : "USD", r & 2 ? "true" : "false", i / 60 % 60,
-                    (unsigned)(r % 60), (unsigned)(r % 1000), r & 4 ? "web" : "store", notes[r >> 3 & 3]);
+                    r & 1 ? "EUR" : "USD", r & 2 ? "true" : "false", i / 60 % 60, (unsigned)(r % 60),
+                    (unsigned)(r % 1000), r & 4 ? "web" : "store", notes[r >> 3 & 3]);
         lines.starts[i + 1] = (uint32_t)lines.text.len;
     }
     if (!RUNNING_ON_VALGRIND)

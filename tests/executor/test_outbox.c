@@ -313,7 +313,7 @@ static void compare(struct world *w, struct saving *saving, uint64_t seed)
     relation_saved_tables(fresh, 0, &tables);
     for (uint32_t i = 0; i < tables.count; i++)
         image_restore(&saving->images[i], &tables.items[i], seed + i);
-    EXPECT(relation_restore_rest(fresh, saving->rest.data, saving->rest.len, &err));
+    EXPECT(relation_restore_rest(fresh, saving->rest.data, saving->rest.len, 1, &err));
     EXPECT_INT(outbox_first(fresh), outbox_first(saving->sink));
     EXPECT_INT(outbox_end(fresh), outbox_end(saving->sink));
     struct column columns[2][3 + OUTBOX_COLUMNS];
@@ -322,8 +322,7 @@ static void compare(struct world *w, struct saving *saving, uint64_t seed)
     for (uint64_t at = outbox_first(fresh); outbox_read(fresh, visible, at, columns[0], &rows[0]);) {
         EXPECT(outbox_read(saving->sink, visible, at, columns[1], &rows[1]));
         EXPECT_INT(rows[0].first, rows[1].first);
-        uint32_t count =
-            rows[0].batch.rows < rows[1].batch.rows ? rows[0].batch.rows : rows[1].batch.rows;
+        uint32_t count = rows[0].batch.rows < rows[1].batch.rows ? rows[0].batch.rows : rows[1].batch.rows;
         for (uint32_t i = 0; i < count; i++) {
             EXPECT(batch_rows_identical(&rows[0].batch, i, &rows[1].batch, i));
             EXPECT_INT(rows[0].ops[i], rows[1].ops[i]);
