@@ -53,6 +53,8 @@ static void run(const char *name, struct saved_table *table, uint64_t rows, uint
     double seconds = 0, begin = cpu_seconds();
     if (table->slots != NULL)
         slot_pages_restore_begin(table->slots, (uint32_t)rows);
+    if (table->index != NULL)
+        hash_index_bulk_begin(table->index, rows);
     seconds += cpu_seconds() - begin;
     uint32_t slots[PIECE];
     for (uint64_t first = 0; first < rows; first += PIECE) {
@@ -73,6 +75,8 @@ static void run(const char *name, struct saved_table *table, uint64_t rows, uint
     begin = cpu_seconds();
     if (table->slots != NULL)
         slot_pages_restore_end(table->slots);
+    if (table->index != NULL)
+        hash_index_bulk_end(table->index);
     seconds += cpu_seconds() - begin;
     printf("%-12s %12.1f ns per row\n", name, seconds / (double)rows * 1e9);
     arena_release(&arena);

@@ -327,6 +327,8 @@ static inline bool save_copy_restore_slots(struct save_copy *copy, const struct 
     for (uint32_t i = 0; i < count; i++)
         picked[i] = from->row_of[slots[i]] - 1;
     slot_pages_restore_begin(table->slots, from->used);
+    if (table->index != NULL)
+        hash_index_bulk_begin(table->index, 0);
     struct arena arena;
     arena_init(&arena, NULL);
     bool ok = true;
@@ -343,6 +345,8 @@ static inline bool save_copy_restore_slots(struct save_copy *copy, const struct 
     }
     if (ok)
         slot_pages_restore_end(table->slots);
+    if (table->index != NULL)
+        hash_index_bulk_end(table->index);
     arena_release(&arena);
     free(picked);
     free(slots);

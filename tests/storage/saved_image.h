@@ -142,6 +142,8 @@ static inline void image_restore(struct saved_image *image, struct saved_table *
     }
     if (table->slots != NULL)
         slot_pages_restore_begin(table->slots, (uint32_t)image->used);
+    if (table->index != NULL && seed % 2 == 0)
+        hash_index_bulk_begin(table->index, 0);
     for (uint32_t at = 0; at < count;) {
         struct arena arena;
         arena_init(&arena, NULL);
@@ -160,6 +162,8 @@ static inline void image_restore(struct saved_image *image, struct saved_table *
     }
     if (table->slots != NULL)
         slot_pages_restore_end(table->slots);
+    if (table->index != NULL)
+        hash_index_bulk_end(table->index);
     mem_free(order);
 }
 

@@ -122,6 +122,54 @@ TEST(index_survives_any_hashes)
     check_index(1);
 }
 
+static uint64_t many_hash(uint64_t slot, uint64_t distinct)
+{
+    uint64_t which = slot % distinct;
+    return next_random(&which);
+}
+
+static uint32_t many_hash_of(void *ctx, uint32_t slot)
+{
+    return hash_31(many_hash(slot, *(const uint64_t *)ctx));
+}
+
+/* Collected and put in part by part, with room for all of them or with growth meanwhile. */
+static void check_many(uint32_t entries, uint64_t distinct, uint64_t expected)
+{
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct hash_index index;
+    hash_index_init(&index, many_hash_of, model_prefetch, &distinct, &account);
+    hash_index_bulk_begin(&index, expected);
+    EXPECT(index.bulk != NULL);
+    for (uint32_t slot = 0; slot < entries; slot++)
+        hash_index_insert(&index, many_hash(slot, distinct), slot);
+    hash_index_bulk_end(&index);
+    EXPECT(index.bulk == NULL);
+    EXPECT_INT(index.entries, entries);
+    uint32_t missing = 0;
+    for (uint32_t slot = 0; slot < entries; slot++)
+        missing += !index_has(&index, many_hash(slot, distinct), slot);
+    EXPECT_INT(missing, 0);
+    for (uint32_t slot = 0; slot < entries; slot++)
+        hash_index_remove(&index, many_hash_of(&distinct, slot), slot);
+    EXPECT_INT(index.entries, 0);
+    hash_index_bulk_begin(&index, 0); /* released in the middle of it */
+    hash_index_insert(&index, 1, 1);
+    hash_index_release(&index);
+    EXPECT_INT(account.used_bytes, 0);
+}
+
+TEST(index_takes_many_at_once)
+{
+    check_many(300000, UINT64_MAX, 300000);
+    check_many(3000000, UINT64_MAX, 3000000);
+    check_many(300000, UINT64_MAX, 0);
+    check_many(300000, UINT64_MAX, 70000);
+    check_many(20000, 100, 0);
+    check_many(5000, 1, 0);
+}
+
 TEST(heap_reuses_blocks)
 {
     struct account account;
@@ -333,6 +381,7 @@ int main(void)
     RUN(simd_matches_agree);
     RUN(slots_do_not_move);
     RUN(index_survives_any_hashes);
+    RUN(index_takes_many_at_once);
     RUN(heap_reuses_blocks);
     RUN(agrees_with_a_model);
     RUN(equal_by_value);
