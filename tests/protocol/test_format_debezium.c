@@ -126,6 +126,11 @@ TEST(with_schema)
                "1|2023-11-14 22:13:20.123457|2023-11-14 22:13:20.123|5.6789|1.50|{2023-11-14}");
         expect(NULL, SCHEMA(FIELDS) "{\"before\":{\"id\":2},\"after\":null,\"op\":\"d\"}}",
                "-2|\\N|\\N|\\N|\\N|\\N");
+        expect(NULL, "{\"after\":{\"id\":3,\"t\":1700000000123456,\"n\":\"1\"},\"op\":\"c\"}",
+               "22P02 column \"n\": the digits behind the point are not known: neither the record nor the "
+               "column's type says so");
+        expect(NULL, "{\"after\":{\"id\":3,\"t\":1700000000123456},\"op\":\"c\"}",
+               "3|2023-11-14 22:13:20.123456|\\N|\\N|\\N|\\N");
         expect(NULL, SCHEMA("[]") "{\"after\":{\"id\":3,\"t\":1700000000123456,\"n\":1},\"op\":\"c\"}}",
                "3|2023-11-14 22:13:20.123456|\\N|1|\\N|\\N");
         expect(NULL, "{\"after\":{\"id\":3,\"t\":1700000000123456},\"op\":\"c\"}",

@@ -64,6 +64,8 @@ TEST(values)
     expect("{\"n\":-0.00,\"m\":0.005,\"f\":-0,\"r\":16777217}", "\\N|0.00|0.01|-0|1.6777216e+07");
     expect("{\"n\":1e2,\"m\":\"12.345\",\"f\":9007199254740993,\"r\":\"NaN\"}",
            "\\N|100|12.35|9.007199254740992e+15|NaN");
+    /* digits that two roundings would spoil */
+    expect("{\"f\":523496474.603100760}", "\\N|\\N|\\N|523496474.6031008|\\N");
     expect("{\"s\":32768}", "22003 column \"s\": value \"32768\" is out of range for type smallint");
     expect("{\"s\":1.0}", "22P02 column \"s\": invalid input syntax for type smallint: \"1.0\"");
     expect("{\"m\":100000000}", "22003 column \"m\": numeric field overflow (A field with precision 10, "
