@@ -76,6 +76,10 @@ uint64_t kafka_watch_ask(struct kafka_log *log);
 void kafka_watch_nudge(struct kafka_log *log);
 /* rd_kafka_conf_set_error_cb: remembers the last error of brokers. */
 void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+/* Keeps the id of the cluster that answered; false with 55000 when it is another one than before: its offsets mean something
+ * else. */
+MUST_CHECK
+bool kafka_note_cluster(struct kafka_log *log, struct error *err);
 /* Offsets of all partitions of the list at a time (milliseconds since 1970, RD_KAFKA_OFFSET_BEGINNING or
  * RD_KAFKA_OFFSET_END, which is the last stable one under read_committed). false: no answer, by *failed. Each partition has an
  * error of its own beside. */

@@ -282,7 +282,7 @@ bool kafka_start(struct partitioned_log *base, int64_t timeout_ns, struct arena 
     *out = ARENA_ARRAY(arena, struct partition_position, *count);
     for (uint32_t i = 0; i < *count; i++)
         (*out)[i] = (struct partition_position){.partition = (int32_t)i, .offset = -1, .seen_offset = -1};
-    bool ok = choose(&asking, *out, *count, low, high);
+    bool ok = kafka_note_cluster(asking.log, err) && choose(&asking, *out, *count, low, high);
     for (uint32_t i = 0; i < *count && ok; i++) { /* so that it is known which partitions are empty */
         struct kafka_partition *partition = kafka_partition(asking.log, (int32_t)i);
         atomic_store(&partition->low, low->elems[i].offset);

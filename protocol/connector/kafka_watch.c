@@ -155,26 +155,25 @@ static void topic_is_known(struct watch *watch, const struct rd_kafka_metadata_t
     }
 }
 
-/* Another cluster than before answers: its offsets mean something else. */
-static void note_cluster(struct watch *watch)
+bool kafka_note_cluster(struct kafka_log *log, struct error *err)
 {
-    struct kafka_log *log = watch->log;
-    char *id = rd_kafka_clusterid(log->rk, 0);
+    char *id = rd_kafka_clusterid(log->rk, 0); /* of the last answer */
     if (id == NULL)
-        return;
+        return true;
     pthread_mutex_lock(&log->lock);
-    bool is_first = log->cluster_id[0] == '\0', same = strcmp(log->cluster_id, id) == 0;
-    if (is_first && id[0] != '\0') {
+    if (log->cluster_id[0] == '\0' && id[0] != '\0') {
         mem_free(log->cluster_id);
         log->cluster_id = mem_strdup(id);
     }
+    bool same = strcmp(log->cluster_id, id) == 0;
     pthread_mutex_unlock(&log->lock);
-    if (!is_first && !same) {
-        error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    if (!same) {
+        error_set(err, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                   "topic \"%s\" is in another Kafka cluster now", log->topic);
-        error_detail(&watch->failure, "The cluster was \"%s\" and is \"%s\".", log->cluster_id, id);
+        error_detail(err, "The cluster was \"%s\" and is \"%s\".", log->cluster_id, id);
     }
     rd_kafka_mem_free(log->rk, id);
+    return same;
 }
 
 static void look_at_topic(struct watch *watch)
@@ -207,7 +206,8 @@ static void look_at_topic(struct watch *watch)
         error_set(&watch->status, kafka_error_code(err), "topic \"%s\" cannot be read: %s", log->topic,
                   rd_kafka_err2str(err));
     }
-    note_cluster(watch);
+    if (!kafka_note_cluster(log, &watch->failure))
+        watch->soon = true;
     rd_kafka_metadata_destroy(metadata);
 }
 

@@ -60,7 +60,7 @@ struct partitioned_class {
      * arena. */
     bool (*start)(struct partitioned_log *log, int64_t timeout_ns, struct arena *arena,
                   struct partition_position **out, uint32_t *count, struct error *err);
-    /* Names what the log is part of (the id of the cluster), "" when unknown yet: keep it, another one than before means that
+    /* Names what the log is part of (the id of the cluster), "" when unknown yet (it is known after start): keep it, another one than before means that
      * offsets of before mean nothing. Borrowed until close; any thread. */
     const char *(*incarnation)(struct partitioned_log *log);
     /* Partitions that are there now and not in `known` (any order); they begin at their first record. Remembers what the broker

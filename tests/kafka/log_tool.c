@@ -79,12 +79,13 @@ static void read_from(struct tool *tool, char *words)
 {
     struct partition_position positions[64];
     struct partitioned_read spec = {.positions = positions, .wake = wake, .wake_ctx = tool};
-    char *rest = NULL;
-    for (char *word = strtok_r(words, " \n", &rest); word != NULL && spec.count < ARRAY_COUNT(positions);
-         word = strtok_r(NULL, " \n", &rest)) {
+    for (int more = 0; spec.count < ARRAY_COUNT(positions); words += more) {
         long long offset, seen = -1, time = 0;
-        struct partition_position *position = &positions[spec.count++];
-        sscanf(word, "%d:%lld:%lld:%lld", &position->partition, &offset, &seen, &time);
+        struct partition_position *position = &positions[spec.count];
+        if (sscanf(words, "%d:%lld%n:%lld:%lld%n", &position->partition, &offset, &more, &seen, &time,
+                   &more) < 2)
+            break;
+        spec.count++;
         position->offset = offset;
         position->seen_offset = seen;
         position->seen_time_us = time;
@@ -161,10 +162,9 @@ static void discover(struct tool *tool, char *words)
     struct partition_position *found;
     int32_t known[64];
     uint32_t known_count = 0, count = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r(words, " \n", &rest); word != NULL && known_count < ARRAY_COUNT(known);
-         word = strtok_r(NULL, " \n", &rest))
-        known[known_count++] = atoi(word);
+    for (int more; known_count < ARRAY_COUNT(known) && sscanf(words, "%d%n", &known[known_count], &more) == 1;
+         words += more)
+        known_count++;
     arena_init(&arena, NULL);
     for (;;) {
         kafka->discover(tool->log, known, known_count, &arena, &found, &count);
