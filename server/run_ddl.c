@@ -10,6 +10,7 @@
 #include "planner/redact.h"
 #include "server/sequence.h"
 #include "server/sinks.h"
+#include "server/source_infer.h"
 #include "server/source_parts.h"
 #include "server/sources.h"
 #include "storage/base/clock.h"
@@ -130,10 +131,13 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
     struct ddl_table table = {0};
     uint32_t schema_oid;
     bool skip = false;
+    struct statement statement = *job->prepared->statement;
+    if (!source_infer_columns(&job->planner, &statement, err))
+        return false;
     catalog_read_lock(server->catalog);
     bool ok = ddl_target_schema(&job->planner, node->relation, &schema_oid, err) &&
               ddl_check_name(job, schema_oid, node->relation->relname, node->if_not_exists, &skip, err) &&
-              (skip || ddl_bind_table(&job->planner, job->prepared->statement, 0, false, &table, err));
+              (skip || ddl_bind_table(&job->planner, &statement, 0, false, &table, err));
     catalog_unlock(server->catalog);
     if (!ok || skip)
         return ok;

@@ -134,7 +134,8 @@ static void fail(struct consumer *c, const struct error *err)
 {
     source_thread_land(&c->thread);
     close_reader(c);
-    log_write(LOG_ERROR, "source of \"%s\" failed: %s", relation_name(c->of->source.relation), err->message);
+    log_write(LOG_ERROR, "source of \"%s\" failed: %s%s%s", relation_name(c->of->source.relation),
+              err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
     source_thread_fail(&c->thread, err);
     running_source_set_active(&c->of->source, false);
 }
@@ -624,6 +625,9 @@ static void work(struct consumer *c, struct flight *flight, const struct source_
     if (why.code == ERRCODE_CONNECTION_FAILURE) {
         set_state(c, "waiting for schema registry", &why);
         source_thread_wait(&c->thread, clock_monotonic_ns() + RETRY_NS);
+    } else if (why.code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
+        fail(c, &why);
+        go_back(c);
     } else if (why.code != ERRCODE_NONE) {
         fail_at_record(c, stopped_at, &why);
         go_back(c);
@@ -724,7 +728,8 @@ static void turn(struct consumer *c)
     if (c->pending_count == 0 && !has_passed_more(c)) {
         set_state(c, NULL, NULL);
         discover(c);
-        source_thread_wait(&c->thread, c->has_news ? c->housekeeping_ns : INT64_MAX);
+        if (c->reader != NULL) /* else it has found partitions, and begins to read them */
+            source_thread_wait(&c->thread, c->has_news ? c->housekeeping_ns : INT64_MAX);
         return;
     }
     struct flight *flight = source_thread_take(&c->thread);
@@ -798,8 +803,10 @@ void consumer_status(struct consumer *c, struct arena *arena, struct source_stat
     out->rows += c->rows;
     out->poll_cpu_us += c->thread.poll_cpu_ns / 1000;
     if (c->thread.is_failed) {
+        const struct error *error = &c->thread.error;
         out->state = "failed";
-        out->error = arena_strdup(arena, c->thread.error.message);
+        out->error = error->detail[0] != '\0' ? arena_printf(arena, "%s: %s", error->message, error->detail)
+                                              : arena_strdup(arena, error->message);
     } else if (c->state != NULL && out->error == NULL) {
         if (!c->thread.paused)
             out->state = c->state;

@@ -154,6 +154,7 @@ static bool open_format(struct source_records *r, bool check_only, struct error 
                                             .not_null = column->not_null && column->default_sql == NULL};
     }
     struct format_spec spec = {.relation_name = object->name,
+                               .topic = ddl_option(object, "topic"),
                                .columns_count = r->made_count,
                                .columns = columns,
                                .is_table = r->keys_count > 0};
@@ -297,7 +298,8 @@ static void decode_values(struct decoding *d, uint32_t count, const struct decod
             note_rows(d, d->count, first);
             continue;
         }
-        if (error.code == ERRCODE_CONNECTION_FAILURE) {
+        if (error.code == ERRCODE_CONNECTION_FAILURE ||
+            error.code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
             *why = error;
             return;
         }

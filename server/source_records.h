@@ -35,8 +35,8 @@ struct decoded_records {
     const uint32_t *record_of; /* per row */
     uint32_t rejected_count;
     const struct rejected_record *rejected; /* in order */
-    /* Why it stopped before the last record. 08006: that record cannot be decoded now; ERRCODE_NONE: it was enough. With
-     * stops_at_error the error of that record, which is not in `rejected`. */
+    /* Why it stopped before the last record. 08006: that record cannot be decoded now; 55000: the schema of records has changed;
+     * ERRCODE_NONE: it was enough. With stops_at_error the error of that record, which is not in `rejected`. */
     struct error why;
 };
 
