@@ -13,7 +13,7 @@ static const struct argument_names all_names[] = {
      {"years", "months", "weeks", "days", "hours", "mins", "secs"},
      {"0", "0", "0", "0", "0", "0", "0"}},
     {"tumble", {"ts", "size", "offset", "timezone"}, {NULL, NULL, "0", NULL}},
-    {"wait_for", {"source", "partition", "offset", "timeout"}, {NULL, NULL, NULL, "1 minute"}},
+    {"wait_for", {"source", "partition", "offset", "timeout"}, {NULL}},
     {"jsonb_set", {"jsonb_in", "path", "replacement", "create_if_missing"}, {NULL, NULL, NULL, "true"}},
     {"jsonb_insert", {"jsonb_in", "path", "replacement", "insert_after"}, {NULL, NULL, NULL, "false"}},
 };

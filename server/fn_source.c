@@ -60,8 +60,11 @@ static bool follow(struct session *session, struct relation *progress, int32_t p
     return ok;
 }
 
+/* NULL: a minute. */
 static int64_t deadline(const struct interval *timeout)
 {
+    static const struct interval minute = {.us = 60000000};
+    timeout = timeout != NULL ? timeout : &minute;
     double ns = ((double)timeout->us + ((double)timeout->days + 30.0 * timeout->months) * 86400e6) * 1000;
     int64_t now = clock_monotonic_ns();
     return ns >= (double)(INT64_MAX - 1 - now) ? INT64_MAX - 1 : ns <= 0 ? now : now + (int64_t)ns;
@@ -82,10 +85,12 @@ static void fn_wait_for(struct fn_call *call, const struct column *args, struct 
         }
         uint32_t oid = (uint32_t)COLUMN_I32(&args[0])[COLUMN_AT(&args[0], i)];
         struct relation *progress = find_progress(session, oid, &error);
-        bool ok = progress != NULL &&
-                  follow(session, progress, COLUMN_I32(&args[1])[COLUMN_AT(&args[1], i)],
-                         COLUMN_I64(&args[2])[COLUMN_AT(&args[2], i)],
-                         deadline(&COLUMN_INTERVAL(&args[3])[COLUMN_AT(&args[3], i)]), &passed, &error);
+        bool ok =
+            progress != NULL &&
+            follow(session, progress, COLUMN_I32(&args[1])[COLUMN_AT(&args[1], i)],
+                   COLUMN_I64(&args[2])[COLUMN_AT(&args[2], i)],
+                   deadline(call->args_count > 3 ? &COLUMN_INTERVAL(&args[3])[COLUMN_AT(&args[3], i)] : NULL),
+                   &passed, &error);
         if (progress != NULL)
             relation_release(progress);
         if (!ok)
@@ -95,6 +100,8 @@ static void fn_wait_for(struct fn_call *call, const struct column *args, struct 
 }
 
 const struct function_row fn_source_rows[] = {
+    {"wait_for", "regclass,int4,int8", "bool", fn_wait_for,
+     "wait_for('orders', 3, 1017): the same for a minute at most", FN_VOLATILE},
     {"wait_for", "regclass,int4,int8,interval", "bool", fn_wait_for,
      "wait_for('orders', 3, 1017, timeout => '5 s'): true when statements from now on see the record of "
      "partition 3 "
