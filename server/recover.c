@@ -700,10 +700,9 @@ static bool may_move(const struct recovery *recovery, struct error *err)
                              "\"%s\" does not hold all that views may depend on", object->name);
     for (uint32_t i = 0; i < recovery->count; i++) {
         const struct stored *stored = &recovery->items[i];
-        if (is_kind(stored, "materialized view") && is_in_checkpoint(recovery, stored) &&
-            depends_on_ticks(stored))
-            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "view \"%s\" depends on when rows came",
-                             stored->record.name);
+        if (is_filled(stored) && is_in_checkpoint(recovery, stored) && depends_on_ticks(stored))
+            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "%s \"%s\" depends on when rows came",
+                             stored->record.kind, stored->record.name);
     }
     return true;
 }

@@ -553,7 +553,7 @@ const struct system_view_row sysview_millrace_rows[] = {
          "waiting_bytes int8, "
          "started timestamptz, pid int4, kind text",
          rows_view_builds,
-         "materialized views, indexes and sinks that are being created: rows read of those that the inputs "
+         "materialized views, sinks and indexes that are being created: rows read of those that the inputs "
          "held at "
          "the start "
          "(phase snapshot; a unique index reads them twice), ticks since then that are still to be run, and "

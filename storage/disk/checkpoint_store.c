@@ -213,7 +213,7 @@ bool checkpoint_store_begin(struct checkpoint_store *store, struct error *err)
 
 void checkpoint_store_abort(struct checkpoint_store *store)
 {
-    forget_waiting(store); /* the next begin, or open, clears the rest */
+    forget_waiting(store); /* the next begin clears the rest, and nobody reads it before */
 }
 
 static bool bind_table(sqlite3 *db, const char *sql, const struct blob *blob, uint64_t number, uint64_t end,
@@ -480,9 +480,11 @@ static bool damaged(const char *owner, const char *table, struct error *err)
 static bool select_pieces(sqlite3 *db, const char *owner, uint32_t shard, const char *table, const char *what,
                           const char *order, sqlite3_stmt **out, struct error *err)
 {
-    char sql[256];
+    char sql[512]; /* what an unfinished checkpoint has added, or taken away, does not count */
     sqlite3_snprintf(sizeof(sql), sql,
-                     "SELECT %s FROM piece WHERE owner = ? AND shard = ? AND name = ? AND dropped IS NULL %s",
+                     "SELECT %s FROM piece WHERE owner = ? AND shard = ? AND name = ?"
+                     " AND checkpoint <= (SELECT max(number) FROM checkpoint)"
+                     " AND (dropped IS NULL OR dropped > (SELECT max(number) FROM checkpoint)) %s",
                      what, order);
     if (!prepare(db, sql, out, err))
         return false;

@@ -3,7 +3,7 @@
  * A piece is rows of one table of state (storage/state/saved_table.h) of one owner and shard: compressed columns with an
  * XXH3 checksum. Pieces are written in transactions of their own under the number of a checkpoint that is not valid yet;
  * checkpoint_store_commit makes it so, in one transaction with the removal of what it replaces. What an invalid one has
- * left is removed when the store is opened.
+ * left is not read, and removed by the next one.
  *
  * Writing belongs to one thread; reading happens before it starts, by any number of threads: they wait for each other only
  * while the bytes of a piece come from the file. */
