@@ -8,15 +8,27 @@
 
 #define HIDDEN "'***'"
 
-bool redact_is_private(const char *option)
+static bool has_private_name(const char *option)
 {
-    static const char *const words[] = {"password", "passphrase", "secret",  "token",   "credential",
-                                        "jaas",     "user.info",  "key.pem", "ssl.key", "connection",
-                                        "conninfo", "url",        "uri"};
+    static const char *const words[] = {"password",   "passphrase", "secret",    "token",
+                                        "credential", "jaas",       "user.info", "key.pem",
+                                        "ssl.key",    "connection", "conninfo"};
     for (size_t i = 0; i < ARRAY_COUNT(words); i++)
         if (strcasestr(option, words[i]) != NULL)
             return true;
     return false;
+}
+
+/* https://user:password@host */
+static bool is_url_with_user(const char *value, size_t len)
+{
+    const char *at = memmem(value, len, "://", 3);
+    return at != NULL && memchr(at, '@', len - (size_t)(at - value)) != NULL;
+}
+
+bool redact_is_private(const char *option, const char *value)
+{
+    return has_private_name(option) || is_url_with_user(value, strlen(value));
 }
 
 /* ---- statements ---- */
@@ -48,7 +60,7 @@ static bool is_private_name(const char *sql, const struct scan_token *token)
         return false;
     memcpy(name, sql + token->start, len);
     name[len] = '\0';
-    return redact_is_private(name);
+    return has_private_name(name);
 }
 
 static bool is_private_value(const struct reader *r, const struct scan_token *token)
@@ -60,7 +72,8 @@ static bool is_private_value(const struct reader *r, const struct scan_token *to
     bool is_value = token->kind == SCAN_STRING || token->kind == SCAN_QUOTED || token->kind == SCAN_NUMBER ||
                     token->kind == SCAN_UNTERMINATED;
     return is_value && r->previous.kind == SCAN_OPERATOR && r->previous.len == 1 &&
-           r->sql[r->previous.start] == '=' && is_private_name(r->sql, &r->before);
+           r->sql[r->previous.start] == '=' &&
+           (is_private_name(r->sql, &r->before) || is_url_with_user(r->sql + token->start, token->len));
 }
 
 void redact_statement(const char *sql, size_t len, struct strbuf *out)
@@ -142,7 +155,7 @@ bool redact_error(const struct catalog_object *object, struct error *err)
         return false;
     for (uint32_t i = 0; i < object->options_count; i++) {
         const struct catalog_option *option = &object->options[i];
-        if (option->secret == NULL && !redact_is_private(option->name))
+        if (option->secret == NULL && !redact_is_private(option->name, option->value))
             continue;
         replace_all(err->message, sizeof(err->message), option->value);
         replace_all(err->detail, sizeof(err->detail), option->value);

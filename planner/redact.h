@@ -8,8 +8,8 @@
 #include "storage/base/strbuf.h"
 
 /* Options of connectors whose values are shown nowhere, even when they are written out: those with such words in their
- * names as password, secret, token, connection or url. */
-bool redact_is_private(const char *option);
+ * names as password, secret, token or connection, and URLs with a user in them. */
+bool redact_is_private(const char *option, const char *value);
 /* Appends one or more statements, in which '***' stands for the values of CREATE and ALTER SECRET and, in CREATE and ALTER,
  * of private options. A text that was cut within such a value loses the rest of it. */
 void redact_statement(const char *sql, size_t len, struct strbuf *out);

@@ -686,7 +686,7 @@ static bool parse_sink_options(struct rewrite *r, uint32_t first, uint32_t last,
     strbuf_adds(&text, before);
     while (text.len < from)
         strbuf_addc(&text, ' ');
-    strbuf_addf(&text, "%.*s AS SELECT 1", (int)(to - from), r->sql + from);
+    strbuf_addf(&text, "%.*s AS SELECT 1", (int)(to - from), r->text + from);
     PgQuery__ParseResult *parse;
     bool ok = parse_text(r->arena, strbuf_text(&text), &parse, err);
     strbuf_release(&text);

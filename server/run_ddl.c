@@ -91,7 +91,6 @@ static bool start_source(struct ddl_job *job, struct catalog_object *object, str
     if (ddl_option(object, "connector") == NULL || hooks == NULL ||
         hooks->source_create(job->server, object, err))
         return true;
-    redact_error(object, err);
     struct error other;
     struct catalog_object *objects[] = {object};
     if (!drop_objects(job->server, objects, 1, &other))
@@ -152,6 +151,8 @@ static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, s
     ok = ddl_make_relation(server, object, &batch, err) && ddl_make_sequences(job, &table, &batch, err) &&
          (!sources_has_parts(object) || make_source_parts(job, object, &batch, err));
     ok = publish(job, &batch, ok, err) && start_source(job, object, err);
+    if (!ok)
+        redact_error(object, err);
     catalog_object_release(object);
     return ok;
 }
@@ -593,7 +594,8 @@ static bool create_sink(struct ddl_job *job, const struct sink_clause *clause, s
         object->sql = ddl_sink_sql(&object->arena, server->catalog, object);
     }
     catalog_unlock(server->catalog);
-    ok = ok && (skip || sinks_check(server, object, err));
+    if (ok && !skip && !sinks_check(server, object, err))
+        ok = redact_error(object, err);
     if (!ok || skip) {
         catalog_object_release(object);
         return ok;
@@ -609,7 +611,7 @@ static bool create_sink(struct ddl_job *job, const struct sink_clause *clause, s
         if (!drop_objects(server, objects, 1, &other))
             session_notice(job->session, "WARNING", "01000", NULL, "\"%s\" could not be dropped: %s",
                            object->name, other.message);
-        ok = false;
+        ok = redact_error(object, err);
     }
     if (ok)
         send_notices(job);

@@ -6,6 +6,7 @@
 #include "planner/redact.h"
 #include "server/secret_key.h"
 #include "server/settings.h"
+#include "server/sinks.h"
 #include "server/sources.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -130,10 +131,17 @@ static void open_again(struct session *session, struct catalog_object *before, s
 {
     struct server *server = session->server;
     struct error why;
-    if (ddl_option(after, "connector") == NULL || server->sources == NULL || server->settings->safe_mode)
+    bool ok;
+    if (server->sources == NULL || (server->settings != NULL && server->settings->safe_mode))
         return;
-    server->sources->source_drop(server, before);
-    if (server->sources->source_create(server, after, &why))
+    if (after->kind == CATALOG_SINK) {
+        sinks_stop(server, before);
+        ok = sinks_start(server, after, &why);
+    } else {
+        server->sources->source_drop(server, before);
+        ok = server->sources->source_create(server, after, &why);
+    }
+    if (ok)
         return;
     redact_error(after, &why);
     session_notice(session, "WARNING", error_sqlstate(why.code), NULL,

@@ -6,6 +6,7 @@
 #include "server/sinks.h"
 
 #include "planner/ddl.h"
+#include "planner/redact.h"
 #include "protocol/connector/sink.h"
 #include "protocol/format/format.h"
 #include "server/checkpointer.h"
@@ -600,6 +601,7 @@ static int64_t handle_failure(struct runner *runner, struct error *error)
     if (!called_off) {
         runner->failures++;
         runner->aborted += aborted;
+        redact_error(runner->object, error);
         runner->last_error = *error;
         runner->last_error_us = clock_now_us();
         runner->failed = remedy == SINK_STOP;

@@ -5,6 +5,7 @@
  * nothing is left out or taken twice. Then all of them land, and the partitions are read again from where they stand
  * durably. When the engine has refused rows (a UNIQUE constraint, say), the record is cornered with smaller and smaller
  * transactions and rejected alone. */
+#include "planner/redact.h"
 #include "server/source_log.h"
 #include "server/source_parts.h"
 #include "server/source_records.h"
@@ -107,12 +108,14 @@ static void set_state(struct consumer *c, const char *state, const struct error 
     pthread_mutex_lock(&c->thread.lock);
     bool is_news = state != NULL && c->state != state;
     c->state = state;
-    if (err != NULL)
+    if (err != NULL) {
         c->state_error = *err;
+        redact_error(c->of->source.object, &c->state_error);
+    }
     pthread_mutex_unlock(&c->thread.lock);
     if (is_news)
         log_write(LOG_WARNING, "source of \"%s\" is %s: %s", relation_name(c->of->source.relation), state,
-                  err->message);
+                  c->state_error.message);
 }
 
 static void forget_pending(struct consumer *c)
@@ -132,11 +135,13 @@ static void close_reader(struct consumer *c)
 /* It waits for ALTER. */
 static void fail(struct consumer *c, const struct error *err)
 {
+    struct error shown = *err;
+    redact_error(c->of->source.object, &shown);
     source_thread_land(&c->thread);
     close_reader(c);
     log_write(LOG_ERROR, "source of \"%s\" failed: %s%s%s", relation_name(c->of->source.relation),
-              err->message, err->detail[0] != '\0' ? ": " : "", err->detail);
-    source_thread_fail(&c->thread, err);
+              shown.message, shown.detail[0] != '\0' ? ": " : "", shown.detail);
+    source_thread_fail(&c->thread, &shown);
     running_source_set_active(&c->of->source, false);
 }
 

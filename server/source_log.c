@@ -6,6 +6,7 @@
 #include "server/source_log.h"
 
 #include "planner/ddl.h"
+#include "planner/redact.h"
 #include "server/source_parts.h"
 #include "server/source_records.h"
 #include "storage/base/log.h"
@@ -249,7 +250,7 @@ static void alter(struct running_source *source, const struct catalog_object *ob
         catalog_object_retain(source->object);
         catalog_object_release(old);
         s->is_broken = !start_consumers(s, &s->error);
-        if (s->is_broken)
+        if (s->is_broken && !redact_error(source->object, &s->error))
             log_write(LOG_ERROR, "source of \"%s\" failed: %s", relation_name(source->relation),
                       s->error.message);
     } else {

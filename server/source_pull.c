@@ -2,6 +2,7 @@
  *
  * Where one goes on after a restart is the number of rows its stream has seen, so position and rows are one durable
  * fact. */
+#include "planner/redact.h"
 #include "server/source_kind.h"
 #include "server/source_rows.h"
 #include "storage/base/clock.h"
@@ -49,6 +50,8 @@ static void note_failure(struct pull *pull)
 {
     pthread_mutex_lock(&pull->thread.lock);
     bool failed = pull->thread.is_failed;
+    if (failed)
+        redact_error(pull->source.object, &pull->thread.error);
     pthread_mutex_unlock(&pull->thread.lock);
     if (!failed)
         return;

@@ -96,7 +96,8 @@ static bool rows_pg_class(struct sys_rows *rows, struct error *err)
             for (uint32_t j = 0; j < object->options_count; j++)
                 if ((object->kind != CATALOG_EXTERNAL_TABLE ||
                      external_option_is_ours(object->options[j].name)) &&
-                    object->options[j].secret == NULL && !redact_is_private(object->options[j].name))
+                    object->options[j].secret == NULL &&
+                    !redact_is_private(object->options[j].name, object->options[j].value))
                     options[count++] =
                         arena_printf(rows->arena, "%s=%s", object->options[j].name, object->options[j].value);
             sys_text_array(rows, "reloptions", options, count);

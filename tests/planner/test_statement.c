@@ -238,7 +238,8 @@ TEST(redaction)
     EXPECT_TEXT(shown("create secret a as \"x\""), "create secret a as '***'");
     EXPECT_TEXT(shown("create secret a 'x'"), "create secret a '***'");
     EXPECT_TEXT(
-        shown("create table t (a int) with (\"sasl.password\" = 'x', topic = 'y', url='z', n = SECRET pw)"),
+        shown("create table t (a int) with (\"sasl.password\" = 'x', topic = 'y', url='http://u:z@h', n = "
+              "SECRET pw)"),
         "create table t (a int) with (\"sasl.password\" = '***', topic = 'y', url='***', n = SECRET pw)");
     EXPECT_TEXT(shown("alter stream s set (password = $$x"), "alter stream s set (password = '***'");
     EXPECT_TEXT(shown("select * from users where password = 'x'"),
