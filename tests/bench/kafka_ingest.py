@@ -111,7 +111,7 @@ def main():
     parser.add_argument("--peer", choices=["flink"])
     parser.add_argument("--json")
     args = parser.parse_args()
-    formats = {"json": (as_json, {}), "avro": (as_avro, {"schema": json.dumps(SCHEMA)})}
+    formats = {"json": (as_json, {}), "avro": (as_avro, {"avro_schema": json.dumps(SCHEMA)})}
     peer = flink_classpath() if args.peer else None
     results = {}
     kafka_support.need_real("the benchmark")

@@ -12,7 +12,7 @@ import consistency  # noqa: E402
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
 
-N = consistency.N // 5 if harness.SMALL else consistency.N
+N = consistency.N
 
 
 class KafkaRun(consistency.Run):
