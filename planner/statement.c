@@ -759,6 +759,36 @@ static bool rewrite_sink(struct rewrite *r, uint32_t at, struct error *err)
     return true;
 }
 
+/* A relation whose columns a schema knows: no list, an empty one, or one that begins with a star. at: TABLE, STREAM or SOURCE. */
+static void find_columns_clause(struct rewrite *r, uint32_t at)
+{
+    struct columns_clause clause = {0};
+    at++;
+    if (is_word(r, at, "if") && is_word(r, at + 1, "not") && is_word(r, at + 2, "exists"))
+        at += 3;
+    if (!is_name(r, at))
+        return;
+    for (at++; is_char(r, at, '.') && is_name(r, at + 1);)
+        at += 2;
+    if (is_char(r, at, '(') && is_char(r, at + 1, '*') &&
+        (is_char(r, at + 2, ',') || is_char(r, at + 2, ')'))) {
+        uint32_t last = is_char(r, at + 2, ',') ? at + 2 : at + 1;
+        clause.at = r->tokens[at + 1].start;
+        clause.len = r->tokens[last].start + r->tokens[last].len - clause.at;
+        clause.has_more = last == at + 2;
+        overwrite(r, at + 1, last, "");
+    } else if (is_char(r, at, '(') && is_char(r, at + 1, ')') && is_word(r, at + 2, "with")) {
+        clause.at = r->tokens[at + 1].start;
+    } else if (is_word(r, at, "with") && is_char(r, at + 1, '(') && behind_bracket(r, at + 1) == r->count) {
+        clause.at = r->tokens[at].start;
+        clause.has_no_list = true;
+    } else {
+        return;
+    }
+    r->statement->columns = ARENA_NEW(r->arena, struct columns_clause);
+    *r->statement->columns = clause;
+}
+
 static bool rewrite_create(struct rewrite *r, struct error *err)
 {
     uint32_t at = 1;
@@ -786,6 +816,9 @@ static bool rewrite_create(struct rewrite *r, struct error *err)
     if (is_word(r, at, "materialized") && !rewrite_emit(r, at + 1, err))
         return false;
     if (!is_view)
+        find_columns_clause(r, at);
+    bool has_list = r->statement->columns == NULL || !r->statement->columns->has_no_list;
+    if (!is_view && has_list)
         for (uint32_t i = at; i < r->count; i++)
             if (is_char(r, i, '(')) {
                 if (!rewrite_watermark(r, i, err))
@@ -1093,6 +1126,21 @@ static bool has_time_join(const char *sql)
            strcasestr(sql, "only") != NULL;
 }
 
+/* The list that PostgreSQL's grammar wants, empty: what stands behind it is moved by its length. */
+static const char empty_list[] = "() ";
+
+static bool parse_without_list(struct arena *arena, struct statement *statement, struct error *err)
+{
+    uint32_t at = statement->columns->at;
+    const char *text =
+        arena_printf(arena, "%.*s%s%s", (int)at, statement->text, empty_list, statement->text + at);
+    if (parse_text(arena, text, &statement->parse, err))
+        return true;
+    if (err != NULL && err->position > statement_characters(statement->text, at) + 1)
+        err->position -= (int32_t)strlen(empty_list);
+    return false;
+}
+
 bool statement_parse(struct arena *arena, const char *sql, struct statement *out, struct error *err)
 {
     size_t len = strlen(sql);
@@ -1120,7 +1168,8 @@ bool statement_parse(struct arena *arena, const char *sql, struct statement *out
             !rewrite_system_time(&r, err))
             return false;
     }
-    if (!parse_text(arena, out->text, &out->parse, err))
+    bool has_list = out->columns == NULL || !out->columns->has_no_list;
+    if (!(has_list ? parse_text(arena, out->text, &out->parse, err) : parse_without_list(arena, out, err)))
         return false;
     if (out->parse->n_stmts > 1) {
         error_set(err, ERRCODE_SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement");

@@ -6,6 +6,8 @@
  * rest:
  *
  *   CREATE STREAM s (a int, WATERMARK FOR ts AS ts - INTERVAL '5 s')    CREATE TABLE  s (a int     )
+ *   CREATE STREAM s (*, b int) WITH (...)                           CREATE TABLE  s (   b int) WITH (...)
+ *   CREATE STREAM s WITH (...)                                      CREATE TABLE  s () WITH (...), the one that grows
  *   CREATE EXTERNAL TABLE t (a int PRIMARY KEY) WITH (...)              CREATE          TABLE t (a int PRIMARY KEY) WITH (...)
  *   CREATE MATERIALIZED VIEW v AS SELECT 1 EMIT FINAL                   CREATE MATERIALIZED VIEW v AS SELECT 1
  *   SELECT 1 FROM s JOIN t FOR SYSTEM_TIME AS OF now() ON s.k = t.k     SELECT 1 FROM s JOIN system_time(t) ON s.k = t.k
@@ -67,6 +69,14 @@ struct watermark_clause {
     int32_t location; /* byte of the column's name */
 };
 
+/* CREATE TABLE, STREAM or SOURCE whose columns are to come from a schema: s WITH (...), s () WITH (...), s (*, more) WITH (...). The tree
+ * has the columns named besides, if any. */
+struct columns_clause {
+    uint32_t at, len; /* bytes of sql that the columns are to stand in place of */
+    bool has_no_list; /* they need parentheses */
+    bool has_more;    /* elements of the list follow, and len takes the comma in */
+};
+
 /* SUBSCRIBE, SELECT ... EMIT CHANGES, and SUBSCRIBE inside DECLARE and COPY: the query itself stands in the
  * tree as a SelectStmt ("TABLE v" for a relation). */
 struct subscribe_clause {
@@ -116,6 +126,7 @@ struct statement {
     const char *emit_every;   /* STATEMENT_EMIT_EVERY: the interval's text */
     int32_t emit_location;    /* first byte of the clause */
     struct watermark_clause *watermark;
+    struct columns_clause *columns; /* NULL: the statement lists its columns */
     struct subscribe_clause *subscribe;
     struct keep_clause *keep;
     struct sink_clause *sink;

@@ -8,9 +8,9 @@
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 #include "planner/redact.h"
+#include "server/infer_columns.h"
 #include "server/sequence.h"
 #include "server/sinks.h"
-#include "server/source_infer.h"
 #include "server/source_parts.h"
 #include "server/sources.h"
 #include "storage/base/clock.h"
@@ -124,19 +124,17 @@ static bool make_source_parts(struct ddl_job *job, const struct catalog_object *
            sources_begin(server, source, progress->relation, err);
 }
 
-static bool create_table(struct ddl_job *job, const PgQuery__CreateStmt *node, struct error *err)
+static bool create_table(struct ddl_job *job, struct error *err)
 {
     struct server *server = job->server;
+    const PgQuery__CreateStmt *node = job->statement->node->create_stmt;
     struct ddl_table table = {0};
     uint32_t schema_oid;
     bool skip = false;
-    struct statement statement = *job->prepared->statement;
-    if (!source_infer_columns(&job->planner, &statement, err))
-        return false;
     catalog_read_lock(server->catalog);
     bool ok = ddl_target_schema(&job->planner, node->relation, &schema_oid, err) &&
               ddl_check_name(job, schema_oid, node->relation->relname, node->if_not_exists, &skip, err) &&
-              (skip || ddl_bind_table(&job->planner, &statement, 0, false, &table, err));
+              (skip || ddl_bind_table(&job->planner, job->statement, 0, false, &table, err));
     catalog_unlock(server->catalog);
     if (!ok || skip)
         return ok;
@@ -843,7 +841,7 @@ static bool dispatch(struct ddl_job *job, struct error *err)
         return create_sink(job, job->prepared->statement->sink, err);
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_CREATE_STMT:
-        return create_table(job, node->create_stmt, err);
+        return create_table(job, err);
     case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT: {
         const PgQuery__CreateTableAsStmt *stmt = node->create_table_as_stmt;
         if (stmt->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) {
@@ -900,9 +898,12 @@ bool run_ddl(struct session *session, struct prepared *prepared, struct result_s
         .session = session, .server = server, .prepared = prepared, .sink = sink, .tag = tag};
     arena_init(&job.arena, &session->account);
     run_planner(session, &job.planner, &job.arena, prepared->sql);
-    pthread_mutex_lock(&server->ddl);
-    bool ok = dispatch(&job, err);
-    pthread_mutex_unlock(&server->ddl);
+    bool ok = infer_columns(&job, prepared->statement, &job.statement, err);
+    if (ok) {
+        pthread_mutex_lock(&server->ddl);
+        ok = dispatch(&job, err);
+        pthread_mutex_unlock(&server->ddl);
+    }
     arena_release(&job.arena);
     return ok;
 }

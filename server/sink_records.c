@@ -33,6 +33,7 @@ static bool open_encoder(const struct sink_records_spec *spec, struct arena *are
                          "envelope = 'debezium' is not supported with format \"%s\"", spec->format->name);
     struct format_column *columns = ARENA_ARRAY(arena, struct format_column, spec->columns_count);
     struct format_spec format = {.relation_name = spec->sink_name,
+                                 .topic = spec->topic,
                                  .columns = columns,
                                  .options = spec->options,
                                  .options_count = spec->options_count,

@@ -11,6 +11,7 @@ struct sink_records;
 /* Borrowed during open. */
 struct sink_records_spec {
     const char *sink_name;
+    const char *topic;
     const struct format_class *format;
     const struct connector_option *options; /* the format's */
     uint32_t options_count;

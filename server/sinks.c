@@ -171,7 +171,8 @@ static bool read_parts(const struct catalog_object *object, const struct relatio
                          format_name);
     uint32_t envelope, delivery;
     bool snapshot;
-    struct sink_records_spec spec = {.sink_name = object->name, .format = format};
+    struct sink_records_spec spec = {
+        .sink_name = object->name, .topic = ddl_option(object, "topic"), .format = format};
     if (!read_word(object, "envelope", envelopes, &envelope, err) ||
         !read_word(object, "delivery", deliveries, &delivery, err) ||
         !read_boolean(object, "snapshot", &snapshot, err) ||
