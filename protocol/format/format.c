@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static const struct format_class *const formats[] = {&format_json, &format_csv,      &format_text,
-                                                     &format_raw,  &format_debezium, &format_avro,
-                                                     NULL}; /* ends with NULL */
+static const struct format_class *const formats[] = {
+    &format_json,     &format_csv,  &format_text,     &format_raw,
+    &format_debezium, &format_avro, &format_protobuf, NULL}; /* ends with NULL */
 
 const struct format_class *format_at(size_t index)
 {

@@ -78,6 +78,7 @@ extern const struct format_class format_text;
 extern const struct format_class format_raw;
 extern const struct format_class format_debezium;
 extern const struct format_class format_avro;
+extern const struct format_class format_protobuf;
 
 /* NULL when there is none of that name. */
 const struct format_class *format_find(const char *name);
