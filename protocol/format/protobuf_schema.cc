@@ -13,6 +13,7 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/struct.pb.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
@@ -313,6 +314,7 @@ bool build(const proto_schema *schema, builder *builder, proto_message **out, st
 extern "C" bool proto_schema_build(const struct proto_schema *schema, void *(*alloc)(void *ctx, size_t bytes),
                                    void *ctx, struct proto_message **out, char *problem, size_t problem_cap)
 {
+    pb::LogSilencer quiet; // it warns of schemas without a syntax, on stderr
     std::string words;
     bool ok = false;
     try {

@@ -189,7 +189,7 @@ bool proto_open_encoder(const struct format_spec *spec, struct encoder **out, st
     bool ok = format_check_options(&format_protobuf, spec, err) && open_message(self, spec, err) &&
               (!has_registry || registry_subject(&format_protobuf, spec, false, self->message->name,
                                                  &self->arena, &self->subject, err)) &&
-              key_writer_create(&format_protobuf, spec, &self->key, err) &&
+              key_writer_create(&format_protobuf, spec, (struct json_encoding){0}, &self->key, err) &&
               registry_open(&format_protobuf, spec, out != NULL ? &self->registry : NULL, err);
     if (ok && out != NULL)
         *out = &self->base;

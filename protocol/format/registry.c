@@ -18,9 +18,6 @@
 #define MISSING_NS           INT64_C(10000000000)
 #define CONNECT_TIMEOUT_MS   5000L
 #define MEDIA_TYPE           "application/vnd.schemaregistry.v1+json"
-#define CODE_SUBJECT_UNKNOWN 40401
-#define CODE_VERSION_UNKNOWN 40402
-#define CODE_SCHEMA_UNKNOWN  40403
 
 struct registry_url {
     const char *url;  /* without credentials and the last slash */
@@ -307,9 +304,8 @@ static bool refused(struct registry *registry, const char *what, long status, co
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(answer, "error_code");
     const cJSON *message = cJSON_GetObjectItemCaseSensitive(answer, "message");
     const char *words = cJSON_IsString(message) ? message->valuestring : "";
-    int code = cJSON_IsNumber(number) ? number->valueint : 0;
-    if (status == 404 &&
-        (code == CODE_SUBJECT_UNKNOWN || code == CODE_VERSION_UNKNOWN || code == CODE_SCHEMA_UNKNOWN))
+    /* one without a code comes from somebody on the way, or is no registry's address */
+    if (status == 404 && cJSON_IsNumber(number))
         return error_set(err, ERRCODE_UNDEFINED_OBJECT, "schema registry at %s has no %s", registry->name,
                          what);
     if (status == 409 || status == 422) {

@@ -57,6 +57,37 @@ static const char *rewritten(const char *sql, struct statement *statement)
     return statement->text;
 }
 
+/* Relations whose columns a schema has. */
+TEST(columns_of_schemas)
+{
+    struct statement s;
+    EXPECT_TEXT(rewritten("CREATE STREAM s (*) WITH (connector = 'k')", &s),
+                "CREATE TABLE  s ( ) WITH (connector = 'k')");
+    EXPECT(s.columns != NULL && s.columns->at == 17 && s.columns->len == 1 && !s.columns->has_more);
+    EXPECT_TEXT(rewritten("CREATE TABLE a.t (*, PRIMARY KEY (id)) WITH (connector = 'k')", &s),
+                "CREATE TABLE a.t (   PRIMARY KEY (id)) WITH (connector = 'k')");
+    EXPECT(s.columns != NULL && s.columns->len == 2 && s.columns->has_more);
+    EXPECT_TEXT(
+        rewritten("create source if not exists s(*,watermark for ts as ts) with (connector = 'k')", &s),
+        "create TABLE  if not exists s(                        ) with (connector = 'k')");
+    EXPECT(s.columns != NULL && s.watermark != NULL);
+    EXPECT_TEXT(rewritten("CREATE TABLE t () WITH (connector = 'k')", &s),
+                "CREATE TABLE t () WITH (connector = 'k')");
+    EXPECT(s.columns != NULL && s.columns->len == 0 && !s.columns->has_no_list);
+    EXPECT_TEXT(rewritten("CREATE TABLE t WITH (connector = 'k')", &s),
+                "CREATE TABLE t WITH (connector = 'k')");
+    EXPECT(s.columns != NULL && s.columns->has_no_list && s.columns->at == 15);
+    EXPECT_INT(s.node->create_stmt->n_options, 1);
+    /* an error behind the list that is not there is where the user sees it */
+    EXPECT_TEXT(rewritten("CREATE TABLE t WITH (a ~ 'k')", &s), "42601 syntax error at or near \"~\" @24");
+    EXPECT_TEXT(rewritten("CREATE TABLE t WITH (fillfactor = 10) AS SELECT 1", &s),
+                "CREATE TABLE t WITH (fillfactor = 10) AS SELECT 1");
+    EXPECT(s.columns == NULL);
+    EXPECT_TEXT(rewritten("CREATE TABLE t (a int) WITH (fillfactor = 10)", &s),
+                "CREATE TABLE t (a int) WITH (fillfactor = 10)");
+    EXPECT(s.columns == NULL);
+}
+
 TEST(streams)
 {
     struct statement s;
@@ -287,6 +318,7 @@ int main(void)
     RUN(redaction);
     RUN(secrets);
     RUN(splits);
+    RUN(columns_of_schemas);
     RUN(streams);
     RUN(subscribe);
     RUN(views);
