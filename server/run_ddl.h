@@ -12,7 +12,8 @@ struct ddl_job {
     struct session *session;
     struct server *server;
     struct prepared *prepared;
-    const struct statement *statement; /* the prepared one, or that with the columns of a schema written out */
+    const struct statement
+        *statement; /* the prepared one, or that with the columns of a schema written out */
     struct arena arena;
     struct planner_context planner; /* use under the catalog's read lock */
     struct result_sink *sink;

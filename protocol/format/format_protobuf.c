@@ -271,7 +271,7 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     struct proto_decoder *self = (struct proto_decoder *)base;
     const uint8_t *bytes = record->value;
     size_t len = record->value_len;
-    struct writer *writer;
+    struct writer *writer = NULL;
     if (UNLIKELY(bytes == NULL)) {
         if (self->is_table && self->key != NULL)
             return key_reader_delete(self->key, record, out, why);
