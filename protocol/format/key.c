@@ -17,6 +17,7 @@ struct key_reader {
         is_object_column; /* the only column may itself be an object: then the key is always one of columns */
     uint32_t column;      /* the first, or only one */
     uint32_t columns_count;
+    uint32_t *keys;
     uint32_t all_count; /* columns of the spec, */
     bool *is_key;       /* and which of them are the key's */
     char *name;         /* of the first */
@@ -100,6 +101,8 @@ bool key_reader_create(const struct format_class *class, const struct format_spe
         reader->has_envelope = has_envelope;
         reader->column = keys[0];
         reader->columns_count = count;
+        reader->keys = mem_alloc(sizeof(*keys) * count);
+        memcpy(reader->keys, keys, sizeof(*keys) * count);
         reader->name = mem_strdup(spec->columns[keys[0]].name);
         reader->all_count = spec->columns_count;
         reader->is_key = mem_zalloc(spec->columns_count);
@@ -126,6 +129,7 @@ void key_reader_destroy(struct key_reader *reader)
     json_text_release(&reader->text);
     mem_free(reader->is_key);
     mem_free(reader->name);
+    mem_free(reader->keys);
     mem_free(reader);
 }
 
@@ -186,8 +190,14 @@ bool key_reader_read(struct key_reader *reader, const struct record *record, str
         ok = raw_store(out, reader->column, out->rows, record->key, record->key_len, err);
         break;
     }
-    if (ok)
+    if (ok) { /* whoever began the row may have marked all columns as NULL */
+        for (uint32_t i = 0; i < reader->columns_count; i++) {
+            uint8_t *nulls = out->columns[reader->keys[i]].nulls;
+            if (nulls != NULL)
+                nulls[out->rows] = 0;
+        }
         return true;
+    }
     if (reader->form != KEY_JSON)
         format_blame_column(err, reader->name);
     return error_context(err, "the record's key");
