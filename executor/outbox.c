@@ -268,14 +268,28 @@ const struct operator_class flow_outbox_class = {.name = "outbox",
 
 /* ---- reading ---- */
 
-bool outbox_read(struct relation *relation, uint64_t epoch, uint64_t from, struct column *columns,
+uint64_t outbox_visible(struct engine *engine, struct relation *relation)
+{
+    uint64_t epoch, end;
+    do { /* how things were at an epoch is forgotten when a later one has become visible meanwhile */
+        epoch = snapshots_visible(engine->snapshots);
+        end = segments_end(relation->segments[0], epoch);
+    } while (epoch != snapshots_visible(engine->snapshots));
+    return end;
+}
+
+bool outbox_read(struct relation *relation, uint64_t end, uint64_t from, struct column *columns,
                  struct outbox_rows *out)
 {
-    uint64_t end = from;
-    if (!segments_scan(relation->segments[0], epoch, &end, columns, &out->batch))
+    uint64_t at = from;
+    if (from >= end || !segments_scan(relation->segments[0], UINT64_MAX - 1, &at, columns, &out->batch))
         return false;
     uint32_t own = relation->columns_count;
-    out->first = end - out->batch.rows;
+    out->first = at - out->batch.rows;
+    if (out->first >= end)
+        return false;
+    if (at > end)
+        out->batch.rows = (uint32_t)(end - out->first);
     out->batch.columns_count = own;
     out->ops = columns[own].data;
     out->epochs = columns[own + 1].data;

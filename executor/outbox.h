@@ -45,10 +45,12 @@ struct outbox_rows {
     const int64_t *clocks; /* microseconds as in a timestamptz */
 };
 
-/* Up to BATCH_ROWS_MAX rows from number `from` on (or the first that is left) that an epoch shows, which is visible and not
- * older than that of an earlier call; columns: room for the relation's columns and OUTBOX_COLUMNS. false: there are none.
- * Any thread, while nobody drops rows. */
-bool outbox_read(struct relation *relation, uint64_t epoch, uint64_t from, struct column *columns,
+/* The number behind the last row that is visible, that is durable. Never goes back. Any thread. */
+uint64_t outbox_visible(struct engine *engine, struct relation *relation);
+/* Up to BATCH_ROWS_MAX rows from number `from` on (or the first that is left), but not `end` and beyond, which is at most
+ * what outbox_visible has said; columns: room for the relation's columns and OUTBOX_COLUMNS. false: there are none. Any
+ * thread, while nobody drops rows. */
+bool outbox_read(struct relation *relation, uint64_t end, uint64_t from, struct column *columns,
                  struct outbox_rows *out);
 /* The columns whose changes it tells by; 0: none. */
 uint32_t relation_outbox_key(const struct relation *relation, const uint32_t **columns);

@@ -548,9 +548,8 @@ static bool write_group(struct runner *runner, bool *wrote, struct error *err)
 {
     struct server *server = runner->server;
     const struct sink_class *class = runner->sink->class;
-    uint64_t visible = snapshots_visible(engine_snapshots(server->engine)), end;
-    struct outbox_rows rows;
-    *wrote = outbox_read(runner->relation, visible, runner->position, runner->columns, &rows);
+    uint64_t visible = outbox_visible(server->engine, runner->relation), end;
+    *wrote = visible > runner->position;
     if (!*wrote)
         return true;
     set_state(runner, "running");

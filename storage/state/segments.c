@@ -483,6 +483,12 @@ static uint64_t rows_at(struct segments *s, uint64_t snapshot, uint64_t *first)
     return end;
 }
 
+uint64_t segments_end(struct segments *s, uint64_t snapshot)
+{
+    uint64_t first;
+    return rows_at(s, snapshot, &first);
+}
+
 bool segments_scan(struct segments *s, uint64_t snapshot, uint64_t *cursor, struct column *columns,
                    struct batch *out)
 {

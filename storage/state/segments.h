@@ -39,6 +39,8 @@ void segments_saved(struct segments *segments, const char *name, struct saved_ta
 uint64_t segments_rows(const struct segments *segments);
 uint64_t segments_first(const struct segments *segments);
 int64_t segments_bytes(const struct segments *segments);
+/* The number behind the last row that a snapshot sees; 0 when what it sees has been forgotten (segments_trim). Any thread. */
+uint64_t segments_end(struct segments *segments, uint64_t snapshot);
 /* Rows below this number are in the last valid checkpoint. Engine's thread. */
 uint64_t segments_saved_rows(const struct segments *segments);
 

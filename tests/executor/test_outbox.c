@@ -184,7 +184,8 @@ static void catch_up(struct world *w, struct reader *reader, enum outbox_kind ki
 {
     struct column columns[3 + OUTBOX_COLUMNS];
     struct outbox_rows rows;
-    uint64_t visible = snapshots_visible(engine_snapshots(w->engine));
+    uint64_t visible = outbox_visible(w->engine, reader->sink);
+    uint64_t epoch = snapshots_visible(engine_snapshots(w->engine));
     enum outbox_op previous = OUTBOX_DELETE;
     char before[96] = "";
     while (outbox_read(reader->sink, visible, reader->at, columns, &rows)) {
@@ -192,7 +193,7 @@ static void catch_up(struct world *w, struct reader *reader, enum outbox_kind ki
         EXPECT_INT(rows.batch.columns_count, 3);
         for (uint32_t i = 0; i < rows.batch.rows; i++) {
             char row[96], name[24];
-            EXPECT(rows.epochs[i] >= reader->epoch && (uint64_t)rows.epochs[i] <= visible);
+            EXPECT(rows.epochs[i] >= reader->epoch && (uint64_t)rows.epochs[i] <= epoch);
             EXPECT(rows.clocks[i] != 0);
             if (rows.epochs[i] != reader->epoch) {
                 reader->seen_count = 0;
@@ -253,7 +254,7 @@ static void check_changes(uint32_t shards)
         EXPECT_INT(outbox_first(upsert.sink), upsert.at);
         struct column columns[3 + OUTBOX_COLUMNS];
         struct outbox_rows rows;
-        EXPECT(!outbox_read(upsert.sink, snapshots_visible(engine_snapshots(w.engine)), 0, columns, &rows));
+        EXPECT(!outbox_read(upsert.sink, outbox_visible(w.engine, upsert.sink), 0, columns, &rows));
     }
     struct error err;
     EXPECT(!engine_drop_relation(w.engine, w.table, &err));
@@ -318,7 +319,7 @@ static void compare(struct world *w, struct saving *saving, uint64_t seed)
     EXPECT_INT(outbox_end(fresh), outbox_end(saving->sink));
     struct column columns[2][3 + OUTBOX_COLUMNS];
     struct outbox_rows rows[2];
-    uint64_t visible = snapshots_visible(engine_snapshots(w->engine));
+    uint64_t visible = outbox_visible(w->engine, saving->sink);
     for (uint64_t at = outbox_first(fresh); outbox_read(fresh, visible, at, columns[0], &rows[0]);) {
         EXPECT(outbox_read(saving->sink, visible, at, columns[1], &rows[1]));
         EXPECT_INT(rows[0].first, rows[1].first);
