@@ -332,8 +332,6 @@ def broker_properties(data, port, controller_port):
         "auto.create.topics.enable": "false", "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
         "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1, "transaction.state.log.num.partitions": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # a broker that was killed may come back soon
-        "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500,
         # what would take minutes is looked at every second; records of any age stay
         "log.retention.ms": -1,
         "log.initial.task.delay.ms": 500, "log.retention.check.interval.ms": 1000, "log.cleaner.backoff.ms": 500,
