@@ -309,13 +309,13 @@ def schemas(world):
     schema = json.dumps({"type": "record", "name": "r", "fields": [{"name": "id", "type": "long"}, {"name": "name", "type": ["null", "string"]}]})
     more = ", format = 'avro', avro_schema = '%s', avro_framing = 'none'" % schema
     text = "CREATE %s described (%s) WITH (connector = 'kafka', topic = 'described', \"bootstrap.servers\" = '%s'" + more + ")"
-    con.execute(text % ("STREAM", "off bigint OPTIONS (metadata 'offset')", cluster.bootstrap))
+    con.execute(text % ("STREAM", "*, off bigint OPTIONS (metadata 'offset')", cluster.bootstrap))
     cluster.produce("described", [Record(b"\x0e\x02\x04ab"), Record(b"\x10\x00")])
     until(con, "SELECT * FROM described ORDER BY id", [(7, "ab", 0), (8, None, 1)], "columns of the schema")
     world.kill()
     expect(rows(world.con, "SELECT * FROM described ORDER BY id"), [(7, "ab", 0), (8, None, 1)], "and after a restart")
     world.con.execute("DROP STREAM described")
-    world.con.execute(text % ("TABLE", "PRIMARY KEY (id)", cluster.bootstrap))
+    world.con.execute(text % ("TABLE", "*, PRIMARY KEY (id)", cluster.bootstrap))
     until(world.con, "SELECT * FROM described ORDER BY id", [(7, "ab"), (8, None)], "a table of the schema")
     world.con.execute("DROP TABLE described")
 

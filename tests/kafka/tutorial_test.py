@@ -19,7 +19,7 @@ MARK = {"sql": "-- ", "sh": "# "}
 def main():
     kafka_support.need_real("the first session of docs/kafka.md")  # topics that are made by writing to them, transactions of the sink
     with open(PAGE) as f:
-        blocks = re.findall(r"```(sql|sh)\n(.*?)```", f.read().split("## A first session")[1], re.S)
+        blocks = re.findall(r"```(sql|sh)\n(.*?)```", f.read().split("## A first session")[1].split("\n## ")[0], re.S)
     lines = 0
     with kafka_support.cluster(sys.argv[1], properties={"auto.create.topics.enable": "true"}) as cluster, \
             harness.millrace(sys.argv[1]) as server:
