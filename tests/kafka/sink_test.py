@@ -407,7 +407,7 @@ def takeovers(broker, server, con):
 
 def memory(broker, server, con):
     """The broker is away while more comes than fits into memory."""
-    rows, rounds = 200000, 3 if harness.SMALL else 12
+    rows, rounds = 200000, 2 if harness.SMALL else 5
     broker.create_topic("spilled", 4)
     with harness.millrace(BINARY, "--memory-limit", "256MB", "--checkpoint-interval", "0", *OPTIONS) as limited:
         con = connect(limited)
