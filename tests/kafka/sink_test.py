@@ -276,6 +276,11 @@ def kills(broker, server, con):
             at += count
             if rng.randrange(8) == 0:
                 con.execute("CHECKPOINT")
+        if kill % 5 != 4:  # else perhaps before it has written anything
+            until("the sinks write", lambda: status(con, "once", "transactions") > 0 and status(con, "counts_out", "transactions") > 0)
+        for _ in range(rng.randrange(6)):
+            con.execute("INSERT INTO events SELECT i, i %% 17 FROM generate_series(%d, %d) i" % (at, at + 99))
+            at += 100
         if kill % 3 == 2 and broker.real:
             broker.stop(signal.SIGKILL if kill % 2 else signal.SIGTERM)
         if kill % 4 == 3:
