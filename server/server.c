@@ -168,6 +168,11 @@ bool server_open(struct server *server, struct error *err)
     sequence_register_functions();
     system_functions_register();
     server->locks = table_locks_create();
+    if (settings->secret_key_file != NULL && settings->secret_key_file[0] != '\0') {
+        server->secret_key = mem_zalloc(sizeof(*server->secret_key));
+        if (!secret_key_read(settings->secret_key_file, server->secret_key, err))
+            goto failed;
+    }
     bool durable = settings->data_dir != NULL && settings->data_dir[0] != '\0';
     if (durable &&
         (!backup_is_finished(settings->data_dir, err) ||
