@@ -73,7 +73,7 @@ def main():
             round_trip(cluster, con, "tls", tls)
             round_trip(cluster, con, "client", {**tls, "ssl.certificate.location": cluster.client_certificate, "ssl.key.location": cluster.client_key})
             round_trip(cluster, con, "plain", plain)
-            round_trip(cluster, con, "tls_sasl", both)
+            round_trip(cluster, con, "plain_tls", both)
 
             def source(**options):
                 return "CREATE STREAM failing (id bigint) " + with_options(cluster, topic="tls", format="json", **options)
@@ -89,7 +89,7 @@ def main():
             # all of it again after kill -9: the passwords are still known
             harness.restart_millrace(server, signal.SIGKILL)
             con = harness.connect_millrace(server)
-            for name in ("tls", "client", "plain", "tls_sasl"):
+            for name in ("tls", "client", "plain", "plain_tls"):
                 cluster.produce(name, [Record('{"id": 200}', partition=0)])
                 read_all(con, name, cluster, name)
                 arrived(con, name + "_out")
