@@ -84,7 +84,7 @@ def main():
             said.append(fails(con, "an unknown authority", source(**{**tls, "ssl.ca.location": cluster.client_certificate}), denied, "certificate"))
             said.append(fails(con, "no TLS at a TLS listener", source(**{"bootstrap.servers": cluster.tls}), denied, cluster.tls))
             said.append(fails(con, "a secret that is not there", source(**{**plain, "sasl.password": Secret("nothing")}), ("42704",), "nothing"))
-            said.append(fails(con, "a file that is not there", source(**{**tls, "ssl.ca.location": "/nonexistent.pem"}), ("22023",), "nonexistent"))
+            said.append(fails(con, "a file that is not there", source(**{**tls, "ssl.ca.location": "/nonexistent.pem"}), ("22023",), "ssl.ca.location"))
             said.append(fails(con, "a syntax error", source(**{**plain, "sasl.password": WRONG}) + " SYNTAX", ("42601",), ""))
             # all of it again after kill -9: the passwords are still known
             harness.restart_millrace(server, signal.SIGKILL)
