@@ -19,7 +19,7 @@ struct kafka_partition {
         high; /* as in partition_stats; low and high of one answer, or what a reader saw since */
     _Atomic int64_t position; /* of its reader; -1: it has none */
     _Atomic uint64_t lost;
-    bool exists; /* by the last metadata; watcher */
+    bool exists; /* by the last metadata, and it is known where it begins; under the log's lock */
     uint32_t
         cut_count; /* answers in a row by which the partition ends before its reader's position; watcher */
 };

@@ -243,8 +243,7 @@ static void note_limits(struct watch *watch, struct kafka_partition *partition, 
     }
     int64_t now = atomic_load(&partition->position);
     atomic_store(&partition->high, !is_cut && now > high ? now : high);
-    if (atomic_exchange(&partition->low, low) < 0)
-        watch->news = true; /* it can be discovered from now on */
+    atomic_store(&partition->low, low);
 }
 
 /* false: some partition had no answer. */
@@ -290,9 +289,13 @@ static void publish(struct watch *watch, uint64_t answered)
         log->failure = watch->failure;
     if (answered > log->asks_seen)
         log->asks_seen = answered;
-    for (uint32_t i = 0; i < log->partitions_count; i++)
-        log->partitions[i]->exists =
-            i < watch->present || (watch->present == 0 && log->partitions[i]->exists);
+    for (uint32_t i = 0; i < log->partitions_count; i++) {
+        struct kafka_partition *partition = log->partitions[i];
+        bool exists =
+            watch->present == 0 ? partition->exists : i < watch->present && atomic_load(&partition->low) >= 0;
+        changed = changed || (exists && !partition->exists); /* it can be discovered from now on */
+        partition->exists = exists;
+    }
     if (changed) {
         atomic_fetch_add(&log->changes, 1);
         kafka_readers_wake(log);
