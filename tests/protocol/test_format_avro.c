@@ -227,6 +227,30 @@ TEST(promises)
                 "22P03 2 bytes behind the end of the record");
 }
 
+/* Blocks that say how many bytes they have, read and stepped over. */
+TEST(blocks)
+{
+    const char *schema =
+        RECORD(FIELD("a", "{\"type\":\"array\",\"items\":\"long\"}") "," FIELD("b", "\"int\""));
+    EXPECT_TEXT(decode("b int", schema,
+                       "03040004"
+                       "0206"
+                       "00"
+                       "0e"),
+                "+ 7\n");
+    EXPECT_TEXT(decode("a bigint[]; b int", schema,
+                       "03040004"
+                       "0206"
+                       "00"
+                       "0e"),
+                "+ {0,2,3} 7\n");
+    EXPECT_TEXT(decode("b int", schema,
+                       "03200204"
+                       "00"
+                       "0e"),
+                "22P03 field \"a\": a block beyond the end of the record at byte 2");
+}
+
 TEST(schemas)
 {
     EXPECT_TEXT(refused("a int", "{"), "22023 the Avro schema is no JSON");
@@ -541,6 +565,7 @@ int main(void)
     RUN(paths);
     RUN(recursion);
     RUN(promises);
+    RUN(blocks);
     RUN(schemas);
     RUN(not_null);
     RUN(tables);
