@@ -491,7 +491,7 @@ static void write_taken(struct tick_log *log, struct pieces taken)
     if (ok && log->taken.last != NULL && log->taken.last->is_last && log->writing && !commit(log, &error))
         ok = recover(log, &error, &done);
     tell_owners(log, &done, true);
-    if (ok && (log->taken.last == NULL || !log->taken.last->is_last))
+    if (ok && log->taken.last != NULL && !log->taken.last->is_last)
         return; /* the tick goes on */
     tell_owners(log, &log->taken, ok);
     if (ok)
@@ -510,7 +510,8 @@ static void truncate_some(struct tick_log *log, uint64_t wanted)
                      (unsigned long long)before, TRUNCATE_ROWS);
     if (!sqlite_door_exec(log->db, log->path, sql, &err)) {
         struct pieces done = {NULL, NULL};
-        (void)recover(log, &err, &done);
+        if (recover(log, &err, &done))
+            check_space(log);    /* which says that the trouble is over */
         log->truncated = wanted; /* until the next checkpoint: ticks are more urgent */
         log_write(LOG_WARNING, "old ticks could not be removed: %s", err.message);
     } else if (sqlite3_changes(log->db) == 0) {
