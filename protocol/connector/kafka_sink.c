@@ -492,13 +492,32 @@ static bool count_partitions(struct kafka_sink *self, const char *name, int64_t 
     return fail(self, SINK_REOPEN, code, what, rd_kafka_err2str(code), err);
 }
 
+/* Whether the topic is there, asked so that no broker makes it for that. */
+static bool is_there(struct kafka_sink *self, const char *name)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS / 3;
+    const struct rd_kafka_metadata *metadata = NULL;
+    while (rd_kafka_metadata(self->producer, 1, NULL, &metadata, SLICE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (is_interrupted(self) || clock_monotonic_ns() >= deadline_ns)
+            return false;
+        (void)rd_kafka_poll(self->producer, 100);
+    }
+    bool found = false;
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        found |= strcmp(metadata->topics[i].topic, name) == 0;
+    rd_kafka_metadata_destroy(metadata);
+    return found;
+}
+
 /* A broker that makes topics by itself would make the progress topic with one policy for all, and forget it. So it is made here, and
  * where that is not allowed it must be there already. */
 static bool need_topics(struct kafka_sink *self, struct error *err)
 {
     char text[256] = "";
     int32_t partitions;
-    rd_kafka_resp_err_t code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!is_there(self, self->progress_topic))
+        code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
     bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
                         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||
                         code_of(code) == ERRCODE_INSUFFICIENT_PRIVILEGE;
