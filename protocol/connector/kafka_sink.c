@@ -8,8 +8,8 @@
  *
  * At least once: an idempotent producer; the progress is written when all records of the group have arrived.
  *
- * What to do about an error is what librdkafka says: it can be tried again, or the transaction has to be aborted and written once
- * more, or the producer is done for. Whatever is in doubt then is settled by a new producer and the progress it finds. */
+ * A producer that has failed within a transaction is not used again. Whatever is in doubt then is settled by a new one and the
+ * progress it finds. */
 #include "protocol/connector/kafka.h"
 #include "protocol/connector/sink.h"
 
@@ -706,20 +706,14 @@ static bool kafka_commit(struct sink *sink, const struct sink_progress *progress
     return flush(self, err) && write_note(self, self->identity, note, NULL, err) && flush(self, err);
 }
 
+/* A producer whose transaction has failed is not used again: what it has sent may still be on its way, and would be taken for a part of
+ * the next transaction. That of a new one has another epoch. */
 static bool kafka_abort(struct sink *sink, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;
     if (!self->exactly_once || !self->in_transaction)
         return true;
-    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
-    if (!in_slices(self, rd_kafka_abort_transaction, deadline_ns, "a transaction could not be aborted",
-                   err)) {
-        if (self->base.remedy == SINK_RETRY)
-            self->base.remedy = SINK_REOPEN;
-        return false;
-    }
-    self->in_transaction = false;
-    return true;
+    return fail(self, SINK_REOPEN, RD_KAFKA_RESP_ERR__STATE, "a transaction is given up", self->topic, err);
 }
 
 /* ---- progress ---- */

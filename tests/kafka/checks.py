@@ -10,7 +10,7 @@ import harness  # noqa: E402
 BAD = "this is no record"
 
 
-def until(what, condition, also=lambda: "", seconds=600):
+def until(what, condition, also=lambda: "", seconds=180):
     """Waits until it holds, for as long as a busy machine may need; also says what to show when it never does."""
     deadline = time.monotonic() + seconds
     while True:

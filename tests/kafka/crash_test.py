@@ -171,6 +171,23 @@ class Run:
             sink.more()
         self.counts[action.__name__] = self.counts.get(action.__name__, 0) + 1
 
+    @staticmethod
+    def columns(con, sink):
+        return [column.name for column in con.execute("SELECT * FROM %s LIMIT 0" % sink.topic[len("out_"):]).description]
+
+    def found(self, con, sink):
+        """What the topic says, folded."""
+        if sink.topic == "out_ids":
+            return sorted(sink.fold)
+        names = self.columns(con, sink)
+        return sorted(tuple(row[name] for name in names) for row in sink.fold.values())
+
+    @staticmethod
+    def wanted(con, sink, produced):
+        if sink.topic == "out_ids":
+            return list(range(produced))
+        return sorted(tuple(row) for row in con.execute("SELECT * FROM " + sink.topic[len("out_"):]).fetchall())
+
     def finish(self):
         self.producer.finish()
         con, produced = self.connect(), self.producer.sent
@@ -186,14 +203,14 @@ class Run:
                sorted(con.execute("SELECT id % 200, count(*), sum(id % 13), max(id) FROM all_ids GROUP BY 1").fetchall()))
         arrived(con, *(sink.topic for sink in self.sinks))
         for sink in self.sinks:
-            sink.more()
-            if sink.topic == "out_ids":
-                expect("ids in the sink's topic", sorted(sink.fold), list(range(produced)))
-                continue
-            cursor = con.execute("SELECT * FROM " + sink.topic[len("out_"):])
-            names = [column.name for column in cursor.description]
-            rows = sorted(tuple(row) for row in cursor.fetchall())
-            expect(sink.topic + " folded", sorted(tuple(row[name] for name in names) for row in sink.fold.values()), rows)
+            # a transaction is committed a little before its readers see it
+            found, wanted = [], self.wanted(con, sink, produced)
+            deadline = time.monotonic() + 60
+            while found != wanted and time.monotonic() < deadline:
+                sink.more()
+                found = self.found(con, sink)
+            expect("missing in " + sink.topic, sorted(set(wanted) - set(found))[:20], [])
+            expect(sink.topic + " folded", found, wanted)
         print("%d ids, %d keys; %s" % (produced, len(self.producer.upserts), ", ".join("%s %d" % item for item in sorted(self.counts.items()))))
 
 

@@ -47,6 +47,7 @@ def tables(cluster, registry, con):
     key = registry.register("people-key", record("people_key", ("id", "long")))
     first = registry.register("people-value", record("people", ("id", "long"), ("Name", ["null", "string"])))
     cluster.create_topic("people", 2)
+    cluster.create_topic("people_out", 2)
     avro = dict(format="avro", **{"schema.registry.url": registry.url})
     con.execute("CREATE TABLE people " + with_options(cluster, topic="people", **avro))
     expect("columns of the registry", columns(con, "people"), [("id", "bigint"), ("Name", "text")])
@@ -74,7 +75,7 @@ def tables(cluster, registry, con):
     expect("refused", con.execute("SELECT sqlstate FROM people_errors ORDER BY sqlstate").fetchall(), [("22P03",), ("42704",)])
     balanced(con, "people")
     # what the sink wrote, read by its own schema
-    until("the sink registers", lambda: "people_out-value" in registry.ask("/subjects"))
+    until("the sink registers", lambda: "people_out-value" in registry.ask("/subjects"), lambda: con.execute("SELECT * FROM millrace.sinks").fetchall())
     con.execute("CREATE TABLE back " + with_options(cluster, topic="people_out", **avro))
     expect("columns of the sink's schema", columns(con, "back"), [("id", "bigint"), ("Name", "text")])
     until("the sink's topic is the table", lambda: sorted(con.execute("SELECT * FROM back").fetchall()) == rows,
