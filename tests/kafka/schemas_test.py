@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
 from checks import balanced, expect, one, read_all, refused, source_state, until, with_options  # noqa: E402
-from kafka_support import Record  # noqa: E402
+from kafka_support import Record, left_out  # noqa: E402
 
 
 def long_(value):
@@ -54,7 +54,8 @@ def tables(cluster, registry, con):
     expect("its key", con.execute("SELECT count(*) FROM information_schema.table_constraints WHERE table_name = 'people'"
                                   " AND constraint_type = 'PRIMARY KEY'").fetchone()[0], 1)
     con.execute("CREATE MATERIALIZED VIEW names AS SELECT id, upper(\"Name\") AS name FROM people")
-    con.execute("CREATE SINK people_out FROM people " + with_options(cluster, topic="people_out", **avro))
+    if cluster.real:
+        con.execute("CREATE SINK people_out FROM people " + with_options(cluster, topic="people_out", **avro))
 
     def person(schema, id_, name, more=b""):
         return Record(framed(schema, long_(id_) + maybe(name, text) + more), framed(key, long_(id_)), id_ % 2)
@@ -74,8 +75,11 @@ def tables(cluster, registry, con):
     expect("rows of the view", sorted(con.execute("SELECT * FROM names").fetchall()), [(i, name and name.upper()) for i, name in rows])
     expect("refused", con.execute("SELECT sqlstate FROM people_errors ORDER BY sqlstate").fetchall(), [("22P03",), ("42704",)])
     balanced(con, "people")
+    if not cluster.real:
+        left_out("a sink, whose topic of progress the mock cannot make")
+        return
     # what the sink wrote, read by its own schema
-    until("the sink registers", lambda: "people_out-value" in registry.ask("/subjects"), lambda: con.execute("SELECT * FROM millrace.sinks").fetchall())
+    until("the sink registers", lambda: "people_out-value" in registry.ask("/subjects"))
     con.execute("CREATE TABLE back " + with_options(cluster, topic="people_out", **avro))
     expect("columns of the sink's schema", columns(con, "back"), [("id", "bigint"), ("Name", "text")])
     until("the sink's topic is the table", lambda: sorted(con.execute("SELECT * FROM back").fetchall()) == rows,
