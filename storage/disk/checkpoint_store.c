@@ -390,8 +390,13 @@ static bool drop_strangers(struct checkpoint_store *store, sqlite3 *db, const ch
     uint32_t gone_count = 0, cap = 0;
     sqlite3_stmt *stmt;
     bool ok = prepare(db, "SELECT DISTINCT owner FROM piece WHERE dropped IS NULL", &stmt, err);
-    while (ok && sqlite3_step(stmt) == SQLITE_ROW) {
-        const char *owner = (const char *)sqlite3_column_text(stmt, 0);
+    int step;
+    while (ok && (step = sqlite3_step(stmt)) != SQLITE_DONE) {
+        const char *owner = step == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+        if (owner == NULL) {
+            ok = failed(db, "read", err);
+            break;
+        }
         if (owners_count == 0 ||
             bsearch(&owner, sorted, owners_count, sizeof(*sorted), compare_texts) == NULL)
             ARENA_PUSH(&arena, gone, gone_count, cap, arena_strdup(&arena, owner));
@@ -428,6 +433,10 @@ static bool drop_shards(sqlite3 *db, const struct checkpoint_info *info, struct 
 static bool add_checkpoint(sqlite3 *db, const struct checkpoint_info *info, struct error *err)
 {
     sqlite3_stmt *stmt;
+    /* SQLite ends a transaction by itself after some errors: a checkpoint must not become valid without its pieces */
+    if (sqlite3_get_autocommit(db))
+        return error_set(err, ERRCODE_IO_ERROR,
+                         "could not write \"" FILE_NAME "\": the transaction has ended");
     if (!prepare(db, "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err))
         return false;
     const int64_t values[] = {(int64_t)info->number, (int64_t)info->epoch, info->clock_us,

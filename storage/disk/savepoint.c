@@ -177,10 +177,13 @@ bool savepoint_snapshots(struct catalog_store *store,
 
 /* ---- copies ---- */
 
-static void bind_columns(sqlite3_stmt *from, int first, sqlite3_stmt *to)
+/* Copies values, for which there may be no memory. */
+static bool bind_columns(sqlite3_stmt *from, int first, sqlite3_stmt *to)
 {
     for (int i = 0; i < sqlite3_bind_parameter_count(to); i++)
-        sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, first + i));
+        if (sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, first + i)) != SQLITE_OK)
+            return false;
+    return true;
 }
 
 /* The rows of `select` through `insert`, whose parameters are the columns. */
@@ -190,8 +193,7 @@ static bool copy_rows(sqlite3 *db, sqlite3_stmt *select, sqlite3 *to, const char
     bool ok = sqlite3_prepare_v2(to, insert, -1, &stmt, NULL) == SQLITE_OK || failed(to, "write", err);
     int step = SQLITE_DONE;
     while (ok && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        bind_columns(select, 0, stmt);
-        ok = sqlite3_step(stmt) == SQLITE_DONE || failed(to, "write", err);
+        ok = (bind_columns(select, 0, stmt) && sqlite3_step(stmt) == SQLITE_DONE) || failed(to, "write", err);
         sqlite3_reset(stmt);
     }
     if (ok)
@@ -254,8 +256,8 @@ static bool copy_pieces(sqlite3 *db, uint64_t number, sqlite3 *to, int64_t *id, 
                            (const char *)sqlite3_column_text(select, 5));
             break;
         }
-        bind_columns(select, 3, insert);
-        ok = sqlite3_step(insert) == SQLITE_DONE || failed(to, "write", err);
+        ok = (bind_columns(select, 3, insert) && sqlite3_step(insert) == SQLITE_DONE) ||
+             failed(to, "write", err);
         sqlite3_reset(insert);
         *id = sqlite3_column_int64(select, 0);
         copied += bytes;
