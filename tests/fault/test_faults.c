@@ -262,7 +262,7 @@ static const struct fault_mode modes[] = {
     {"no space for state once", FAULT_ONCE, OP_RESERVE, ENOSPC, false, LOSS_ALL, "1GB"},
     {"no space for state from now on", FAULT_LASTING, OP_RESERVE, ENOSPC, false, LOSS_ALL, "1GB"},
     {"SQLite is refused memory once", FAULT_MEMORY_ONCE, 0, 0, false, LOSS_ALL, NULL, 60},
-    {"SQLite is refused memory from now on", FAULT_MEMORY_LASTING, 0, 0, true, LOSS_ALL, NULL, 60},
+    {"SQLite is refused memory from now on", FAULT_MEMORY_LASTING, 0, 0, false, LOSS_ALL, NULL, 60},
 };
 
 /* test_faults [STRIDE [MODE [AT]]]: stride 1 is every operation; a failure names mode and operation. */
