@@ -389,6 +389,8 @@ TEST(inferred)
 
 /* ---- the encoder ---- */
 
+#define VALUE_BYTES 200
+
 static void random_text(uint64_t *state, char *out)
 {
     uint64_t len = format_case_random(state) % 40;
@@ -403,48 +405,49 @@ static void random_value(uint64_t *state, uint32_t oid, char *out)
     long long number = (long long)format_case_random(state) >> format_case_random(state) % 64;
     switch (oid) {
     case OID_BOOL:
-        sprintf(out, "%s", number & 1 ? "t" : "f");
+        snprintf(out, VALUE_BYTES, "%s", number & 1 ? "t" : "f");
         break;
     case OID_INT2:
-        sprintf(out, "%d", (int16_t)number);
+        snprintf(out, VALUE_BYTES, "%d", (int16_t)number);
         break;
     case OID_INT4:
-        sprintf(out, "%d", (int32_t)number);
+        snprintf(out, VALUE_BYTES, "%d", (int32_t)number);
         break;
     case OID_INT8:
-        sprintf(out, "%lld", number);
+        snprintf(out, VALUE_BYTES, "%lld", number);
         break;
     case OID_FLOAT4:
     case OID_FLOAT8:
-        sprintf(out, "%d.5", (int16_t)number);
+        snprintf(out, VALUE_BYTES, "%d.5", (int16_t)number);
         break;
     case OID_NUMERIC:
-        sprintf(out, "%lld%03d.%02d", number, (int)(number & 511), (int)(number & 63));
+        snprintf(out, VALUE_BYTES, "%lld%03d.%02d", number, (int)(number & 511), (int)(number & 63));
         break;
     case OID_BYTEA:
-        sprintf(out, "\\x%016llx%04x", number, (unsigned)number & 0xffff);
+        snprintf(out, VALUE_BYTES, "\\x%016llx%04x", number, (unsigned)number & 0xffff);
         break;
     case OID_DATE:
-        sprintf(out, "%04d-02-%02d", 1 + (int)(format_case_random(state) % 9000), 1 + (int)(number & 15));
+        snprintf(out, VALUE_BYTES, "%04d-02-%02d", 1 + (int)(format_case_random(state) % 9000),
+                 1 + (int)(number & 15));
         break;
     case OID_TIME:
-        sprintf(out, "%02d:00:00.%06d", (int)(number & 15), (int)(number & 0xffff));
+        snprintf(out, VALUE_BYTES, "%02d:00:00.%06d", (int)(number & 15), (int)(number & 0xffff));
         break;
     case OID_TIMESTAMP:
     case OID_TIMESTAMPTZ:
-        sprintf(out, "%04d-02-%02d 11:12:13.%06d", 1 + (int)(format_case_random(state) % 9000),
-                1 + (int)(number & 15), (int)(number & 0xffff));
+        snprintf(out, VALUE_BYTES, "%04d-02-%02d 11:12:13.%06d", 1 + (int)(format_case_random(state) % 9000),
+                 1 + (int)(number & 15), (int)(number & 0xffff));
         break;
     case OID_INTERVAL:
-        sprintf(out, "%d mons %d days %d seconds", (int8_t)number, (int8_t)(number >> 8),
-                (int16_t)(number >> 16));
+        snprintf(out, VALUE_BYTES, "%d mons %d days %d seconds", (int8_t)number, (int8_t)(number >> 8),
+                 (int16_t)(number >> 16));
         break;
     case OID_UUID:
-        sprintf(out, "%016llx%016llx", (unsigned long long)format_case_random(state),
-                (unsigned long long)number);
+        snprintf(out, VALUE_BYTES, "%016llx%016llx", (unsigned long long)format_case_random(state),
+                 (unsigned long long)number);
         break;
     case OID_JSONB:
-        sprintf(out, "{\"a\": [%lld, null]}", number);
+        snprintf(out, VALUE_BYTES, "{\"a\": [%lld, null]}", number);
         break;
     default:
         random_text(state, out);
@@ -476,7 +479,7 @@ TEST(round_trips)
         struct datum values[FORMAT_CASE_COLUMNS_MAX];
         for (int row = 0; row < 5; row++) {
             for (uint32_t i = 0; i < count; i++) {
-                char text[4][200], array[900];
+                char text[4][VALUE_BYTES], array[900];
                 uint32_t oid = c.columns[i].type.oid, element = type_find(oid)->element_oid;
                 values[i] = datum_null();
                 if (!c.columns[i].not_null && format_case_random(&state) % 4 == 0)
