@@ -50,6 +50,10 @@ static const struct connector_option defaults[] = {
 
 static const struct kafka_reserved reserved[] = {
     {"enable.idempotence", "records could be lost or be there twice without it"},
+    {"max.in.flight",
+     "a broker that has just started may take the second of two requests and drop the first"},
+    {"max.in.flight.requests.per.connection",
+     "a broker that has just started may take the second of two requests and drop the first"},
     {"isolation.level", "progress is read as it was committed"},
     {"enable.auto.commit", "progress is in a topic of its own"},
     {"auto.offset.reset", "progress is in a topic of its own"},
@@ -295,7 +299,10 @@ static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka
                kafka_set(conf, client, "enable.auto.commit", "false", err) &&
                kafka_set(conf, client, "isolation.level", "read_committed", err) &&
                kafka_set(conf, client, "auto.offset.reset", "earliest", err);
+    /* One request at a time: a broker that cannot take the first of two for now, but a moment later the second, counts the first as a
+     * duplicate when it comes again. */
     return kafka_set(conf, client, "enable.idempotence", "true", err) &&
+           kafka_set(conf, client, "max.in.flight.requests.per.connection", "1", err) &&
            (!spec->exactly_once || has_option(spec, "transactional.id") ||
             kafka_set(conf, client, "transactional.id", spec->identity, err));
 }

@@ -1,4 +1,5 @@
-"""crash_test.py MILLRACE [--rounds N] [--seed S] [--workers N]: the server is killed and the broker restarted while records come and go.
+"""crash_test.py MILLRACE [--rounds N] [--seed S] [--workers N] [--broker]: the server is killed and frozen, and with --broker the broker restarted
+as well, while records come and go.
 
 A producer writes ids to a topic with 8 partitions all the while; a source reads them, an upsert table follows another topic, sinks write each
 row and two views to topics. In every round the server is killed (kill -9), the broker stopped or killed, or both, or the server
@@ -157,7 +158,9 @@ class Run:
         self.server.process.send_signal(signal.SIGCONT)
 
     def round(self, number):
-        actions = [self.kill_server, self.kill_server, self.restart_broker, self.kill_without_broker, self.freeze_server]
+        actions = [self.kill_server, self.freeze_server, self.kill_server]
+        if self.with_broker:
+            actions = [self.kill_server, self.kill_server, self.restart_broker, self.kill_without_broker, self.freeze_server]
         action = actions[number] if number < len(actions) else self.rng.choice(actions)
         self.producer.goes.set()
         self.pause()
@@ -220,9 +223,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=3 if harness.SMALL else 10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", default="2")
+    parser.add_argument("--broker", action="store_true")
     args = parser.parse_args()
     with kafka_support.cluster(args.millrace) as cluster, harness.millrace(args.millrace, "--workers", args.workers) as server:
         run = Run(cluster, server, args.seed)
+        run.with_broker = args.broker
         try:
             for number in range(args.rounds):
                 run.round(number)
