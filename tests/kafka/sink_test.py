@@ -414,7 +414,7 @@ def memory(broker, server, con):
     """The broker is away while more comes than fits into memory."""
     rows, rounds = 200000, 2 if harness.SMALL else 5
     broker.create_topic("spilled", 4)
-    with harness.millrace(BINARY, "--memory-limit", "256MB", "--checkpoint-interval", "0", *OPTIONS) as limited:
+    with harness.millrace(BINARY, "--memory-limit", "2GB" if harness.SMALL else "256MB", "--checkpoint-interval", "0", *OPTIONS) as limited:
         con = connect(limited)
         con.execute("CREATE STREAM sp (id int, t text)")
         con.execute(sink(broker, "spilled", "AS SELECT id, t FROM sp", "spilled"))
