@@ -338,6 +338,9 @@ void memory_governor_start(int64_t limit_bytes, struct account *root)
         log_write(LOG_WARNING, "memory_limit has no effect: /proc/self/statm: %s", strerror(errno));
         return;
     }
+    /* the program and its libraries are not to be had either */
+    int64_t program = look(governor.statm) - atomic_load(&governor.anonymous);
+    governor.press -= program < limit_bytes / 4 ? program : limit_bytes / 4;
     /* large blocks go back to the system when they are freed, and few threads keep heaps of their own */
     mallopt(M_MMAP_THRESHOLD, 256 << 10);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
