@@ -141,6 +141,10 @@ static void fail(struct consumer *c, const struct error *err)
     close_reader(c);
     log_write(LOG_ERROR, "source of \"%s\" failed: %s%s%s", relation_name(c->of->source.relation),
               shown.message, shown.detail[0] != '\0' ? ": " : "", shown.detail);
+    if (shown.detail[0] != '\0') { /* millrace.sources has one column for both */
+        size_t len = strlen(shown.message);
+        snprintf(shown.message + len, sizeof(shown.message) - len, ": %s", shown.detail);
+    }
     source_thread_fail(&c->thread, &shown);
     running_source_set_active(&c->of->source, false);
 }

@@ -168,8 +168,10 @@ static void add_index_build(void *ctx, const struct view_build *build)
     sys_text(rows, "datname", rows->info->database);
     sys_int(rows, "relid", build->object->index_of);
     sys_int(rows, "index_relid", build->object->oid);
-    sys_int(rows, "tuples_total", (int64_t)atomic_load(&build->progress.rows_total));
-    sys_int(rows, "tuples_done", (int64_t)atomic_load(&build->progress.rows_done));
+    /* the total is of live rows when it began; rows that came since, and those that readers may still see, are done as well */
+    uint64_t total = atomic_load(&build->progress.rows_total), done = atomic_load(&build->progress.rows_done);
+    sys_int(rows, "tuples_total", (int64_t)total);
+    sys_int(rows, "tuples_done", (int64_t)(done < total ? done : total));
     sys_end(rows);
 }
 

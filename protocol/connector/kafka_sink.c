@@ -50,10 +50,6 @@ static const struct connector_option defaults[] = {
 
 static const struct kafka_reserved reserved[] = {
     {"enable.idempotence", "records could be lost or be there twice without it"},
-    {"max.in.flight",
-     "a broker that has just started may take the second of two requests and drop the first"},
-    {"max.in.flight.requests.per.connection",
-     "a broker that has just started may take the second of two requests and drop the first"},
     {"isolation.level", "progress is read as it was committed"},
     {"enable.auto.commit", "progress is in a topic of its own"},
     {"auto.offset.reset", "progress is in a topic of its own"},
@@ -299,10 +295,7 @@ static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka
                kafka_set(conf, client, "enable.auto.commit", "false", err) &&
                kafka_set(conf, client, "isolation.level", "read_committed", err) &&
                kafka_set(conf, client, "auto.offset.reset", "earliest", err);
-    /* One request at a time: a broker that cannot take the first of two for now, but a moment later the second, counts the first as a
-     * duplicate when it comes again. */
     return kafka_set(conf, client, "enable.idempotence", "true", err) &&
-           kafka_set(conf, client, "max.in.flight.requests.per.connection", "1", err) &&
            (!spec->exactly_once || has_option(spec, "transactional.id") ||
             kafka_set(conf, client, "transactional.id", spec->identity, err));
 }
@@ -713,8 +706,8 @@ static bool kafka_commit(struct sink *sink, const struct sink_progress *progress
     return flush(self, err) && write_note(self, self->identity, note, NULL, err) && flush(self, err);
 }
 
-/* A producer whose transaction has failed is not used again: what it has sent may still be on its way, and would be taken for a part of
- * the next transaction. That of a new one has another epoch. */
+/* A producer whose transaction has failed is not used again: what it has sent may still be on its way, and a broker could take it for a
+ * part of the next transaction. A new one has another epoch. */
 static bool kafka_abort(struct sink *sink, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;

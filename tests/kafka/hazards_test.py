@@ -51,7 +51,7 @@ def retention(cluster, server, con):
     cluster.delete_records("overtaken", 0, 35)  # 20 were read
     for name in names:
         con.execute("ALTER SOURCE %s SET (paused = 'false')" % name)
-    failed(con, "stops", "overtaken", "partition 0")
+    failed(con, "stops", "overtaken", "partition 0", "20")
     expect("nothing is passed over", offsets(con, "stops")[0], 20)
     expect("nothing else is in the views", all(i < 40 or i % 2 == 1 for i in ids(con, "stops")), True)
     for name in ("earliest", "latest"):

@@ -227,7 +227,9 @@ class Cluster(Process):
 
         if transaction:
             config.setdefault("transactional_id", "test-%d-%d" % (os.getpid(), time.monotonic_ns()))
-        producer = confluent_kafka.Producer(self.client_config(**{"linger_ms": 5, "queue_buffering_max_messages": 1000000, **config}))
+        # idempotent: a batch that a new topic's leader is not ready for comes again, and must not come behind the next one
+        producer = confluent_kafka.Producer(self.client_config(**{
+            "linger_ms": 5, "queue_buffering_max_messages": 1000000, "enable_idempotence": True, **config}))
         if transaction:
             producer.init_transactions(60)
             producer.begin_transaction()

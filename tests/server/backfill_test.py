@@ -475,6 +475,7 @@ class IndexCreator(Creator):
 def check_indexes(binary, rows, options):
     """Indexes come over large tables while rows change: writers do not wait, no row is missing, no value is there twice."""
     with harness.millrace(binary, *options) as server, harness.connect_millrace(server) as con:
+        rows *= 1 if harness.SMALL else 4  # so that something can happen beside: indexes are quick
         fill(con, rows)
         con.execute("ALTER TABLE t ADD COLUMN u int")
         con.execute("UPDATE t SET u = id * 2 + 1 WHERE id % 3 <> 0")
@@ -517,13 +518,13 @@ def check_indexes(binary, rows, options):
                 seen = set()
         assert seen <= {"refused", ("t", True, "t_first", "index")}, seen
         error, commits = create("CREATE INDEX t_v ON t (v)")
-        assert error is None and commits >= 1, (error, commits)
+        assert error is None and commits >= 3, (error, commits)
         print("index: %d commits meanwhile" % commits)
         for v in (17, 5000, 12345):
             indexed, scanned = con.execute("SELECT (SELECT count(*) FROM t WHERE v = %d), (SELECT count(*) FROM t WHERE v + 0 = %d)" % (v, v)).fetchone()
             assert indexed == scanned, (v, indexed, scanned)
         error, commits = create("CREATE UNIQUE INDEX t_u ON t (u)")
-        assert error is None and commits >= 1, (error, commits)
+        assert error is None and commits >= 3, (error, commits)
         print("unique index: %d commits meanwhile" % commits)
         for writer in writers:
             writer.end()
