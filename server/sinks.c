@@ -2,7 +2,9 @@
  *
  * A group ends where a tick ends, unless a tick alone is too large for one. Such a tick (the first contents of a sink, most of
  * all) is cut, and the progress is then a row's number inside it. Numbers inside a tick hold over a restart only for rows that
- * a checkpoint has saved, so a checkpoint is waited for before the first cut. */
+ * a checkpoint has saved, so a checkpoint is waited for before the first cut.
+ *
+ * A group of which a part has arrived is written again with the same end. */
 #include "server/sinks.h"
 
 #include "planner/ddl.h"
@@ -345,9 +347,10 @@ struct runner {
     struct sink_parts parts;
     struct column *columns; /* room for what outbox_read gives */
     pthread_t thread;
-    struct sink *sink; /* the thread's; set and cleared under `lock`, for others to interrupt */
-    bool is_recovered; /* position says what has arrived */
-    uint64_t position; /* of the next row to write */
+    struct sink *sink;               /* the thread's; set and cleared under `lock`, for others to interrupt */
+    bool is_recovered;               /* position says what has arrived */
+    uint64_t position;               /* of the next row to write */
+    struct sink_progress unfinished; /* where the next group must end; rows: 0: where it likes */
     uint32_t failed_in_a_row;
 
     pthread_mutex_t lock; /* nothing of the engine is called with it */
@@ -406,18 +409,20 @@ static bool fail_for_good(struct runner *runner, enum error_code code, const cha
 }
 
 /* What has arrived must fit to what the outbox holds. */
-static bool check_progress(struct runner *runner, bool found, const struct sink_progress *progress,
-                           struct error *err)
+static bool check_progress(struct runner *runner, const struct sink_recovery *recovery, struct error *err)
 {
+    const struct sink_progress *progress = &recovery->progress;
+    const struct sink_progress *latest = recovery->unfinished.rows > 0 ? &recovery->unfinished : progress;
+    bool found = recovery->found;
     static const char anew[] = "DROP SINK, then CREATE it again: its topic gets everything anew.";
     struct strbuf detail = STRBUF_INIT;
     struct engine_stats stats;
     engine_stats(runner->server->engine, &stats);
     uint64_t first = outbox_first(runner->relation), end = outbox_end(runner->relation);
     bool ok = true;
-    if (found && (progress->rows > end || progress->epoch > stats.epoch_durable)) {
+    if ((found || latest != progress) && (latest->rows > end || latest->epoch > stats.epoch_durable)) {
         strbuf_addf(&detail, "It has epoch %llu and %llu rows, the data directory %llu and %llu.",
-                    (unsigned long long)progress->epoch, (unsigned long long)progress->rows,
+                    (unsigned long long)latest->epoch, (unsigned long long)latest->rows,
                     (unsigned long long)stats.epoch_durable, (unsigned long long)end);
         ok =
             fail_for_good(runner, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -455,17 +460,17 @@ static bool connect_sink(struct runner *runner, struct error *err)
             return error_set(err, ERRCODE_QUERY_CANCELED, "the sink is stopped");
         }
     }
-    struct sink_progress progress = {0};
-    bool found = false;
-    if (!runner->sink->class->recover(runner->sink, &progress, &found, err) ||
-        !check_progress(runner, found, &progress, err))
+    struct sink_recovery recovery = {0};
+    if (!runner->sink->class->recover(runner->sink, &recovery, err) ||
+        !check_progress(runner, &recovery, err))
         return false;
-    runner->position = found ? progress.rows : outbox_first(runner->relation);
+    runner->position = recovery.found ? recovery.progress.rows : outbox_first(runner->relation);
+    runner->unfinished = recovery.unfinished;
     runner->is_recovered = true;
     pthread_mutex_lock(&runner->lock);
     runner->arrived = runner->position;
-    if (progress.epoch > runner->epoch)
-        runner->epoch = progress.epoch;
+    if (recovery.progress.epoch > runner->epoch)
+        runner->epoch = recovery.progress.epoch;
     pthread_mutex_unlock(&runner->lock);
     return true;
 }
@@ -533,6 +538,7 @@ static bool write_rows(struct runner *runner, uint64_t visible, uint64_t end, st
         for (uint32_t i = 0; i < rows.batch.rows && (at < end || is_half); i++, at++) {
             epoch = rows.epochs[i];
             is_half = rows.ops[i] == OUTBOX_BEFORE;
+            runner->sink->row = at;
             if (!sink_records_write(runner->parts.records, runner->sink, &rows, i, (uint64_t)epoch == created,
                                     &bytes, err))
                 return false;
@@ -553,16 +559,25 @@ static bool write_group(struct runner *runner, bool *wrote, struct error *err)
     if (!*wrote)
         return true;
     set_state(runner, "running");
-    bool is_whole;
-    find_end(runner, visible, &end, &is_whole);
+    bool is_whole = true,
+         is_again = runner->unfinished.rows > 0; /* then what its end needs was done before */
+    if (is_again)
+        end = runner->unfinished.rows;
+    else
+        find_end(runner, visible, &end, &is_whole);
     if (!is_whole && !make_stable(runner, end + 1, err))
         return false;
     struct sink_progress progress;
     if (!class->begin(runner->sink, err) || !write_rows(runner, visible, end, &progress, err))
         return false;
     progress.epoch -= !is_whole; /* of the last one rows may be left */
+    if (is_again) {
+        CHECK(progress.rows == end);
+        progress = runner->unfinished;
+    }
     if (!class->commit(runner->sink, &progress, err))
         return false;
+    runner->unfinished = (struct sink_progress){0};
     pthread_mutex_lock(&runner->lock);
     runner->rows += progress.rows - runner->position;
     runner->transactions++;

@@ -1,22 +1,26 @@
 /* kafka_sink.c: records to a Kafka topic.
  *
  * Exactly once: one Kafka transaction per group, under a transactional.id of the sink's own, with one record more: the sink's
- * progress, under the sink's identity as its key, in a compacted topic. After a restart the producer shuts out its
- * predecessor, whose open transaction is aborted by that, and finds its progress again by reading that topic backwards
- * from a record that it has just written there itself: a reader of committed records comes to it only when all older
- * transactions of the partition have ended, so that no progress can hide behind one that is still open.
+ * progress, under the sink's identity as its key, in a compacted topic. A group is done when readers of committed records see it
+ * in every partition (kafka_fate.h says why the broker's word for it is not enough), and its rows are kept until then.
  *
- * At least once: an idempotent producer; the progress is written when all records of the group have arrived.
+ * After a restart, and after every failure within a transaction, a new producer shuts out its predecessor, whose open transaction
+ * is aborted by that. Where records are open all the same, it writes another one behind them and aborts it (`sweep`): they end
+ * with it, before a transaction that is committed could take them along. Then it finds the note of the last group that any
+ * producer of the sink has tried to commit, by reading the progress topic backwards from a record that it has just written there
+ * itself. The note says where the group's records are, and what readers see of those decides (`settle`): all of them, and the sink
+ * goes on behind the group; none, and it is written again; those of some partitions only, and it is written again without them.
+ * For that a row's partition must follow from the row: keys as the partitioner has it, rows without a key by their contents.
  *
- * A producer that has failed within a transaction is not used again. Whatever is in doubt then is settled by a new one and the
- * progress it finds. */
+ * At least once: an idempotent producer; the progress is written when all records of the group have arrived. */
 #include "protocol/connector/kafka.h"
+#include "protocol/connector/kafka_fate.h"
+#include "protocol/connector/kafka_note.h"
 #include "protocol/connector/sink.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -28,7 +32,9 @@
 #define READ_BACK_TIMES   INT64_C(16)         /* and so many times as many when it was not among them */
 #define SERVE_RECORDS     256u                /* delivery reports are taken after so many */
 #define ABORT_ON_CLOSE_NS INT64_C(2000000000)
-#define PROGRESS_FORMAT   1
+#define VISIBLE_NS        INT64_C(10000000000) /* a commit that readers do not see by then is in doubt */
+#define ASK_AGAIN_MAX_MS  100
+#define COUNT_AGAIN_NS    INT64_C(60000000000) /* partitions that were added get records after so long */
 #define UNIX_TO_2000_US   INT64_C(946684800000000)
 
 static const struct connector_option_row options[] = {
@@ -52,9 +58,35 @@ static const struct kafka_reserved reserved[] = {
     {"enable.idempotence", "records could be lost or be there twice without it"},
     {"isolation.level", "progress is read as it was committed"},
     {"enable.auto.commit", "progress is in a topic of its own"},
+    {"enable.partition.eof", "it tells where a topic ends for now"},
     {"auto.offset.reset", "progress is in a topic of its own"},
     {"group.id", "it is set to the sink's identity"},
     {NULL, NULL},
+};
+
+/* Equal keys go to equal partitions; which ones, other producers know as well. */
+typedef int32_t partitioner_fn(const rd_kafka_topic_t *topic, const void *key, size_t key_len,
+                               int32_t partitions, void *topic_opaque, void *record_opaque);
+
+static const struct partitioner_row {
+    const char *name;
+    partitioner_fn *of_key; /* NULL: all rows go by their contents */
+    bool spreads_null, spreads_empty;
+} partitioners[] = {
+    {"random", NULL, true, true},
+    {"consistent", rd_kafka_msg_partitioner_consistent, false, false},
+    {"consistent_random", rd_kafka_msg_partitioner_consistent, true, true},
+    {"murmur2", rd_kafka_msg_partitioner_murmur2, false, false},
+    {"murmur2_random", rd_kafka_msg_partitioner_murmur2, true, false},
+    {"fnv1a", rd_kafka_msg_partitioner_fnv1a, false, false},
+    {"fnv1a_random", rd_kafka_msg_partitioner_fnv1a, true, false},
+};
+
+/* A group that has arrived in some partitions only: rows up to `to` go to the others. */
+struct unfinished {
+    struct sink_progress to; /* rows: 0: there is none */
+    int32_t partitions;      /* of the topic, when it was written first */
+    bool *is_done;           /* by partition */
 };
 
 struct kafka_sink {
@@ -63,7 +95,17 @@ struct kafka_sink {
     char *identity, *topic, *progress_topic;
     int32_t topic_partitions, topic_replication; /* -1: not said */
     bool exactly_once;
-    rd_kafka_conf_t *reader_conf; /* of the consumer that looks for the progress */
+    rd_kafka_conf_t *reader_conf; /* of consumers that look for the progress, and at what was written */
+    rd_kafka_t *committed;        /* reads what is committed; NULL before recover */
+    const struct partitioner_row *partitioner;
+    int32_t partitions; /* of the topic */
+    int64_t counted_ns;
+    struct kafka_last *last; /* by partition, of this group; offset -1: it has none there */
+    int32_t last_count;      /* partitions there is room for */
+    bool offset_unknown;     /* of a record of this group that has arrived */
+    bool has_at;
+    struct sink_progress at; /* what was committed last */
+    struct unfinished unfinished;
     rd_kafka_t *producer;
     rd_kafka_topic_t *to;
     int32_t progress_partition;
@@ -74,6 +116,7 @@ struct kafka_sink {
     /* The delivery that failed first since the group began; callbacks run in calls of the sink's thread. */
     rd_kafka_resp_err_t delivery_error;
     int64_t marker_offset; /* where the record of a recover went; -1: it is on its way */
+    int64_t ignored;       /* where records went of which nobody wants to know */
     char last_error[256];  /* as librdkafka said it last, outside of any call */
     rd_kafka_queue_t *queue;
     _Atomic bool interrupted;
@@ -115,6 +158,13 @@ static bool read_count(const struct sink_spec *spec, const char *name, int32_t *
 
 /* ---- callbacks: in calls of the sink's thread ---- */
 
+static void make_room(struct kafka_sink *self, int32_t partitions)
+{
+    self->last = mem_realloc(self->last, sizeof(*self->last) * (size_t)partitions);
+    for (; self->last_count < partitions; self->last_count++)
+        self->last[self->last_count] = (struct kafka_last){self->last_count, -1};
+}
+
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka_sink *self = ((struct kafka_client *)opaque)->owner;
@@ -124,6 +174,12 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
             self->delivery_error = message->err;
     } else if (message->_private != NULL) {
         *(int64_t *)message->_private = message->offset;
+    } else if (message->offset < 0) {
+        self->offset_unknown = true;
+    } else {
+        if (message->partition >= self->last_count)
+            make_room(self, message->partition + 1);
+        self->last[message->partition].offset = message->offset;
     }
 }
 
@@ -257,8 +313,14 @@ static void free_sink(struct kafka_sink *self)
         rd_kafka_queue_destroy(self->queue);
     if (self->producer != NULL)
         rd_kafka_destroy(self->producer);
+    if (self->committed != NULL) {
+        (void)rd_kafka_consumer_close(self->committed);
+        rd_kafka_destroy(self->committed);
+    }
     if (self->reader_conf != NULL)
         rd_kafka_conf_destroy(self->reader_conf);
+    mem_free(self->last);
+    mem_free(self->unfinished.is_done);
     kafka_client_release(&self->client);
     mem_free(self->identity);
     mem_free(self->topic);
@@ -293,6 +355,7 @@ static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka
     if (is_reader)
         return kafka_set(conf, client, "group.id", spec->identity, err) &&
                kafka_set(conf, client, "enable.auto.commit", "false", err) &&
+               kafka_set(conf, client, "enable.partition.eof", "true", err) &&
                kafka_set(conf, client, "isolation.level", "read_committed", err) &&
                kafka_set(conf, client, "auto.offset.reset", "earliest", err);
     return kafka_set(conf, client, "enable.idempotence", "true", err) &&
@@ -312,6 +375,19 @@ static int64_t timeout_of(const rd_kafka_conf_t *conf)
     return ms * 1000000;
 }
 
+static const struct partitioner_row *partitioner_of(const rd_kafka_conf_t *conf)
+{
+    char text[64];
+    size_t bytes = sizeof(text);
+    if (rd_kafka_conf_get(conf, "partitioner", text, &bytes) == RD_KAFKA_CONF_OK) {
+        for (size_t i = 0; i < ARRAY_COUNT(partitioners); i++) {
+            if (strcmp(partitioners[i].name, text) == 0)
+                return &partitioners[i];
+        }
+    }
+    return &partitioners[0];
+}
+
 static bool make_producer(const struct sink_spec *spec, struct kafka_sink *self, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -322,6 +398,7 @@ static bool make_producer(const struct sink_spec *spec, struct kafka_sink *self,
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
     self->transaction_timeout_ns = timeout_of(conf);
+    self->partitioner = partitioner_of(conf);
     return kafka_open(RD_KAFKA_PRODUCER, conf, &self->client, &self->producer, err);
 }
 
@@ -466,6 +543,11 @@ static bool count_partitions(struct kafka_sink *self, const char *name, int64_t 
             code =
                 metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
             *count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+            for (int32_t i = 0; i < *count && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+                /* an end of a transaction would be lost on it (kafka_fate.h) */
+                if (metadata->topics[0].partitions[i].leader < 0)
+                    code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+            }
             rd_kafka_metadata_destroy(metadata);
         }
         if ((code == RD_KAFKA_RESP_ERR_NO_ERROR && *count > 0) || is_interrupted(self) ||
@@ -516,6 +598,7 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
     char text[256] = "";
     int32_t partitions;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    self->counted_ns = clock_monotonic_ns();
     if (!is_there(self, self->progress_topic))
         code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
     bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
@@ -533,11 +616,11 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
     self->progress_partition =
         (int32_t)(XXH3_64bits(self->identity, strlen(self->identity)) % (uint64_t)partitions);
     if (self->topic_partitions < 0)
-        return count_partitions(self, self->topic, TOPIC_NS, &partitions, err);
+        return count_partitions(self, self->topic, TOPIC_NS, &self->partitions, err);
     code = create_topic(self, self->topic, self->topic_partitions, self->topic_replication, false, text,
                         sizeof(text));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return count_partitions(self, self->topic, CONNECT_NS, &partitions, err);
+        return count_partitions(self, self->topic, CONNECT_NS, &self->partitions, err);
     if (is_interrupted(self))
         return fail_interrupted(self, err);
     char what[300];
@@ -547,13 +630,30 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
 
 /* ---- groups ---- */
 
+/* Partitions that were added; who does not answer is asked another time. */
+static void count_again(struct kafka_sink *self)
+{
+    const struct rd_kafka_metadata *metadata;
+    self->counted_ns = clock_monotonic_ns();
+    if (rd_kafka_metadata(self->producer, 0, self->to, &metadata, SLICE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    if (metadata->topic_cnt == 1 && metadata->topics[0].partition_cnt > self->partitions)
+        self->partitions = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+}
+
 static bool kafka_begin(struct sink *sink, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;
     if (is_interrupted(self))
         return fail_interrupted(self, err);
+    if (clock_monotonic_ns() - self->counted_ns >= COUNT_AGAIN_NS)
+        count_again(self);
     self->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     self->last_error[0] = '\0';
+    self->offset_unknown = false;
+    for (int32_t i = 0; i < self->last_count; i++)
+        self->last[i].offset = -1;
     if (!self->exactly_once)
         return true;
     rd_kafka_error_t *error = rd_kafka_begin_transaction(self->producer);
@@ -583,7 +683,7 @@ static bool fail_to_write(struct kafka_sink *self, rd_kafka_resp_err_t code, con
     return fail(self, self->exactly_once ? SINK_RETRY : SINK_REOPEN, code, what, text, err);
 }
 
-/* partition: RD_KAFKA_PARTITION_UA: as the partitioner says. offset: where to note the record's; may be NULL. */
+/* offset: where to note the record's; NULL: it is one of the group's. */
 static bool produce(struct kafka_sink *self, rd_kafka_topic_t *topic, int32_t partition,
                     const struct record *record, int64_t *offset, struct error *err)
 {
@@ -633,12 +733,28 @@ static bool produce(struct kafka_sink *self, rd_kafka_topic_t *topic, int32_t pa
     return true;
 }
 
+static int32_t partition_of(const struct kafka_sink *self, const struct record *record, int32_t partitions)
+{
+    const struct partitioner_row *row = self->partitioner;
+    bool spreads = record->key == NULL ? row->spreads_null : record->key_len == 0 && row->spreads_empty;
+    if (row->of_key != NULL && !spreads)
+        return row->of_key(self->to, record->key, record->key_len, partitions, NULL, NULL);
+    uint64_t hash = XXH3_64bits(record->value, record->value != NULL ? record->value_len : 0);
+    if (record->key != NULL)
+        hash ^= XXH3_64bits_withSeed(record->key, record->key_len, 1);
+    return (int32_t)(hash % (uint64_t)partitions);
+}
+
 static bool kafka_write(struct sink *sink, const struct record *record, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;
     if (is_interrupted(self))
         return fail_interrupted(self, err);
-    return produce(self, self->to, RD_KAFKA_PARTITION_UA, record, NULL, err);
+    const struct unfinished *unfinished = &self->unfinished;
+    bool is_again = sink->row < unfinished->to.rows;
+    int32_t partition = partition_of(self, record, is_again ? unfinished->partitions : self->partitions);
+    return (is_again && unfinished->is_done[partition]) ||
+           produce(self, self->to, partition, record, NULL, err);
 }
 
 /* Waits until all records have arrived. */
@@ -693,17 +809,79 @@ static bool write_note(struct kafka_sink *self, const char *key, const char *val
     return ok;
 }
 
+/* Waits until readers of committed records see what is below the offsets of `last`; *seen: they do. */
+static bool wait_until_visible(struct kafka_sink *self, const struct kafka_last *last, uint32_t count,
+                               bool *seen, struct error *err)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + VISIBLE_NS;
+    int64_t *ends = mem_alloc(sizeof(*ends) * count);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    *seen = false;
+    for (int wait_ms = 1; !*seen && !is_interrupted(self);
+         wait_ms = wait_ms < ASK_AGAIN_MAX_MS / 2 ? 2 * wait_ms : ASK_AGAIN_MAX_MS) {
+        code = kafka_ends(self->committed, self->topic, last, count, ends, SLICE_MS);
+        *seen = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (uint32_t i = 0; i < count && *seen; i++)
+            *seen = ends[i] > last[i].offset;
+        if (clock_monotonic_ns() >= deadline_ns)
+            break;
+        if (!*seen) /* no broker tells by itself when a transaction has ended */
+            (void)rd_kafka_poll(self->producer, wait_ms);
+    }
+    mem_free(ends);
+    if (is_interrupted(self))
+        return fail_interrupted(self, err);
+    return *seen || code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           fail(self, SINK_REOPEN, code, "what was written could not be looked at", rd_kafka_err2str(code),
+                err);
+}
+
+static bool fail_open(struct kafka_sink *self, struct error *err)
+{
+    self->base.remedy = SINK_REOPEN;
+    error_set(err, ERRCODE_OBJECT_IN_USE, "a transaction in topic \"%s\" does not end", self->topic);
+    return error_detail(err, "Readers of committed records would not see what the sink writes behind it.");
+}
+
 static bool kafka_commit(struct sink *sink, const struct sink_progress *progress, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;
-    char note[128];
-    snprintf(note, sizeof(note), "{\"format\":%d,\"epoch\":%llu,\"rows\":%llu}", PROGRESS_FORMAT,
-             (unsigned long long)progress->epoch, (unsigned long long)progress->rows);
     /* with everything there, it is not the commit that fails for what one of the records has met */
+    if (!flush(self, err))
+        return false;
+    if (self->offset_unknown && self->exactly_once)
+        return fail(self, SINK_REOPEN, RD_KAFKA_RESP_ERR__PARTIAL, "a transaction could not be committed",
+                    "the broker has not told where its records are", err);
+    uint32_t count = 0;
+    struct kafka_last *last = mem_alloc(sizeof(*last) * (size_t)(self->last_count + 1));
+    for (int32_t i = 0; i < self->last_count; i++) {
+        if (self->last[i].offset >= 0)
+            last[count++] = self->last[i];
+    }
+    bool is_again = self->unfinished.to.rows > 0;
+    const struct kafka_note note = {.to = *progress,
+                                    .tells_where = self->exactly_once,
+                                    .has_from = self->has_at,
+                                    .from = self->at,
+                                    .partitions = is_again ? self->unfinished.partitions : self->partitions,
+                                    .last_count = count,
+                                    .last = last,
+                                    .is_done = is_again ? self->unfinished.is_done : NULL};
+    struct strbuf text = STRBUF_INIT;
+    kafka_note_write(&note, &text);
+    bool seen = true;
+    bool ok = write_note(self, self->identity, strbuf_text(&text), &self->ignored, err) && flush(self, err);
     if (self->exactly_once)
-        return write_note(self, self->identity, note, NULL, err) && flush(self, err) &&
-               end_transaction(self, err);
-    return flush(self, err) && write_note(self, self->identity, note, NULL, err) && flush(self, err);
+        ok = ok && end_transaction(self, err) && wait_until_visible(self, last, count, &seen, err) &&
+             (seen || fail_open(self, err));
+    strbuf_release(&text);
+    mem_free(last);
+    if (!ok)
+        return false;
+    self->has_at = true;
+    self->at = *progress;
+    self->unfinished.to = (struct sink_progress){0};
+    return true;
 }
 
 /* A producer whose transaction has failed is not used again: what it has sent may still be on its way, and a broker could take it for a
@@ -718,21 +896,16 @@ static bool kafka_abort(struct sink *sink, struct error *err)
 
 /* ---- progress ---- */
 
-static bool parse_note(const rd_kafka_message_t *message, struct sink_progress *progress)
-{
-    cJSON *root = cJSON_ParseWithLength(message->payload, message->len);
-    const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(root, "epoch");
-    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(root, "rows");
-    bool ok = cJSON_IsNumber(epoch) && cJSON_IsNumber(rows); /* below 2^53 both */
-    if (ok)
-        *progress = (struct sink_progress){(uint64_t)epoch->valuedouble, (uint64_t)rows->valuedouble};
-    cJSON_Delete(root);
-    return ok;
-}
+/* The last note that a reader sees. */
+struct found_note {
+    bool found;
+    int64_t offset;
+    struct kafka_note note;
+};
 
-/* Reads the partition from an offset up to the marker, which is committed: what is seen before it is all that was committed before. */
-static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
-                      struct sink_progress *progress, bool *found, struct error *err)
+/* Reads the partition from an offset up to the marker, which is committed: so has ended what was written before it. */
+static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from, struct found_note *last,
+                      struct error *err)
 {
     int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns + CONNECT_NS;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -746,8 +919,10 @@ static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
             done = message->offset >= self->marker_offset;
             if (!done && message->key_len == strlen(self->identity) &&
                 memcmp(message->key, self->identity, message->key_len) == 0) {
-                ok = parse_note(message, progress);
-                *found = true;
+                kafka_note_release(&last->note);
+                ok = kafka_note_read(message->payload, message->len, &last->note);
+                last->found = true;
+                last->offset = message->offset;
             }
         }
         if (message != NULL)
@@ -757,6 +932,7 @@ static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
         if (!done && clock_monotonic_ns() >= deadline_ns)
             code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     }
+    (void)rd_kafka_assign(reader, NULL);
     if (!ok) {
         self->base.remedy = SINK_STOP;
         error_set(err, ERRCODE_DATA_CORRUPTED, "the progress of sink \"%s\" in topic \"%s\" cannot be read",
@@ -768,23 +944,15 @@ static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
                 err);
 }
 
-static bool read_back(struct kafka_sink *self, struct sink_progress *progress, bool *found, struct error *err)
+static bool read_back(struct kafka_sink *self, rd_kafka_t *reader, struct found_note *last, struct error *err)
 {
-    rd_kafka_t *reader;
-    self->base.remedy = SINK_STOP;
-    if (!kafka_open(RD_KAFKA_CONSUMER, rd_kafka_conf_dup(self->reader_conf), &self->client, &reader, err))
-        return false;
-    (void)rd_kafka_poll_set_consumer(reader);
-    *found = false;
     bool ok = true;
-    for (int64_t back = READ_BACK_FIRST; ok && !*found; back *= READ_BACK_TIMES) {
+    for (int64_t back = READ_BACK_FIRST; ok && !last->found; back *= READ_BACK_TIMES) {
         int64_t from = self->marker_offset > back ? self->marker_offset - back : 0;
-        ok = read_from(self, reader, from, progress, found, err);
+        ok = read_from(self, reader, from, last, err);
         if (from == 0)
             break;
     }
-    (void)rd_kafka_consumer_close(reader);
-    rd_kafka_destroy(reader);
     return ok;
 }
 
@@ -806,14 +974,142 @@ static bool write_marker(struct kafka_sink *self, struct error *err)
     return ok;
 }
 
-static bool kafka_recover(struct sink *sink, struct sink_progress *progress, bool *found, struct error *err)
+/* ---- what is in doubt ---- */
+
+static bool open_reader(struct kafka_sink *self, bool is_committed, rd_kafka_t **out, struct error *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(self->reader_conf);
+    self->base.remedy = SINK_STOP;
+    if (!is_committed && !kafka_set(conf, &self->client, "isolation.level", "read_uncommitted", err)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    if (!kafka_open(RD_KAFKA_CONSUMER, conf, &self->client, out, err))
+        return false;
+    (void)rd_kafka_poll_set_consumer(*out);
+    return true;
+}
+
+/* A record in each of the partitions, in a transaction that is aborted: nobody sees it. Its key is for topics that are compacted. */
+static bool abort_in(struct kafka_sink *self, const struct kafka_last *open, uint32_t count,
+                     struct error *err)
+{
+    static const char key[] = "millrace";
+    const struct record record = {
+        .timestamp_us = INT64_MIN, .key = (const uint8_t *)key, .key_len = sizeof(key) - 1};
+    bool ok = kafka_begin(&self->base, err);
+    for (uint32_t i = 0; i < count && ok; i++)
+        ok = produce(self, self->to, open[i].partition, &record, &self->ignored, err);
+    int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns;
+    ok = ok && flush(self, err) &&
+         in_slices(self, rd_kafka_abort_transaction, deadline_ns, "a transaction could not be aborted", err);
+    self->in_transaction = self->in_transaction && !ok;
+    return ok;
+}
+
+/* Ends what is open in the topic: predecessors' records that no end was written for. What is open for others is waited for. */
+static bool sweep(struct kafka_sink *self, rd_kafka_t *all, struct error *err)
+{
+    uint32_t count = (uint32_t)self->partitions, open_count = 0;
+    struct kafka_last *open = mem_alloc(sizeof(*open) * count);
+    int64_t *numbers = mem_alloc(sizeof(*numbers) * 2 * count), *stable = numbers, *ends = stable + count;
+    for (uint32_t i = 0; i < count; i++)
+        open[i] = (struct kafka_last){(int32_t)i, 0};
+    rd_kafka_resp_err_t code =
+        kafka_ends(self->committed, self->topic, open, count, stable, CONNECT_NS / 1000000);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = kafka_ends(all, self->topic, open, count, ends, CONNECT_NS / 1000000);
+    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+              fail(self, SINK_REOPEN, code, "the topic could not be looked at", rd_kafka_err2str(code), err);
+    for (uint32_t i = 0; i < count && ok; i++) {
+        if (stable[i] < ends[i])
+            open[open_count++] = (struct kafka_last){(int32_t)i, ends[i] - 1};
+    }
+    bool seen = true;
+    if (ok && open_count > 0)
+        ok = abort_in(self, open, open_count, err) &&
+             wait_until_visible(self, open, open_count, &seen, err) && (seen || fail_open(self, err));
+    mem_free(numbers);
+    mem_free(open);
+    return ok;
+}
+
+/* What readers see of the last group decides what there is to do. is_visible: they see its note. */
+static bool settle(struct kafka_sink *self, rd_kafka_t *all, struct kafka_note *note, bool is_visible,
+                   struct sink_recovery *found, struct error *err)
+{
+    uint32_t arrived = 0, count = note->last_count;
+    enum kafka_fate *fates = mem_alloc(sizeof(*fates) * (count + 1));
+    while (count > 0 && note->last[count - 1].partition >= self->partitions)
+        fates[--count] = KAFKA_GONE; /* the topic was made anew */
+    rd_kafka_resp_err_t code =
+        kafka_fates(self->committed, all, self->topic, note->last, count, fates, CONNECT_NS / 1000000);
+    bool ok =
+        code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+        fail(self, SINK_REOPEN, code, "what was written could not be looked at", rd_kafka_err2str(code), err);
+    for (uint32_t i = 0; i < note->last_count && ok; i++) {
+        if (fates[i] == KAFKA_OPEN)
+            ok = fail_open(self, err);
+        if (fates[i] != KAFKA_VISIBLE && (fates[i] != KAFKA_GONE || !is_visible))
+            continue;
+        arrived++;
+        fates[i] = KAFKA_VISIBLE;
+    }
+    bool is_whole = note->last_count > 0 ? arrived == note->last_count : is_visible;
+    found->found = is_whole || note->has_from;
+    found->progress = is_whole ? note->to : note->from;
+    if (ok && !is_whole && (arrived > 0 || note->is_done != NULL)) {
+        log_write(LOG_WARNING,
+                  "sink \"%s\": of the last transaction, %u of %u partitions were committed; the others are "
+                  "written again",
+                  self->client.name, arrived, note->last_count);
+        bool *is_done = note->is_done != NULL ? note->is_done : mem_zalloc((size_t)note->partitions);
+        note->is_done = NULL;
+        for (uint32_t i = 0; i < note->last_count; i++)
+            is_done[note->last[i].partition] |= fates[i] == KAFKA_VISIBLE;
+        found->unfinished = note->to;
+        self->unfinished = (struct unfinished){note->to, note->partitions, is_done};
+    }
+    mem_free(fates);
+    return ok;
+}
+
+static bool find_progress(struct kafka_sink *self, rd_kafka_t *all, struct sink_recovery *found,
+                          struct error *err)
+{
+    struct found_note committed = {.found = false}, last = {.found = false};
+    bool ok = read_back(self, self->committed, &committed, err) &&
+              (!self->exactly_once || read_back(self, all, &last, err));
+    if (ok && last.found && last.note.tells_where) {
+        ok = settle(self, all, &last.note, committed.found && committed.offset == last.offset, found, err);
+    } else if (ok) {
+        found->found = committed.found;
+        found->progress = committed.note.to;
+    }
+    kafka_note_release(&committed.note);
+    kafka_note_release(&last.note);
+    self->has_at = found->found;
+    self->at = found->progress;
+    return ok;
+}
+
+static bool kafka_recover(struct sink *sink, struct sink_recovery *found, struct error *err)
 {
     struct kafka_sink *self = (struct kafka_sink *)sink;
     int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS + self->transaction_timeout_ns;
-    return need_topics(self, err) &&
-           (!self->exactly_once ||
-            in_slices(self, rd_kafka_init_transactions, deadline_ns, "transactions cannot be used", err)) &&
-           write_marker(self, err) && read_back(self, progress, found, err);
+    rd_kafka_t *all = NULL;
+    *found = (struct sink_recovery){.found = false};
+    bool ok = need_topics(self, err) && open_reader(self, true, &self->committed, err);
+    if (!self->exactly_once)
+        return ok && write_marker(self, err) && find_progress(self, NULL, found, err);
+    ok = ok && in_slices(self, rd_kafka_init_transactions, deadline_ns, "transactions cannot be used", err) &&
+         open_reader(self, false, &all, err) && sweep(self, all, err) && write_marker(self, err) &&
+         find_progress(self, all, found, err);
+    if (all != NULL) {
+        (void)rd_kafka_consumer_close(all);
+        rd_kafka_destroy(all);
+    }
+    return ok;
 }
 
 const struct sink_class sink_kafka = {

@@ -25,6 +25,15 @@ struct sink_progress {
     uint64_t epoch, rows;
 };
 
+/* What recover finds. */
+struct sink_recovery {
+    bool found; /* there is a progress */
+    struct sink_progress progress;
+    /* rows > 0: a part of the next group has arrived, in spite of all; its records are passed over when the group is written again,
+     * up to this very end. */
+    struct sink_progress unfinished;
+};
+
 /* What is to be done after a failure. */
 enum sink_remedy {
     SINK_RETRY,  /* abort, then write the group again */
@@ -35,6 +44,7 @@ enum sink_remedy {
 struct sink { /* begins every connector's own struct */
     const struct sink_class *class;
     enum sink_remedy remedy; /* of the call that has returned false */
+    uint64_t row;            /* number of the row whose records are written; who writes sets it */
 };
 
 struct sink_class {
@@ -49,11 +59,11 @@ struct sink_class {
     /* Gives up what is not committed. */
     void (*close)(struct sink *sink);
     /* Before the first group: shuts out whoever was open under the same identity, and finds the progress that was committed last.
-     * *found: there is one. 08006 when the other side cannot be reached. */
-    bool (*recover)(struct sink *sink, struct sink_progress *progress, bool *found, struct error *err);
+     * 08006 when the other side cannot be reached. */
+    bool (*recover)(struct sink *sink, struct sink_recovery *found, struct error *err);
     bool (*begin)(struct sink *sink, struct error *err);
     /* Waits while too much is on its way. Of the record: key (NULL: none), value (NULL: a tombstone), headers and timestamp; all
-     * is copied. */
+     * is copied. What is written from a row is the same whenever it is written again; the order of rows may be another. */
     bool (*write)(struct sink *sink, const struct record *record, struct error *err);
     bool (*commit)(struct sink *sink, const struct sink_progress *progress, struct error *err);
     /* Takes the group back; false: SINK_REOPEN or SINK_STOP. */

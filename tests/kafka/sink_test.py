@@ -260,6 +260,11 @@ def ids(broker, topic):
     return sorted(json.loads(record.value)["id"] for record in broker.read(topic))
 
 
+def once(broker, found):
+    """Sorted. In the mock cluster what was aborted is seen as well."""
+    return sorted(found) if broker.real else sorted(set(found))
+
+
 def kills(broker, server, con):
     """The server is killed, the broker restarted: each row is there once, and the view is what is folded."""
     broker.create_topic("once", 3)
@@ -293,7 +298,7 @@ def kills(broker, server, con):
             at += 1
             broker.start()
     arrived(con, "once", "counts_out")
-    expect("every id once", ids(broker, "once"), list(range(at)))
+    expect("every id once", once(broker, ids(broker, "once")), list(range(at)))
     same("the fold", con, "SELECT * FROM counts", broker.read("counts"), ["g"])
     expect("what waits", status(con, "once", "rows_behind, bytes_behind, epochs_behind"), (0, 0, 0))
     con.execute("DROP SINK once")
@@ -304,7 +309,7 @@ def kills(broker, server, con):
 def large(broker, server, con):
     """First contents, and a tick, that are more than one transaction: cut, and killed in between."""
     rows = 150000 if harness.SMALL else 400000
-    broker.create_topic("large", 2)
+    broker.create_topic("large", 2 if broker.real else 32)  # a mock partition has room for 5 MB
     con.execute("CREATE TABLE big (k int PRIMARY KEY, v text)")
     con.execute("INSERT INTO big SELECT i, 'a text that is a bit longer than most ' || i FROM generate_series(1, %d) i" % rows)
     con.execute(sink(broker, "large", "FROM big", "large"))
@@ -312,7 +317,7 @@ def large(broker, server, con):
     harness.restart_millrace(server, signal.SIGKILL)
     con = connect(server)
     arrived(con, "large")
-    expect("first contents", sorted(json.loads(r.key)["k"] for r in broker.read("large")), list(range(1, rows + 1)))
+    expect("first contents", once(broker, [json.loads(r.key)["k"] for r in broker.read("large")]), list(range(1, rows + 1)))
     con.execute("DELETE FROM big WHERE k % 2 = 0")
     con.execute("UPDATE big SET v = 'changed'")
     until("a part is written", lambda: status(con, "large", "transactions") > 0)
@@ -320,7 +325,8 @@ def large(broker, server, con):
     con = connect(server)
     arrived(con, "large")
     records = broker.read("large")
-    expect("records", len(records), rows * 2)
+    if broker.real:
+        expect("records", len(records), rows * 2)
     expect("the fold", {json.loads(k)["k"]: v["v"] for k, v in fold(records).items()}, {k: "changed" for k in range(1, rows + 1, 2)})
     con.execute("DROP SINK large")
     con.execute("DROP TABLE big")
@@ -413,7 +419,7 @@ def takeovers(broker, server, con):
 def memory(broker, server, con):
     """The broker is away while more comes than fits into memory."""
     rows, rounds = 200000, 2 if harness.SMALL else 5
-    broker.create_topic("spilled", 4)
+    broker.create_topic("spilled", 4 if broker.real else 64)
     with harness.millrace(BINARY, "--memory-limit", "2GB" if harness.SMALL else "256MB", "--checkpoint-interval", "0", *OPTIONS) as limited:
         con = connect(limited)
         con.execute("CREATE STREAM sp (id int, t text)")
@@ -446,6 +452,7 @@ def main():
     with kafka_support.cluster(BINARY) as broker, harness.millrace(BINARY, "--checkpoint-interval", "0", *OPTIONS) as server:
         con = connect(server)
         if not broker.real:
+            kafka_support.left_out("each row once after kills")
             broker.create_topic("millrace_progress", 1)  # the mock cannot be asked to make topics
         for test in TESTS:
             con = test(broker, server, con) or con
