@@ -416,6 +416,84 @@ def takeovers(broker, server, con):
     con.execute("DROP STREAM tk")
 
 
+def doubts(broker, server, con):
+    """What a broker has left in doubt, made by hand under the sink's transactional.id: of the group that its note speaks of, one partition
+    was committed, the other aborted; then neither; then a transaction that does not end."""
+    if not broker.real:
+        kafka_support.left_out("transactions that are in doubt")
+        return
+    import confluent_kafka
+    keys = 40
+    for topic in ("halves", "like_halves"):
+        broker.create_topic(topic, 2)
+    con.execute("CREATE TABLE hv (k int PRIMARY KEY, v text)")
+    con.execute("INSERT INTO hv SELECT i, 'first' FROM generate_series(1, %d) i" % keys)
+    con.execute(sink(broker, "halves", "FROM hv", "halves", identity="halves-1"))
+    con.execute(sink(broker, "like_halves", "FROM hv", "like_halves"))
+    arrived(con, "halves", "like_halves")
+
+    def note():
+        return json.loads([r.value for r in broker.read("millrace_progress", isolation_level="read_uncommitted") if r.key == b"halves-1"][-1])
+
+    def in_doubt(value, is_committed):
+        """The sink sleeps while what it would write is written for it: records of the partitions in one transaction each."""
+        con.execute("ALTER SINK halves SET (paused = true)")
+        until("it is paused", lambda: status(con, "halves", "state") == "paused")
+        con.execute("UPDATE hv SET v = '%s'" % value)
+        arrived(con, "like_halves")
+        before, rows = note(), status(con, "halves", "rows_behind")
+        producer = confluent_kafka.Producer(broker.client_config(transactional_id="halves-1"))
+        producer.init_transactions(60)
+        last = [None, None]
+        for partition in sorted((0, 1), key=lambda partition: is_committed[partition]):  # the note goes with what is committed
+            producer.begin_transaction()
+            for record in broker.read("like_halves"):
+                if record.partition == partition and value.encode() in record.value:
+                    producer.produce("halves", record.value, record.key, partition,
+                                     on_delivery=lambda _, message: last.__setitem__(message.partition(), message.offset()))
+            producer.flush(60)
+            if is_committed[partition]:
+                to = {"format": 2, "epoch": before["epoch"] + 1, "rows": before["rows"] + rows, "from": [before["epoch"], before["rows"]],
+                      "partitions": 2, "last": [[0, last[0]], [1, last[1]]], "done": []}
+                producer.produce("millrace_progress", json.dumps(to).encode(), b"halves-1")
+                producer.commit_transaction(60)
+            else:
+                producer.abort_transaction(60)
+        if not any(is_committed):
+            producer.begin_transaction()
+            to = {"format": 2, "epoch": before["epoch"] + 1, "rows": before["rows"] + rows, "from": [before["epoch"], before["rows"]],
+                  "partitions": 2, "last": [[0, last[0]], [1, last[1]]], "done": []}
+            producer.produce("millrace_progress", json.dumps(to).encode(), b"halves-1")
+            producer.commit_transaction(60)
+        con.execute("ALTER SINK halves SET (paused = false)")
+        arrived(con, "halves")
+
+    changes = 1
+    for value, is_committed in (("second", (True, False)), ("third", (False, True)), ("fourth", (False, False)), ("fifth", (True, False))):
+        in_doubt(value, is_committed)
+        if value == "fifth":  # what is written after that is judged as ever, also by the next server
+            harness.restart_millrace(server, signal.SIGKILL)
+            con = connect(server)
+            arrived(con, "halves")
+        changes += 1
+        records = broker.read("halves")
+        expect("each change once, %s" % value, sorted((json.loads(r.key)["k"], json.loads(r.value)["v"]) for r in records),
+               sorted((k, v) for k in range(1, keys + 1) for v in ("first", "second", "third", "fourth", "fifth")[:changes]))
+        same("the fold", con, "SELECT * FROM hv", records, ["k"])
+    con.execute("ALTER SINK halves SET (paused = true)")
+    until("it is paused", lambda: status(con, "halves", "state") == "paused")
+    con.execute("UPDATE hv SET v = 'sixth' WHERE k <= 10")
+    broker.produce("halves", [kafka_support.Record(b"{}", b"{}", 1)], transaction="hang", transaction_timeout_ms=20000)
+    con.execute("ALTER SINK halves SET (paused = false)")
+    until("it says what it waits for", lambda: status(con, "halves", "state, sqlstate") == ("retrying", "55006"))
+    arrived(con, "halves")
+    expect("each change once, behind another's", len(broker.read("halves")), 5 * keys + 10)
+    con.execute("DROP SINK halves")
+    con.execute("DROP SINK like_halves")
+    con.execute("DROP TABLE hv")
+    return con
+
+
 def memory(broker, server, con):
     """The broker is away while more comes than fits into memory."""
     rows, rounds = 200000, 2 if harness.SMALL else 5
@@ -445,7 +523,7 @@ def memory(broker, server, con):
         expect("every row once", (count, total), (rows * rounds + 1, rows * rounds * (rows * rounds + 1) // 2))
 
 
-TESTS = [changes, definitions, envelopes, kills, large, outages, takeovers, memory]
+TESTS = [changes, definitions, envelopes, kills, large, outages, takeovers, doubts, memory]
 
 
 def main():
