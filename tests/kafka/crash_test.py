@@ -160,7 +160,7 @@ class Run:
     def round(self, number):
         actions = [self.kill_server, self.freeze_server, self.kill_server]
         if self.with_broker:
-            actions = [self.kill_server, self.restart_broker, self.kill_without_broker]
+            actions = [self.kill_server, self.restart_broker, self.kill_without_broker, self.freeze_server]
         action = actions[number] if number < len(actions) else self.rng.choice(actions)
         self.producer.goes.set()
         self.pause()
