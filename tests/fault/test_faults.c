@@ -70,15 +70,17 @@ struct impatience {
     bool lifted;
 };
 
-/* A statement that waits for the log: it is cancelled, or the disk works again. */
+/* A statement that waits for the log: it is cancelled, or the disk works again. Before the fault it is only slow. */
 static void impatient(void *ctx, int times)
 {
     struct impatience *impatience = ctx;
     if (memory_disk_is_cut(disk)) {
         fault_server_give_up(impatience->server);
+    } else if (!has_failed()) {
+        return;
     } else if (impatience->cancels && times == 0) {
         fault_client_cancel(impatience->client);
-    } else if (times > 0 && has_failed()) {
+    } else if (times > 0) {
         end_fault();
         impatience->lifted = true;
     }
@@ -104,21 +106,49 @@ static enum fault_outcome outcome_of(const struct fault_run *run, const struct f
     return REFUSED;
 }
 
-/* tells: whoever writes must hear of the full disk. */
-static void run_script(struct fault_run *run, struct fault_server *server, bool cancels, bool tells)
+/* A checkpoint that could not be made says so, and the system's view keeps it. */
+static void check_checkpoint(struct fault_run *run, const struct fault_result *result, bool cannot,
+                             struct fault_client *reader)
+{
+    if (cannot && result->sqlstate[0] == '\0')
+        fault_complain(run, "it succeeds on a disk that takes nothing", "CHECKPOINT");
+    if (!is_class(result, "53100") && !is_class(result, "58030") && !is_class(result, "53200"))
+        return;
+    char message[sizeof(result->message)];
+    snprintf(message, sizeof(message), "%s", result->message);
+    result = fault_query(reader, "SELECT error FROM millrace.checkpoints WHERE failed > 0", 0, NULL, NULL);
+    if (strncmp(strbuf_text(&result->rows), message, strlen(message)) != 0)
+        fault_complain(run, "millrace.checkpoints does not say why", message);
+}
+
+static bool adds_rows(const char *statement)
+{
+    return strncmp(statement, "INSERT", 6) == 0 && strstr(statement, "twice") == NULL;
+}
+
+static void run_script(struct fault_run *run, struct fault_server *server, const struct fault_mode *mode)
 {
     struct fault_client *client = fault_client_open(server), *reader = fault_client_open(server);
-    uint32_t refused = 0;
-    struct impatience impatience = {server, client, cancels, false};
+    struct impatience impatience = {server, client, mode->cancels, false};
+    /* nobody waits for the space that state needs: a statement that takes its time is only slow */
+    bool is_for_state = mode->ops == OP_RESERVE, is_lasting = mode->kind == FAULT_LASTING;
+    void (*patience)(void *ctx, int times) = is_for_state ? NULL : impatient;
+    uint32_t told = 0;
     for (uint32_t i = 0; i < FAULT_SCRIPT_COUNT && !memory_disk_is_cut(disk); i++) {
-        const struct fault_result *result = fault_query(client, fault_script[i], 10, impatient, &impatience);
+        bool is_failing = is_lasting && has_failed();
+        const struct fault_result *result = fault_query(client, fault_script[i], 10, patience, &impatience);
         run->outcomes[i] = outcome_of(run, result);
-        refused += is_class(result, "53100");
+        told += is_class(result, "53100");
+        is_failing &= !impatience.lifted;
+        if (is_for_state && is_failing && adds_rows(fault_script[i]) && !is_class(result, "53100"))
+            fault_complain(run, "there is no space for state, and nobody is told", fault_script[i]);
+        if (strcmp(fault_script[i], "CHECKPOINT") == 0)
+            check_checkpoint(run, result, is_failing && !is_for_state, reader);
         result = fault_query(reader, "SELECT count(*) FROM log", 0, NULL, NULL);
         if (result->sqlstate[0] != '\0' && !is_class(result, "42P01"))
             fault_complain(run, "reading fails", result->message);
     }
-    if (tells && refused == 0)
+    if (is_for_state && is_lasting && memory_disk_has_failed(disk) && told == 0)
         fault_complain(run, "nobody was told", "53100");
     fault_client_close(client);
     fault_client_close(reader);
@@ -200,7 +230,7 @@ static uint64_t count_operations(const struct fault_mode *mode)
     struct error err;
     error_init(&err);
     CHECK(fault_server_open(DIR, 1, &server, &err));
-    run_script(&run, server, false, false);
+    run_script(&run, server, mode);
     uint64_t count = counted(mode);
     for (uint32_t i = 0; i < FAULT_SCRIPT_COUNT; i++)
         if (run.outcomes[i] != (strstr(fault_script[i], "twice") != NULL ? REFUSED : DONE))
@@ -220,7 +250,7 @@ static void run_fault(const struct fault_mode *mode, uint64_t at)
     struct error err;
     error_init(&err);
     if (fault_server_open(DIR, 1, &server, &err)) {
-        run_script(&run, server, mode->cancels, mode->ops == OP_RESERVE && mode->kind == FAULT_LASTING);
+        run_script(&run, server, mode);
         if (mode->kind != FAULT_CUT) {
             check_recovers(&run, server);
             memory_disk_count(disk, OP_ALL);
@@ -237,7 +267,6 @@ static void run_fault(const struct fault_mode *mode, uint64_t at)
 
 static void run_mode(const struct fault_mode *mode, uint64_t stride, uint64_t first, bool is_alone)
 {
-    fault_server_limit_memory(mode->limit);
     uint64_t count = count_operations(mode), runs = 0;
     if (stride > 1 && mode->times_fewer > 0 && !is_alone)
         stride *= mode->times_fewer;
@@ -278,6 +307,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
         if (argc > 2 && strcmp(argv[2], modes[i].name) != 0)
             continue;
+        fault_server_limit_memory(modes[i].limit);
         if (argc > 3)
             run_fault(&modes[i], strtoull(argv[3], NULL, 10));
         else
