@@ -13,6 +13,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/tick_log.h"
+#include "storage/state/state_memory.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -344,6 +345,7 @@ void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t c
                      const struct tick_log_entry *entries, uint32_t entries_count)
 {
     error_init(&tick->log_error);
+    state_memory_verify(); /* changed rows come from it */
     bool logged = engine->log != NULL && !atomic_load(&engine->recovering);
     tick->durable = !logged;
     pthread_mutex_lock(&engine->lock);
@@ -362,6 +364,7 @@ void engine_log_tick(struct engine *engine, struct pending_tick *tick, int64_t c
 
 void engine_finish_tick(struct engine *engine, struct pending_tick *tick)
 {
+    state_memory_verify();
     atomic_store(&engine->stat_computed, tick->epoch);
     atomic_fetch_add(&engine->stat_ticks, 1);
     pthread_mutex_lock(&engine->lock);

@@ -7,6 +7,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 #include "storage/disk/tick_log.h"
+#include "storage/state/state_memory.h"
 
 #include <string.h>
 #include <time.h>
@@ -130,6 +131,8 @@ static bool make_one(struct checkpointer *checkpointer, struct error *err)
     /* what is saved must not be ahead of the log: a tick that was never durable never was */
     if (ok && !engine_wait_durable(server->engine, info.epoch))
         ok = error_set(err, ERRCODE_IO_ERROR, "could not write \"log.db\": it was given up");
+    if (ok)
+        state_memory_verify(); /* what was copied */
     ok = ok && checkpoint_store_commit(server->checkpoints, checkpointer->owners, checkpointer->owners_count,
                                        &info, err);
     if (!ok)

@@ -5,6 +5,7 @@
 #include "storage/base/arena.h"
 #include "storage/base/clock.h"
 #include "storage/base/limits.h"
+#include "storage/state/state_memory.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -261,6 +262,7 @@ void wire_put_empty(struct wire *wire, char type)
 bool wire_send_raw(struct wire *wire, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
+    state_memory_verify(); /* what rows were made from */
     while (len > 0 && !wire->broken) {
         ssize_t sent = send(wire->fd, at, len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)

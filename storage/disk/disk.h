@@ -57,9 +57,12 @@ struct disk {
     int (*reserve)(struct disk_file *file, uint64_t offset, uint64_t bytes);
     /* The range's space goes back, and it is zero. EOPNOTSUPP: not on this file system. */
     int (*release)(struct disk_file *file, uint64_t offset, uint64_t bytes);
-    /* What has changed in the range through memory begins to be written; nobody waits for it, and an error is of no
-     * interest: the page stays in memory. */
+    /* What has changed in the range through memory begins to be written; nobody waits for it. Errors: see `lost`. */
     void (*write_out)(struct disk_file *file, uint64_t offset, uint64_t bytes);
+    /* Not 0: of what was changed through memory something could not be written since the last call, so that a page may
+     * be an old one when it comes back (EIO, ENOSPC), or the file has become shorter than `bytes` (ENODATA). Waits for
+     * nothing. One thread at a time. */
+    int (*lost)(struct disk_file *file, uint64_t bytes);
 
     int (*make_dir)(struct disk *disk, const char *path); /* EEXIST */
     /* Names made, renamed and removed in it are durable. */

@@ -165,6 +165,18 @@ static void posix_write_out(struct disk_file *file, uint64_t offset, uint64_t by
     (void)sync_file_range(fd_of(file), (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
 }
 
+/* Waiting for pages that are not there waits for nothing, and tells of every page of the file that could not be written. */
+static int posix_lost(struct disk_file *file, uint64_t bytes)
+{
+    struct stat info;
+    if (sync_file_range(fd_of(file), INT64_MAX - 4096, 4096, SYNC_FILE_RANGE_WAIT_BEFORE) != 0 &&
+        (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+        return errno;
+    if (fstat(fd_of(file), &info) != 0)
+        return errno;
+    return (uint64_t)info.st_size < bytes ? ENODATA : 0;
+}
+
 static int posix_make_dir(struct disk *disk, const char *path)
 {
     return mkdir(path, 0700) == 0 ? 0 : errno;
@@ -241,6 +253,7 @@ struct disk *disk_posix(void)
                                 .reserve = posix_reserve,
                                 .release = posix_release,
                                 .write_out = posix_write_out,
+                                .lost = posix_lost,
                                 .make_dir = posix_make_dir,
                                 .sync_dir = posix_sync_dir,
                                 .remove = posix_remove,

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ struct range {
     struct disk_file *file;
     uint8_t *base;
     size_t bytes;
+    _Atomic uint64_t file_end; /* the file is that long */
     _Atomic uint32_t regions;  /* up to the end of what was ever used */
     uint8_t *heads;            /* per block: order + 1 of the piece that begins here, FREE; 0: none begins */
     uint32_t *next, *previous; /* per block: lists of free pieces */
@@ -66,13 +68,89 @@ size_t state_memory_lazy_bytes = LAZY_BYTES;
 static struct {
     pthread_mutex_t lock;  /* blocks; granules with small ones */
     pthread_mutex_t remap; /* granules that become anonymous, or are taken away */
+    pthread_mutex_t verify;
     struct range ranges[2];
     _Atomic bool is_full;
     _Atomic int full_code;
     _Atomic int64_t file_bytes, anonymous_bytes, evicted_bytes;
     int faults; /* see page_by_page; -1: not to be had */
     char dir[ERROR_TEXT_MAX / 2];
-} memory = {.faults = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .remap = PTHREAD_MUTEX_INITIALIZER};
+    struct sigaction bus_before;
+} memory = {.faults = -1,
+            .lock = PTHREAD_MUTEX_INITIALIZER,
+            .remap = PTHREAD_MUTEX_INITIALIZER,
+            .verify = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- files that have lost something ---- */
+
+#define END_TEXT                                                                                             \
+    ": the server ends as if it was killed, and the next start has everything that was acknowledged\n"
+
+static size_t put(char *text, size_t len, const char *part)
+{
+    while (*part != '\0')
+        text[len++] = *part++;
+    return len;
+}
+
+/* Async-signal-safe. what: at most some dozens of bytes. */
+_Noreturn static void end_process(const char *what, const char *why)
+{
+    char text[sizeof(memory.dir) + 512];
+    size_t len = put(text, 0, "millrace: the spill file in \"");
+    len = put(text, len, memory.dir);
+    len = put(text, len, what);
+    len = put(text, len, why);
+    len = put(text, len, END_TEXT);
+    ssize_t written = write(STDERR_FILENO, text, len);
+    (void)written;
+    _exit(SPILL_LOST_EXIT);
+}
+
+/* The lock: of two threads only one would be told of an error, and the other would go on meanwhile. */
+static void verify(struct range *range)
+{
+    pthread_mutex_lock(&memory.verify);
+    int code = range->file->disk->lost(range->file, atomic_load(&range->file_end));
+    if (code != 0)
+        end_process("\" has lost what was written to it: ",
+                    code == ENODATA ? "it was cut short" : strerror(code));
+    pthread_mutex_unlock(&memory.verify);
+}
+
+void state_memory_verify_slow(void)
+{
+    for (uint32_t r = 0; r < 2; r++) {
+        if (atomic_load_explicit(&memory.ranges[r].file_end, memory_order_relaxed) > 0)
+            verify(&memory.ranges[r]);
+    }
+}
+
+/* A page could not be read, or lies behind the end of the file. Whatever it is, what was before it takes care of others. */
+static void handle_bus_error(int number, siginfo_t *info, void *context)
+{
+    for (uint32_t r = 0; r < 2; r++) {
+        uint64_t offset = (uintptr_t)info->si_addr - (uintptr_t)memory.ranges[r].base;
+        if (memory.ranges[r].base == NULL || offset >= memory.ranges[r].bytes)
+            continue;
+        char digits[24];
+        size_t at = sizeof(digits) - 1;
+        digits[at] = '\0';
+        do {
+            digits[--at] = (char)('0' + offset % 10);
+            offset /= 10;
+        } while (offset > 0);
+        end_process("\" could not be read at byte ", &digits[at]);
+    }
+    (void)sigaction(SIGBUS, &memory.bus_before, NULL); /* happens again as soon as this returns */
+}
+
+static void watch_bus_errors(void)
+{
+    struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    CHECK(sigaction(SIGBUS, &action, &memory.bus_before) == 0);
+}
 
 /* ---- page faults ---- */
 
@@ -190,9 +268,15 @@ static uint8_t flags_of(const struct range *range, size_t granule)
     return atomic_load_explicit(&range->granules[granule], memory_order_relaxed);
 }
 
-static int reserve(const struct range *range, size_t offset, size_t bytes)
+static int reserve(struct range *range, size_t offset, size_t bytes)
 {
-    return range->file->disk->reserve(range->file, offset, bytes);
+    verify(range); /* a file that was cut short would grow again, with zeros */
+    int code = range->file->disk->reserve(range->file, offset, bytes);
+    uint64_t end = atomic_load(&range->file_end);
+    while (code == 0 && end < offset + bytes &&
+           !atomic_compare_exchange_weak(&range->file_end, &end, offset + bytes))
+        continue;
+    return code;
 }
 
 /* Granules [first, first + count) get space, and up to `most` of them if that is to be had. */
@@ -459,6 +543,7 @@ static bool open_range(struct range *range, size_t bytes, bool is_scanned)
         range->free[i] = NONE;
     list_add(range, 0, order_of(bytes));
     atomic_store(&range->regions, 0);
+    atomic_store(&range->file_end, 0);
     return true;
 }
 
@@ -511,6 +596,7 @@ bool state_memory_open(const char *dir, struct error *err)
     atomic_store(&memory.anonymous_bytes, 0);
     atomic_store(&memory.evicted_bytes, 0);
     state_memory_lazy_bytes = LAZY_FILE_BYTES;
+    watch_bus_errors();
     atomic_store(&state_memory_is_open, true);
     return true;
 failed:
@@ -523,6 +609,7 @@ void state_memory_close(void)
     if (!atomic_exchange(&state_memory_is_open, false))
         return;
     state_memory_lazy_bytes = LAZY_BYTES;
+    (void)sigaction(SIGBUS, &memory.bus_before, NULL);
     forget_ranges();
 }
 

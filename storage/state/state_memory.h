@@ -55,6 +55,18 @@ void state_memory_close(void);
 MUST_CHECK
 bool state_memory_check(struct error *err);
 
+/* With files a server cannot do without what is in them, and they are not what is durable: when a page cannot be read
+ * (SIGBUS), when one could not be written or a file was cut short, the process ends with a message and this status. */
+#define SPILL_LOST_EXIT 74
+void state_memory_verify_slow(void);
+/* By whoever has worked with state, before anybody learns of it: nothing of it was wrong, as far as the operating system
+ * knows. */
+static inline void state_memory_verify(void)
+{
+    if (UNLIKELY(atomic_load_explicit(&state_memory_is_open, memory_order_relaxed)))
+        state_memory_verify_slow();
+}
+
 struct state_memory_stats {
     int64_t file_bytes;      /* reserved in the files */
     int64_t anonymous_bytes; /* because the disk was full */

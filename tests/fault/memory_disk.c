@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR 512u
@@ -395,6 +396,13 @@ static int mapped_release(struct disk_file *file, uint64_t offset, uint64_t byte
 
 static void mapped_write_out(struct disk_file *file, uint64_t offset, uint64_t bytes) {}
 
+static int mapped_lost(struct disk_file *file, uint64_t bytes)
+{
+    struct stat info;
+    CHECK(fstat(fd_of(file), &info) == 0);
+    return (uint64_t)info.st_size < bytes ? ENODATA : 0;
+}
+
 /* ---- names ---- */
 
 static int memory_make_dir(struct disk *door, const char *path)
@@ -532,7 +540,8 @@ struct memory_disk *memory_disk_create(void)
                                  .map = mapped_map,
                                  .reserve = mapped_reserve,
                                  .release = mapped_release,
-                                 .write_out = mapped_write_out};
+                                 .write_out = mapped_write_out,
+                                 .lost = mapped_lost};
     return disk;
 }
 

@@ -1,5 +1,5 @@
-/* test_allocations.c: the script against a server in a process of its own that is refused its Nth piece of memory, for every
- * N (`./dev soak allocations`; few else).
+/* test_allocations.c: the script against a server in a process of its own that is refused its Nth piece of memory, or finds
+ * that a spill file has lost something when it looks for the Nth time, for every N (`./dev soak allocations`; few else).
  *
  * What must hold: the process ends with a message and MEM_REFUSED_EXIT, or, where it has a reserve to give up, goes on;
  * the next start has everything that was acknowledged, once, and of the statement that was running all or nothing.
@@ -9,6 +9,7 @@
 #define _GNU_SOURCE /* mkdtemp */
 #include "storage/base/arena.h"
 #include "storage/disk/disk.h"
+#include "storage/state/state_memory.h"
 #include "tests/fault/fault_script.h"
 #include "tests/test.h"
 
@@ -68,7 +69,14 @@ void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off
     return is_refused() ? MAP_FAILED : __real_mmap(at, bytes, protection, flags, fd, offset);
 }
 
-/* ---- a disk whose syncs cost nothing ---- */
+/* ---- a disk whose syncs cost nothing, and whose spill files may lose something ---- */
+
+static _Atomic uint64_t looks, lose_at;
+
+static int has_lost(struct disk_file *file, uint64_t bytes)
+{
+    return atomic_fetch_add(&looks, 1) + 1 == atomic_load(&lose_at) ? EIO : disk_posix()->lost(file, bytes);
+}
 
 static int no_sync(struct disk_file *file)
 {
@@ -99,29 +107,56 @@ static void forget_directory(void)
 
 /* ---- one run ---- */
 
-/* The process that is refused memory. Tells through `told`, a byte each, what has become of the statements; 'S' once the
+/* A statement fails for want of memory, or of what a statement before it would have made. */
+static bool is_explained(const struct fault_result *result, const char *statement, bool any_refused)
+{
+    if (result->sqlstate[0] == '\0' || strcmp(result->sqlstate, "53200") == 0)
+        return true;
+    if (strcmp(result->sqlstate, "23505") == 0)
+        return strstr(statement, "twice") != NULL;
+    return any_refused && strncmp(result->sqlstate, "42", 2) == 0;
+}
+
+/* What a process is faced with: number `at` and those after it, `count` in all. */
+struct trouble {
+    const char *name;
+    uint64_t at;
+    uint32_t count;
+    bool is_loss; /* of what lies in spill files, else memory is refused */
+    int status;   /* it ends with, where it does */
+    const char *says;
+};
+
+/* The process in trouble. Tells through `told`, a byte each, what has become of the statements; 'S' once the
  * server has started, 'E' at the end. */
-static void be_refused(uint64_t at, uint32_t count, int told)
+static void be_in_trouble(const struct trouble *trouble, int told)
 {
     struct fault_server *server;
     struct error err;
     error_init(&err);
     atomic_store(&requests, 0);
-    atomic_store(&refuse_count, count);
-    atomic_store(&refuse_at, at);
+    atomic_store(&refuse_count, trouble->count);
+    atomic_store(trouble->is_loss ? &lose_at : &refuse_at, trouble->at);
+    fault_server_limit_memory(trouble->is_loss ? "1GB" : NULL);
     if (!fault_server_open(dir, 1, &server, &err)) {
         fprintf(stderr, "%s\n", err.message);
         _exit(1);
     }
     is_tester = true;
     struct fault_client *client = fault_client_open(server);
+    bool any_refused = false;
     CHECK(write(told, "S", 1) == 1);
     for (uint32_t i = 0; i < FAULT_SCRIPT_COUNT; i++) {
         const struct fault_result *result = fault_query(client, fault_script[i], 0, NULL, NULL);
         char outcome = result->sqlstate[0] == '\0' ? 'd' : strcmp(result->sqlstate, "08006") == 0 ? 'u' : 'r';
+        if (outcome == 'r' && !is_explained(result, fault_script[i], any_refused)) {
+            fprintf(stderr, "%s: %s: %s\n", fault_script[i], result->sqlstate, result->message);
+            _exit(1);
+        }
+        any_refused |= strcmp(result->sqlstate, "53200") == 0;
         CHECK(write(told, &outcome, 1) == 1);
     }
-    uint64_t total = atomic_load(&requests);
+    uint64_t total = atomic_load(trouble->is_loss ? &looks : &requests);
     CHECK(write(told, "E", 1) == 1 && write(told, &total, sizeof(total)) == sizeof(total));
     _exit(0); /* as a kill: stopping cleanly is what other tests do */
 }
@@ -179,9 +214,9 @@ static void check_next_start(struct fault_run *run)
     fault_server_close(server);
 }
 
-static struct end run_refused(const char *name, uint64_t at, uint32_t count)
+static struct end run_one(const struct trouble *trouble)
 {
-    struct fault_run run = {.name = name, .at = at};
+    struct fault_run run = {.name = trouble->name, .at = trouble->at};
     int told[2], said[2];
     CHECK(pipe(told) == 0 && pipe(said) == 0);
     fflush(stdout);
@@ -190,17 +225,17 @@ static struct end run_refused(const char *name, uint64_t at, uint32_t count)
     if (pid == 0) {
         is_tester = false;
         CHECK(dup2(said[1], STDERR_FILENO) >= 0);
-        be_refused(at, count, told[1]);
+        be_in_trouble(trouble, told[1]);
     }
     close(told[1]);
     close(said[1]);
     struct end end = watch(&run, pid, told[0], said[0]);
     close(told[0]);
     close(said[0]);
-    bool refused = WIFEXITED(end.status) && WEXITSTATUS(end.status) == MEM_REFUSED_EXIT;
-    if (refused && strstr(end.message, "the operating system refused") == NULL)
+    bool gave_up = WIFEXITED(end.status) && WEXITSTATUS(end.status) == trouble->status;
+    if (gave_up && strstr(end.message, trouble->says) == NULL)
         fault_complain(&run, "it ends without a word", end.message);
-    if (!refused && !(end.has_ended && WIFEXITED(end.status) && WEXITSTATUS(end.status) == 0)) {
+    if (!gave_up && !(end.has_ended && WIFEXITED(end.status) && WEXITSTATUS(end.status) == 0)) {
         char status[40];
         snprintf(status, sizeof(status), "status %x: ", (unsigned)end.status);
         fault_complain(&run, status, end.message);
@@ -212,21 +247,30 @@ static struct end run_refused(const char *name, uint64_t at, uint32_t count)
 
 /* ---- all of them ---- */
 
-static void run_all(const char *name, uint64_t stride, uint64_t first, uint32_t count)
+#define REFUSES MEM_REFUSED_EXIT, "the operating system refused"
+static const struct trouble troubles[] = {
+    {"refused from now on", 0, UINT32_MAX, false, REFUSES},
+    {"refused once", 0, 1, false, REFUSES},
+    {"a page of the spill file is lost", 0, 1, true, SPILL_LOST_EXIT, "has lost what was written to it"},
+};
+
+static void run_all(const struct trouble *kind, uint64_t stride, uint64_t first)
 {
-    struct end whole = run_refused("nothing is refused", 0, 0);
+    struct trouble trouble = *kind;
+    struct end whole = run_one(&trouble);
     uint64_t runs = 0, ended = 0;
-    for (uint64_t at = 1 + first % stride; at <= whole.total; at += stride, runs++)
-        ended += !run_refused(name, at, count).has_ended;
-    printf("%s: %llu of %llu requests, %llu times the process has ended\n", name, (unsigned long long)runs,
+    for (trouble.at = 1 + first % stride; trouble.at <= whole.total; trouble.at += stride, runs++)
+        ended += !run_one(&trouble).has_ended;
+    printf("%s: %llu of %llu times, %llu times the process has ended\n", kind->name, (unsigned long long)runs,
            (unsigned long long)whole.total, (unsigned long long)ended);
-    /* one refusal costs the reserve; what is refused for longer, the process */
-    if (runs > 0 && (count == 1 ? ended > runs / 10 : ended == 0))
-        test_fail(__FILE__, __LINE__, name);
+    /* one refusal costs the reserve; what is refused for longer, the process; what is lost is lost */
+    bool goes_on = kind->count == 1 && !kind->is_loss;
+    if (runs > 0 && (goes_on ? ended > runs / 10 : ended < runs * 9 / 10))
+        test_fail(__FILE__, __LINE__, kind->name);
     fflush(stdout);
 }
 
-/* test_allocations [STRIDE [REQUEST]] */
+/* test_allocations [STRIDE [KIND [AT]]]: stride 1 is every request; a failure names kind and number. */
 int main(int argc, char **argv)
 {
     test_name = "allocations";
@@ -241,12 +285,21 @@ int main(int argc, char **argv)
     disk = *disk_posix();
     disk.sync = no_sync;
     disk.sync_dir = no_sync_dir;
+    disk.lost = has_lost;
     disk_use(&disk);
-    if (argc > 2) {
-        (void)run_refused("refused from now on", strtoull(argv[2], NULL, 10), UINT32_MAX);
-    } else {
-        run_all("refused from now on", stride, 0, UINT32_MAX);
-        run_all("refused once", stride * 4, 1, 1);
+    for (size_t i = 0; i < ARRAY_COUNT(troubles); i++) {
+        struct trouble trouble = troubles[i];
+        trouble.at = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
+        if (argc > 2 && strcmp(argv[2], trouble.name) != 0)
+            continue;
+        if (argc > 3)
+            (void)run_one(&trouble);
+        else
+            run_all(&trouble,
+                    trouble.is_loss                    ? 1
+                    : trouble.count == 1 && stride > 1 ? stride * 4
+                                                       : stride,
+                    i);
     }
     disk_use(NULL);
     (void)rmdir(base);

@@ -235,6 +235,61 @@ def full_disk(binary):
         print("a full disk at %d rows; nothing lost, no file left" % done)
 
 
+def lost_file(binary, workers):
+    """A spill file is cut short below a running server, a disk that cannot read in small: no wrong answer, an end that says why, and everything is there again."""
+    import psycopg
+    rows, options = 3000, ("--memory-limit", "%dMB" % (1024 if harness.SMALL else 128), "--workers", str(workers))
+    questions = ["SELECT count(*), sum(v), sum(length(t)) FROM t", "SELECT count(*), sum(v), sum(length(t)) FROM s", "SELECT sum(n), count(*), sum(length(m)) FROM g",
+                 "SELECT count(*), sum(length(t)) FROM j"]
+    with harness.temp_dir() as base:
+        data, spill = os.path.join(base, "data"), os.path.join(base, "spill")
+        os.mkdir(spill)
+
+        def start():
+            server = harness.start_millrace(binary, data, *options, "--spill-dir", spill)
+            return server, harness.connect_millrace(server)
+
+        server, con = start()
+        con.execute("CREATE TABLE t (k bigint PRIMARY KEY, v bigint, t text)")
+        con.execute("CREATE STREAM s (k bigint, v bigint, t text)")
+        con.execute("CREATE MATERIALIZED VIEW g AS SELECT k % 700 AS r, count(*) AS n, max(t) AS m FROM s GROUP BY 1")
+        con.execute("CREATE MATERIALIZED VIEW j AS SELECT t.k, s.t FROM t JOIN s ON t.k = s.v")
+        for table in "ts":
+            copy(con, table, [(k, k) for k in range(rows)])
+        con.execute("CHECKPOINT")
+        copy(con, "s", [(k, k) for k in range(500)])
+        expected = [con.execute(sql).fetchone() for sql in questions]
+        cut_short = "has lost what was written to it: it was cut short"
+        cases = [(0, 0, questions[0], None), (1, 0, questions[1], None), (0, 0, "INSERT INTO t VALUES (-1, 1, 'new')", None),
+                 (1, 0, "INSERT INTO s VALUES (-1, 1, 'new')", None), (0, None, "SELECT 1", cut_short), (1, None, "SELECT 1", cut_short),
+                 (0, 0, "CHECKPOINT", None)]
+        for number, size, sql, reason in cases:
+            base_fd = "/proc/%d/fd/" % server.pid
+            files = sorted((fd for fd in os.listdir(base_fd) if os.readlink(base_fd + fd).startswith(spill)), key=int)
+            assert len(files) == 2, files
+            path = base_fd + files[number]
+            before = os.stat(path).st_size
+            assert before > 0
+            os.truncate(path, before - 100 if size is None else size)  # None: no page is missing
+            try:
+                con.execute(sql)
+                sys.exit("%s succeeds without its file" % sql)
+            except psycopg.OperationalError:
+                pass
+            con.close()
+            status, log = server.process.wait(60), server.log_text()
+            assert status == 74, (sql, status, log[-2000:])
+            assert 'millrace: the spill file in "%s" ' % spill in log, (sql, log[-2000:])
+            assert reason in log if reason else "could not be read at byte" in log or cut_short in log, (sql, log[-2000:])
+            server, con = start()
+            for sql, row in zip(questions, expected):
+                assert con.execute(sql).fetchone() == row, sql
+        con.close()
+        assert server.stop() == 0
+        assert os.listdir(spill) == []
+    print("spill files cut short %d times, %d workers" % (len(cases), workers))
+
+
 def settings(binary):
     """Limits that cannot be."""
     with harness.temp_dir() as base:
@@ -256,7 +311,7 @@ if __name__ == "__main__":
     args = parser.parse_args()
     tests = {"settings": lambda: settings(args.millrace), "join": lambda: join(args.millrace, args.workers, args.limit * MB),
              "statements": lambda: statements(args.millrace), "views": lambda: views(args.millrace, args.workers),
-             "full_disk": lambda: full_disk(args.millrace)}
+             "full_disk": lambda: full_disk(args.millrace), "lost_file": lambda: lost_file(args.millrace, args.workers)}
     for name, test in tests.items():
         if args.only in (None, name):
             test()

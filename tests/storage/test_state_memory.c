@@ -1,16 +1,21 @@
 /* test_state_memory.c: pieces of state memory in files, a file that cannot grow, and a governor that takes pages away while
  * threads use them. */
+#define _GNU_SOURCE /* memfd_create */
 #include "storage/base/arena.h"
 #include "storage/base/units.h"
+#include "storage/disk/disk.h"
 #include "storage/state/memory_governor.h"
 #include "storage/state/slot_pages.h"
 #include "storage/state/state_memory.h"
 #include "storage/state/table_heap.h"
 #include "tests/test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MB ((size_t)1 << 20)
@@ -221,6 +226,80 @@ TEST(full_file)
     state_memory_close();
 }
 
+/* ---- a file that has lost something ---- */
+
+static struct disk losing_disk;
+static _Atomic int lost_code;
+
+static int has_lost(struct disk_file *file, uint64_t bytes)
+{
+    int code = atomic_load(&lost_code);
+    return code != 0 ? code : disk_posix()->lost(file, bytes);
+}
+
+/* Status of a process that does this, and what it says. */
+static int run_apart(void (*run)(void), char *said, size_t size)
+{
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    fflush(stdout);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        CHECK(dup2(fds[1], STDERR_FILENO) >= 0);
+        run();
+        _exit(0);
+    }
+    close(fds[1]);
+    size_t len = 0;
+    for (ssize_t got; len + 1 < size && (got = read(fds[0], said + len, size - 1 - len)) > 0;)
+        len += (size_t)got;
+    said[len] = '\0';
+    close(fds[0]);
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+static void lose_memory(void)
+{
+    open_memory();
+    uint8_t *data = memory_map(4 * MB, 0);
+    memset(data, 1, 4 * MB);
+    state_memory_verify();
+    if (write(STDERR_FILENO, "fine so far\n", 12) != 12)
+        _exit(2);
+    atomic_store(&lost_code, EIO);
+    state_memory_verify();
+}
+
+/* What is not ours goes where it went before. */
+static void other_bus_error(void)
+{
+    signal(SIGBUS, SIG_DFL);
+    open_memory();
+    int fd = memfd_create("other", 0);
+    volatile uint8_t *data = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    if (data != MAP_FAILED && data[0] == 0)
+        _exit(2);
+}
+
+TEST(lost_writes)
+{
+    char said[1000];
+    losing_disk = *disk_posix();
+    losing_disk.lost = has_lost;
+    disk_use(&losing_disk);
+    int status = run_apart(lose_memory, said, sizeof(said));
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == SPILL_LOST_EXIT);
+    EXPECT(strstr(said, "fine so far\nmillrace: the spill file in \"/") == said);
+    EXPECT(strstr(said, "has lost what was written to it: Input/output error") != NULL);
+    disk_use(NULL);
+    status = run_apart(other_bus_error, said, sizeof(said));
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    EXPECT_TEXT(said, "");
+}
+
 TEST(no_directory)
 {
     struct error err;
@@ -377,6 +456,7 @@ int main(void)
     RUN(pieces_in_files);
     RUN(tables_in_files);
     RUN(full_file);
+    RUN(lost_writes);
     RUN(no_directory);
     RUN(pressure);
     return test_result();
