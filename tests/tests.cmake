@@ -19,6 +19,8 @@ endforeach()
 # What our code asks of the system goes through the test.
 target_link_options(test_allocations PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=mmap)
+# Its sinks write to a connector of its own.
+target_link_options(test_sinks PRIVATE -Wl,--wrap=sink_find)
 
 # What uses vector instructions once more with the portable code instead: as other processors will run it.
 if(NOT MILLRACE_PORTABLE)
