@@ -342,6 +342,10 @@ def broker_properties(data, port, controller_port):
     }
 
 
+# everybody may do everything that is not denied
+AUTHORIZED = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found": "true"}
+
+
 class KafkaBroker(Cluster):
     real = True
 
@@ -426,20 +430,35 @@ class KafkaBroker(Cluster):
         admin = self.admin()
         admin.alter_configs([resource], request_timeout=280)[resource].result(300)
 
-    def delete_records(self, topic, partition, offset):
-        """What retention does: offset is the partition's first one afterwards. (The Python client does not know this request.)"""
-        name = topic.encode()
-        body = struct.pack("!hhih4si", 21, 1, 1, 4, b"test", 1) + struct.pack("!h", len(name)) + name + \
-            struct.pack("!iiqi", 1, partition, offset, 30000)
+    def ask(self, api, version, body):
+        """Sends a request that the Python client does not know, in the protocol's older encoding; the answer without its header."""
+        body = struct.pack("!hhih4s", api, version, 1, 4, b"test") + body
         host, port = self.bootstrap.split(":")
         with socket.create_connection((host, int(port)), 30) as sock:
             sock.sendall(struct.pack("!i", len(body)) + body)
             answer = sock.makefile("rb")
             size, = struct.unpack("!i", answer.read(4))
-            answer = answer.read(size)
+            return answer.read(size)[4:]
+
+    def delete_records(self, topic, partition, offset):
+        """What retention does: offset is the partition's first one afterwards."""
+        answer = self.ask(21, 1, struct.pack("!i", 1) + text(topic) + struct.pack("!iiqi", 1, partition, offset, 30000))
         low, error = struct.unpack("!qh", answer[-10:])
         if error != 0 or low != offset:
             raise RuntimeError("DeleteRecords of %s/%d before %d failed: error %d, first offset %d" % (topic, partition, offset, error, low))
+
+    def deny_transactions(self):
+        """To everybody; the broker needs the properties of AUTHORIZED."""
+        transactional_id, literal, everything, deny = 5, 3, 2, 2
+        answer = self.ask(30, 1, struct.pack("!ib", 1, transactional_id) + text("*") + struct.pack("!b", literal) + text("User:ANONYMOUS")
+                          + text("*") + struct.pack("!bb", everything, deny))
+        _throttled, count, error = struct.unpack("!iih", answer[:10])
+        if (count, error) != (1, 0):
+            raise RuntimeError("CreateAcls failed: error %d" % error)
+
+
+def text(value):
+    return struct.pack("!h", len(value)) + value.encode()
 
 
 def make_certificates(base):

@@ -1,4 +1,4 @@
-"""sink_test.py MILLRACE [--workers N]: sinks to Kafka. A reader of committed records sees every change once, and what it folds by key is
+"""sink_test.py MILLRACE [--only TEST,TEST] [--workers N]: sinks to Kafka. A reader of committed records sees every change once, and what it folds by key is
 the view, whatever is killed, stopped or fenced off meanwhile."""
 
 import json
@@ -13,6 +13,11 @@ import harness  # noqa: E402
 import kafka_support  # noqa: E402
 
 BINARY, OPTIONS = sys.argv[1], sys.argv[2:]
+ONLY = None
+if "--only" in OPTIONS:
+    at = OPTIONS.index("--only")
+    ONLY = OPTIONS[at + 1].split(",")
+    del OPTIONS[at:at + 2]
 
 
 def until(what, condition):
@@ -58,26 +63,26 @@ def sink(broker, name, source, topic, **options):
     return "CREATE SINK %s %s WITH (%s)" % (name, source, ", ".join("\"%s\" = '%s'" % item for item in options.items()))
 
 
-def fold(records):
-    """By key, as a compacted topic would be."""
+def fold(records, duplicates=False):
+    """By key, as a compacted topic would be; duplicates: a group of records may be there again."""
     out = {}
     for record in records:
         if record.value is None:
-            if record.key not in out:
+            if record.key not in out and not duplicates:
                 raise SystemExit("a tombstone for a key that is not there: %r" % (record,))
-            del out[record.key]
+            out.pop(record.key, None)
         else:
             out[record.key] = json.loads(record.value)
     return out
 
 
-def same(what, con, query, records, key):
+def same(what, con, query, records, key, duplicates=False):
     """The fold of the records is what the query gives; keys of both are the same."""
     cursor = con.execute(query)
     names = [column.name for column in cursor.description]
     expected = {tuple(row[names.index(k)] for k in key): dict(zip(names, row)) for row in cursor.fetchall()}
     found = {}
-    for name, value in fold(records).items():
+    for name, value in fold(records, duplicates).items():
         parsed = json.loads(name)
         expect(what + ": key and value", [parsed[k] for k in key], [value[k] for k in key])
         found[tuple(value[k] for k in key)] = value
@@ -306,6 +311,80 @@ def kills(broker, server, con):
     return con
 
 
+def at_least_once(broker, server, con):
+    """Without transactions: over kills and a broker that is away nothing is lost, what comes again comes in the same order."""
+    options = {"delivery": "at_least_once", "message.timeout.ms": "5000"}
+    broker.create_topic("least", 3)
+    broker.create_topic("least_counts", 2)
+    con.execute("CREATE STREAM le (id int, g int)")
+    con.execute("CREATE TABLE lt (g int PRIMARY KEY)")
+    con.execute("INSERT INTO lt SELECT i FROM generate_series(0, 30) i")
+    con.execute("CREATE MATERIALIZED VIEW least_counts AS SELECT g, count(*) AS n, max(id) AS last FROM le JOIN lt USING (g) GROUP BY g")
+    con.execute(sink(broker, "least", "FROM le", "least", **options))
+    con.execute(sink(broker, "least_counts_out", "FROM least_counts", "least_counts", **options))
+    rng, at = random.Random(11), 0
+    for kill in range(3 if harness.SMALL else 6):
+        for _ in range(rng.randrange(10, 40)):
+            count = rng.randrange(1, 300)
+            con.execute("INSERT INTO le SELECT i, i %% 31 FROM generate_series(%d, %d) i" % (at, at + count - 1))
+            at += count
+            what, g = rng.randrange(12), rng.randrange(31)
+            if what == 0:
+                con.execute("CHECKPOINT")
+            elif what < 4:  # tombstones, and keys that come back
+                con.execute("DELETE FROM lt WHERE g = %d" % g if what == 1 else "INSERT INTO lt VALUES (%d) ON CONFLICT DO NOTHING" % g)
+        until("the sinks write", lambda: status(con, "least", "transactions") > 0 and status(con, "least_counts_out", "transactions") > 0)
+        if kill % 3 == 1:  # while they write; and the server goes while it is away
+            con.execute("INSERT INTO le SELECT i, i %% 31 FROM generate_series(%d, %d) i" % (at, at + 9999))
+            at += 10000
+            broker.stop(signal.SIGKILL)
+            con.execute("DELETE FROM lt WHERE g % 4 = 1")
+            until("they say that the broker is away", lambda: status(con, "least", "state, sqlstate") == ("retrying", "08006"))
+        if kill % 3 != 2:
+            harness.restart_millrace(server, signal.SIGKILL)
+            con = connect(server)
+        else:
+            con.execute("INSERT INTO le SELECT i, i %% 31 FROM generate_series(%d, %d) i" % (at, at + 9999))
+            at += 10000
+            broker.stop()
+        if kill % 3 != 0:
+            con.execute("INSERT INTO lt SELECT i FROM generate_series(1, 30, 4) i ON CONFLICT DO NOTHING")
+            broker.start()
+    arrived(con, "least", "least_counts_out")
+    found = ids(broker, "least")
+    expect("ids that are missing", sorted(set(range(at)) - set(found)), [])
+    expect("ids that nobody has written", sorted(set(found) - set(range(at))), [])
+    same("the fold", con, "SELECT * FROM least_counts", broker.read("least_counts"), ["g"], duplicates=True)
+    if broker.real:  # an offset that is no record is the mark of a transaction
+        expect("transactions", sum(high - low for low, high in broker.ends("least").values()) - len(found), 0)
+    con.execute("DROP SINK least, least_counts_out")
+    con.execute("DROP STREAM le CASCADE")
+    con.execute("DROP TABLE lt")
+    without_permission(con)
+    return con
+
+
+def without_permission(con):
+    """A user who may use no transactions."""
+    if not kafka_support.wants_real():
+        return kafka_support.left_out("users without permission for transactions")
+    with kafka_support.cluster(BINARY, properties=kafka_support.AUTHORIZED) as broker:
+        broker.deny_transactions()
+        broker.create_topic("least", 1)
+        broker.create_topic("once", 1)
+        con.execute("CREATE TABLE np (k int PRIMARY KEY)")
+        con.execute("INSERT INTO np SELECT i FROM generate_series(1, 100) i")
+        con.execute(sink(broker, "np_least", "FROM np", "least", delivery="at_least_once"))
+        con.execute(sink(broker, "np_once", "FROM np", "once"))
+        arrived(con, "np_least")
+        con.execute("DELETE FROM np WHERE k > 50")
+        arrived(con, "np_least")
+        same("a user without permission for transactions", con, "SELECT * FROM np", broker.read("least"), ["k"], duplicates=True)
+        until("who wants them is told", lambda: status(con, "np_once", "state, sqlstate") == ("retrying", "42501"))
+        con.execute("DROP SINK np_least, np_once")
+        con.execute("DROP TABLE np")
+
+
 def large(broker, server, con):
     """First contents, and a tick, that are more than one transaction: cut, and killed in between."""
     rows = 150000 if harness.SMALL else 400000
@@ -523,7 +602,7 @@ def memory(broker, server, con):
         expect("every row once", (count, total), (rows * rounds + 1, rows * rounds * (rows * rounds + 1) // 2))
 
 
-TESTS = [changes, definitions, envelopes, kills, large, outages, takeovers, doubts, memory]
+TESTS = [changes, definitions, envelopes, kills, at_least_once, large, outages, takeovers, doubts, memory]
 
 
 def main():
@@ -532,7 +611,7 @@ def main():
         if not broker.real:
             kafka_support.left_out("each row once after kills")
             broker.create_topic("millrace_progress", 1)  # the mock cannot be asked to make topics
-        for test in TESTS:
+        for test in TESTS if ONLY is None else [test for test in TESTS if test.__name__ in ONLY]:
             con = test(broker, server, con) or con
 
 
