@@ -123,6 +123,10 @@ bool kafka_set(rd_kafka_conf_t *conf, struct kafka_client *client, const char *n
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     const struct kafka_client *client = rd_kafka_opaque(rk);
+    if (level >= 7 && client->noticed != NULL)
+        client->noticed(client->owner, facility);
+    if (level >= 7 && client->hides_debug)
+        return;
     enum log_level to = level <= 4 ? LOG_WARNING : LOG_DEBUG; /* syslog's levels: 4 is a warning */
     /* Each attempt to connect that fails is one; whoever owns the handle says once that the broker is gone. */
     if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
@@ -139,6 +143,23 @@ void kafka_attach(rd_kafka_conf_t *conf, struct kafka_client *client)
 {
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_log_cb(conf, log_line);
+}
+
+bool kafka_notice(rd_kafka_conf_t *conf, struct kafka_client *client, const char *category,
+                  void (*noticed)(void *owner, const char *facility), struct error *err)
+{
+    struct strbuf debug = STRBUF_INIT;
+    size_t size = 0;
+    CHECK(rd_kafka_conf_get(conf, "debug", NULL, &size) == RD_KAFKA_CONF_OK);
+    char *shown = mem_zalloc(size + 1);
+    CHECK(rd_kafka_conf_get(conf, "debug", shown, &size) == RD_KAFKA_CONF_OK);
+    strbuf_addf(&debug, "%s%s%s", shown, shown[0] != '\0' ? "," : "", category);
+    client->hides_debug = shown[0] == '\0';
+    client->noticed = noticed;
+    bool ok = set(conf, "kafka", "debug", strbuf_text(&debug), err);
+    mem_free(shown);
+    strbuf_release(&debug);
+    return ok;
 }
 
 bool kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_client *client, rd_kafka_t **out,

@@ -19,6 +19,9 @@ struct kafka_client {
     char **secrets; /* values that nothing may show */
     uint32_t secrets_count;
     void *owner; /* for callbacks of whoever made it */
+    /* Lines of level "debug" come only for this (kafka_notice); nobody asked to see them. */
+    bool hides_debug;
+    void (*noticed)(void *owner, const char *facility); /* NULL: nobody */
 };
 
 void kafka_client_init(struct kafka_client *client, const char *name, void *owner);
@@ -37,6 +40,11 @@ bool kafka_set(rd_kafka_conf_t *conf, struct kafka_client *client, const char *n
                struct error *err);
 /* Log lines and opaque pointer. The client must stay where it is until the handle is destroyed. */
 void kafka_attach(rd_kafka_conf_t *conf, struct kafka_client *client);
+/* Calls noticed(owner) for each line of a category of librdkafka's property "debug", with the line's facility, from librdkafka's threads, which may
+ * hold locks of their own: it must not call librdkafka. Lines are shown as before, only when the user has set "debug". After all properties. */
+MUST_CHECK
+bool kafka_notice(rd_kafka_conf_t *conf, struct kafka_client *client, const char *category,
+                  void (*noticed)(void *owner, const char *facility), struct error *err);
 /* A handle; takes the configuration, also when it fails (22023 with librdkafka's text, without secrets). */
 MUST_CHECK
 bool kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_client *client, rd_kafka_t **out,

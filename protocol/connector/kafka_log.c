@@ -197,6 +197,10 @@ static bool connect_lazily(struct kafka_log *log, rd_kafka_conf_t *conf, struct 
     log->queue_messages = number_property(conf, "queued.min.messages");
     log->queue_bytes = number_property(conf, "queued.max.messages.kbytes") * 1024;
     kafka_attach(conf, &log->client);
+    if (!kafka_notice(conf, &log->client, "topic", kafka_watch_noticed, err)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
     rd_kafka_conf_set_error_cb(conf, kafka_watch_error);
     if (!kafka_open(RD_KAFKA_CONSUMER, conf, &log->client, &log->rk, err))
         return false;
@@ -244,6 +248,8 @@ struct kafka_partition *kafka_partition(struct kafka_log *log, int32_t id)
             atomic_store(&partition->low, -1);
             atomic_store(&partition->high, -1);
             atomic_store(&partition->position, -1);
+            partition->mark.offset = -1;
+            atomic_store(&partition->mark_state, KAFKA_MARK_WANTED);
             log->partitions[log->partitions_count++] = partition;
         }
     }

@@ -8,9 +8,18 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define KAFKA_EPOCH_2000_MS INT64_C(946684800000) /* timestamps count from 2000, Kafka's from 1970 */
+
 struct kafka_reader;
 
 enum kafka_on_lost { KAFKA_LOST_FAIL, KAFKA_LOST_EARLIEST, KAFKA_LOST_LATEST };
+
+/* A record of a partition by which a topic that was made anew is told (kafka_watch.c): none up to its offset is younger than its time. */
+struct kafka_mark {
+    int64_t offset; /* -1: none */
+    int64_t time_us;
+};
+enum kafka_mark_state { KAFKA_MARK_IDLE, KAFKA_MARK_WANTED, KAFKA_MARK_GIVEN };
 
 /* One partition. Never freed before the log, so that its reader and the watcher need no lock to look at it. */
 struct kafka_partition {
@@ -22,6 +31,9 @@ struct kafka_partition {
     bool exists; /* by the last metadata, and it is known where it begins; under the log's lock */
     uint32_t
         cut_count; /* answers in a row by which the partition ends before its reader's position; watcher */
+    struct kafka_mark mark;  /* the watcher's; proven: the brokers have said that it holds */
+    struct kafka_mark given; /* the reader's when wanted, the watcher's when given */
+    _Atomic int mark_state;  /* enum kafka_mark_state */
 };
 
 struct kafka_log {
@@ -43,11 +55,10 @@ struct kafka_log {
     pthread_cond_t cond;
     /* below: under lock */
     bool stopping;
-    bool asked;                  /* the watcher is to look at once */
-    bool nudged;                 /* likewise, but only where partitions begin and end */
-    uint64_t asks;               /* times that a reader has asked for limits */
-    uint64_t asks_seen;          /* of which answered: limits are younger than the asking */
-    uint64_t incarnation_checks; /* readers are to read the record seen last again when this has grown */
+    bool asked;                          /* the watcher is to look at once */
+    bool nudged;                         /* likewise, but only where partitions begin and end */
+    uint64_t asks;                       /* times that a reader has asked for limits */
+    uint64_t asks_seen;                  /* of which answered: limits are younger than the asking */
     struct kafka_partition **partitions; /* by id */
     uint32_t partitions_count;           /* highest id known + 1 */
     struct kafka_reader *readers;
@@ -56,7 +67,10 @@ struct kafka_log {
     struct error failure; /* ERRCODE_NONE, or what stays */
     struct error broker;  /* last error that librdkafka reported since brokers answered */
     _Atomic uint32_t
-        changes; /* of status, failure and checks: readers look under the lock when it has grown */
+        changes; /* of status, failure and suspicions: readers look under the lock when it has grown */
+    /* Reasons to think that the topic may be another one of the same name: what comes after one grows it is worth nothing until the
+     * record seen last was read again and is the same. */
+    _Atomic uint64_t suspicions;
 };
 
 /* ---- kafka_log.c ---- */
@@ -74,6 +88,9 @@ uint64_t kafka_watch_ask(struct kafka_log *log);
 /* librdkafka's threads sleep up to a second when a queue was full, whoever empties it meanwhile; any question to a broker makes
  * its thread look again, and where partitions end is good to know while they are read. Takes the lock. */
 void kafka_watch_nudge(struct kafka_log *log);
+/* kafka_notice: a leader has refused to be asked for a partition, as it does when that was deleted. Before anything else comes
+ * of that partition. */
+void kafka_watch_noticed(void *owner, const char *facility);
 /* rd_kafka_conf_set_error_cb: remembers the last error of brokers. */
 void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 /* Keeps the id of the cluster that answered; false with 55000 when it is another one than before: its offsets mean something

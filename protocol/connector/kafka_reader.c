@@ -4,18 +4,21 @@
  * queue calls back when it is no longer empty, so a reader that has emptied it may sleep. */
 #include "protocol/connector/kafka_log.h"
 #include "storage/base/log.h"
+#include "storage/data/hash.h"
 
 #include <string.h>
-
-#define EPOCH_2000_MS INT64_C(946684800000) /* timestamps count from 2000, Kafka's from 1970 */
 
 struct reading {
     struct kafka_partition *partition;
     struct partition_position *at; /* of the reader's passed */
     bool started;
-    bool comparing; /* the record seen last has not come yet, nor a later one */
-    bool asking;    /* the broker has no record at its place: limits are asked for */
-    uint64_t asked; /* asking: the number of the question */
+    bool comparing;                   /* the record seen last has not come yet, nor a later one */
+    bool asking;                      /* the broker has no record at its place: limits are asked for */
+    uint64_t asked;                   /* asking: the number of the question */
+    int64_t greatest_time_us;         /* of the records since the start; INT64_MIN: none had one */
+    const rd_kafka_message_t *newest; /* of the last messages; NULL: none */
+    int64_t hashed_offset;            /* of the record whose hash is known; -1: none */
+    uint64_t hash;
 };
 
 struct kafka_reader {
@@ -43,7 +46,7 @@ struct kafka_reader {
     int32_t trouble_partition;
     struct error broken; /* stays until a seek or the end */
     uint32_t changes_seen;
-    uint64_t checks_seen;
+    uint64_t suspicions_seen;
 };
 
 /* ---- starting and stopping ---- */
@@ -165,10 +168,12 @@ bool kafka_read(struct partitioned_log *base, const struct partitioned_read *spe
     pthread_mutex_lock(&log->lock);
     reader->next = log->readers;
     log->readers = reader;
-    reader->checks_seen = log->incarnation_checks;
     pthread_mutex_unlock(&log->lock);
+    reader->suspicions_seen = atomic_load(&log->suspicions);
     bool ok = true;
     for (uint32_t i = 0; i < spec->count; i++) {
+        reader->readings[i].greatest_time_us = INT64_MIN;
+        reader->readings[i].hashed_offset = -1;
         reader->readings[i].partition = kafka_partition(log, spec->positions[i].partition);
         reader->readings[i].at = &reader->passed[i];
         ok = ok && start_reading(reader, &reader->readings[i], true, err);
@@ -189,6 +194,7 @@ bool kafka_seek(struct partitioned_reader *base, struct partition_position to, s
         return error_set(err, ERRCODE_INTERNAL_ERROR, "partition %d is not the reader's", to.partition);
     release_messages(reader);
     reader->passed[place] = to;
+    reader->readings[place].greatest_time_us = INT64_MIN; /* other records have been there perhaps */
     if (reader->broken.code == ERRCODE_NONE)
         return restart_reading(reader, &reader->readings[place], true, err);
     /* What came behind the message that broke it was dropped, of every partition. */
@@ -260,13 +266,19 @@ static void settle_all(struct kafka_reader *reader)
     }
 }
 
-/* The topic was unknown for a while: every partition is read from its last record again, to see that it is the same. */
-static void check_again(struct kafka_reader *reader)
+/* Every partition is read from its last record again when there is a reason to, to see that it is the same. true: so it is, and what was polled
+ * before may be of another topic. */
+static bool check_again(struct kafka_reader *reader)
 {
+    uint64_t suspicions = atomic_load(&reader->log->suspicions);
+    if (suspicions == reader->suspicions_seen)
+        return false;
+    reader->suspicions_seen = suspicions;
     for (uint32_t i = 0; i < reader->count && reader->broken.code == ERRCODE_NONE; i++) {
         if (!restart_reading(reader, &reader->readings[i], true, &reader->broken))
-            return;
+            break;
     }
+    return true;
 }
 
 /* ---- what comes out of the queue ---- */
@@ -318,21 +330,35 @@ static int64_t record_time(const rd_kafka_message_t *message)
 {
     rd_kafka_timestamp_type_t type;
     int64_t ms = rd_kafka_message_timestamp(message, &type);
-    return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || ms < 0 ? INT64_MIN : (ms - EPOCH_2000_MS) * 1000;
+    return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || ms < 0 ? INT64_MIN : (ms - KAFKA_EPOCH_2000_MS) * 1000;
+}
+
+static uint64_t record_hash(const rd_kafka_message_t *message)
+{
+    return hash_combine(hash_bytes(message->key, message->key_len),
+                        hash_bytes(message->payload, message->len));
 }
 
 /* Records at or after the one seen last arrive first. false: broken. */
 static bool compare(struct kafka_reader *reader, struct reading *reading, const rd_kafka_message_t *message)
 {
     struct partition_position *at = reading->at;
-    if (message->offset == at->seen_offset && record_time(message) != at->seen_time_us) {
+    bool is_same = message->offset != at->seen_offset || record_time(message) == at->seen_time_us;
+    bool same_bytes = message->offset != reading->hashed_offset || record_hash(message) == reading->hash;
+    if (!is_same || !same_bytes) {
         error_set(&reader->broken, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                   "topic \"%s\" was made anew: partition %d has other records than those that were read",
                   reader->log->topic, at->partition);
-        return error_detail(&reader->broken, "The record at offset %lld has another timestamp than it had.",
-                            (long long)at->seen_offset);
+        return error_detail(&reader->broken, "The record at offset %lld has %s than it had.",
+                            (long long)message->offset,
+                            is_same ? "another key or value" : "another timestamp");
     }
     reading->comparing = message->offset < at->seen_offset;
+    if (message->offset == at->seen_offset) {
+        reading->newest = message;
+        reading->greatest_time_us =
+            reading->greatest_time_us > at->seen_time_us ? reading->greatest_time_us : at->seen_time_us;
+    }
     return true;
 }
 
@@ -408,6 +434,9 @@ static uint32_t take_messages(struct kafka_reader *reader, struct record *record
             break;
         } else if (message->offset >= reading->at->offset) {
             fill_record(reader, message, &records[count]);
+            reading->newest = message;
+            if (records[count].timestamp_us > reading->greatest_time_us)
+                reading->greatest_time_us = records[count].timestamp_us;
             reading->at->offset = message->offset + 1;
             reading->at->seen_offset = message->offset;
             reading->at->seen_time_us = records[count++].timestamp_us;
@@ -418,10 +447,27 @@ static uint32_t take_messages(struct kafka_reader *reader, struct record *record
     return count;
 }
 
+/* What tells this topic from another one of its name, of the last record of some. */
+static void remember_newest(struct reading *reading)
+{
+    struct kafka_partition *partition = reading->partition;
+    reading->hashed_offset = reading->newest->offset;
+    reading->hash = record_hash(reading->newest);
+    if (atomic_load_explicit(&partition->mark_state, memory_order_acquire) != KAFKA_MARK_WANTED ||
+        reading->greatest_time_us == INT64_MIN)
+        return;
+    partition->given =
+        (struct kafka_mark){.offset = reading->newest->offset, .time_us = reading->greatest_time_us};
+    atomic_store_explicit(&partition->mark_state, KAFKA_MARK_GIVEN, memory_order_release);
+}
+
 static void publish_positions(struct kafka_reader *reader)
 {
     for (uint32_t i = 0; i < reader->count; i++) {
         struct kafka_partition *partition = reader->readings[i].partition;
+        if (reader->readings[i].newest != NULL)
+            remember_newest(&reader->readings[i]);
+        reader->readings[i].newest = NULL;
         int64_t offset = reader->passed[i].offset;
         atomic_store_explicit(&partition->position, offset, memory_order_relaxed);
         if (atomic_load_explicit(&partition->high, memory_order_relaxed) < offset)
@@ -460,6 +506,10 @@ static uint32_t take_records(struct kafka_reader *reader, uint32_t records_max)
     for (;;) {
         ssize_t got = rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages, records_max);
         reader->messages_count = got > 0 ? (uint32_t)got : 0;
+        if (reader->messages_count > 0 && check_again(reader)) {
+            release_messages(reader);
+            continue;
+        }
         uint32_t count = take_messages(reader, reader->records);
         if (reader->messages_count > 0) {
             publish_positions(reader);
@@ -480,12 +530,10 @@ static void see_changes(struct kafka_reader *reader)
         return;
     reader->changes_seen = changes;
     pthread_mutex_lock(&log->lock);
-    uint64_t checks = log->incarnation_checks;
+    if (reader->broken.code == ERRCODE_NONE && log->failure.code != ERRCODE_NONE)
+        reader->broken = log->failure; /* also when there is more to read */
     pthread_mutex_unlock(&log->lock);
-    if (checks != reader->checks_seen) {
-        reader->checks_seen = checks;
-        check_again(reader);
-    }
+    (void)check_again(reader);
     if (reader->asking_count > 0)
         settle_all(reader);
 }

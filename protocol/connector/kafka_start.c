@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EPOCH_2000_MS INT64_C(946684800000) /* timestamps count from 2000, Kafka's from 1970 */
-
 /* ---- the option's text ---- */
 
 /* '0:100,1:200': calls nothing when each is NULL. false: it is not such a list. */
@@ -240,7 +238,7 @@ static bool choose_time(const struct asking *asking, struct partition_position *
     if (!read_time(asking->log->start, &us, asking->err))
         return false;
     /* up to the next millisecond: a record of the one before may be older */
-    int64_t ms = (us >= 0 ? (us + 999) / 1000 : us / 1000) + EPOCH_2000_MS;
+    int64_t ms = (us >= 0 ? (us + 999) / 1000 : us / 1000) + KAFKA_EPOCH_2000_MS;
     if (!ask_offsets(asking, count, ms < 0 ? 0 : ms, &at))
         return false;
     for (uint32_t i = 0; i < count; i++) {

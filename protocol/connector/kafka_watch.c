@@ -1,7 +1,14 @@
-/* kafka_watch.c: the watcher of a topic: whether its brokers answer, which partitions it has, where they begin and end.
+/* kafka_watch.c: the watcher of a topic: whether its brokers answer, which partitions it has, where they begin and end, and
+ * whether it still is the same one.
  *
- * librdkafka 2.0 knows no topic ids. That a topic was made anew is seen by what follows from it: it is unknown for a while, a
- * partition ends before the place where its reader stands, and (kafka_reader.c) the record seen last is another one. */
+ * librdkafka 2.0 knows no topic ids. That a topic was made anew is told by what follows from it:
+ * - It has fewer partitions, or one ends before the place where its reader stands.
+ * - A leader refuses a partition while there is none of that name. librdkafka keeps that for itself, but for a line of its debugging log, and
+ *   reads on when there is one again; we hear of it (kafka_watch_noticed), and the reader first reads the record seen last once more
+ *   (kafka_reader.c). So it is when brokers were gone, and when a partition seems to have become shorter.
+ * - Old offsets hold younger records. A mark is a record of which the brokers have said that none before it is younger. What is in a topic does
+ *   not change, so when they name one at or before it later on, it is in another topic. This is asked every second, and sees what
+ *   else nobody has. */
 #include "protocol/connector/kafka_log.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -23,9 +30,11 @@ struct watch {
     uint32_t silent_count;    /* questions in a row without an answer */
     bool soon;                /* something is wrong: look again in a second */
     struct error status, failure;
-    uint32_t present; /* partitions by the last metadata */
-    bool *led;        /* of them */
-    bool news;
+    uint32_t present;         /* partitions by the last metadata */
+    bool *led;                /* of them */
+    bool was_troubled;        /* the last look had a status */
+    uint64_t suspicions_told; /* of the log's */
+    int64_t next_marks_ns;
 };
 
 bool kafka_offsets_at(struct kafka_log *log, rd_kafka_topic_partition_list_t *list, int64_t at,
@@ -51,6 +60,13 @@ void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque
         error_set(&log->broker, kafka_error_code((rd_kafka_resp_err_t)err), "%s", clean);
     pthread_mutex_unlock(&log->lock);
     mem_free(clean);
+}
+
+void kafka_watch_noticed(void *owner, const char *facility)
+{
+    struct kafka_log *log = owner;
+    if (strcmp(facility, "BROKERUA") == 0)
+        atomic_fetch_add(&log->suspicions, 1);
 }
 
 static void something_reported(rd_kafka_t *rk, void *opaque)
@@ -128,10 +144,7 @@ static void topic_is_known(struct watch *watch, const struct rd_kafka_metadata_t
     uint32_t count = (uint32_t)topic->partition_cnt, read = partitions_read(log);
     if (watch->unknown_since_ns != 0) { /* perhaps another topic of the same name */
         watch->unknown_since_ns = 0;
-        pthread_mutex_lock(&log->lock);
-        log->incarnation_checks++;
-        watch->news = true;
-        pthread_mutex_unlock(&log->lock);
+        atomic_fetch_add(&log->suspicions, 1);
     }
     watch->fewer_count = count < read ? watch->fewer_count + 1 : 0;
     watch->soon = watch->soon || count < read;
@@ -241,6 +254,8 @@ static void note_limits(struct watch *watch, struct kafka_partition *partition, 
         error_detail(&watch->failure, "The partition ends at offset %lld; the next one to read was %lld.",
                      (long long)high, (long long)position);
     }
+    if (low < atomic_load(&partition->low) || high < atomic_load(&partition->high))
+        atomic_fetch_add(&watch->log->suspicions, 1);
     int64_t now = atomic_load(&partition->position);
     atomic_store(&partition->high, !is_cut && now > high ? now : high);
     atomic_store(&partition->low, low);
@@ -271,13 +286,135 @@ static bool look_at_offsets(struct watch *watch)
     return complete;
 }
 
+/* ---- marks ---- */
+
+static bool has_candidate(const struct kafka_partition *partition)
+{
+    return atomic_load_explicit(&partition->mark_state, memory_order_acquire) == KAFKA_MARK_GIVEN;
+}
+
+static bool has_mark(const struct kafka_partition *partition)
+{
+    return partition->mark.offset >= 0;
+}
+
+static const struct kafka_mark *candidate_of(struct kafka_partition *partition)
+{
+    return &partition->given;
+}
+
+static const struct kafka_mark *mark_of(struct kafka_partition *partition)
+{
+    return &partition->mark;
+}
+
+/* Asks for the first record of each partition that is younger than a mark of it. NULL: there are none, or no answer. */
+static rd_kafka_topic_partition_list_t *
+ask_younger(struct watch *watch, bool (*has)(const struct kafka_partition *partition),
+            const struct kafka_mark *(*of)(struct kafka_partition *partition))
+{
+    struct kafka_log *log = watch->log;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)watch->present);
+    for (uint32_t i = 0; i < watch->present; i++) {
+        struct kafka_partition *partition = kafka_partition(log, (int32_t)i);
+        if (watch->led[i] && has(partition))
+            rd_kafka_topic_partition_list_add(list, log->topic, (int32_t)i)->offset =
+                of(partition)->time_us / 1000 + KAFKA_EPOCH_2000_MS + 1;
+    }
+    if (list->cnt > 0 && rd_kafka_offsets_for_times(log->rk, list, ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return list;
+    rd_kafka_topic_partition_list_destroy(list);
+    return NULL;
+}
+
+/* Is there a younger one, and not behind the mark? */
+static bool contradicts(const rd_kafka_topic_partition_t *answer, const struct kafka_mark *mark)
+{
+    return is_limit(answer) && answer->offset <= mark->offset;
+}
+
+static void was_made_anew(struct watch *watch, const rd_kafka_topic_partition_t *answer)
+{
+    struct kafka_log *log = watch->log;
+    const struct kafka_mark *mark = &kafka_partition(log, answer->partition)->mark;
+    error_set(&watch->failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+              "topic \"%s\" was made anew: partition %d has other records than those that were read",
+              log->topic, answer->partition);
+    error_detail(&watch->failure,
+                 "The record at offset %lld is younger than the one that was at offset %lld.",
+                 (long long)answer->offset, (long long)mark->offset);
+}
+
+/* Asked twice before it is believed. */
+static void check_marks(struct watch *watch)
+{
+    bool doubts = true;
+    for (int time = 0; time < 2 && doubts && watch->failure.code == ERRCODE_NONE; time++) {
+        rd_kafka_topic_partition_list_t *list = ask_younger(watch, has_mark, mark_of);
+        doubts = false;
+        for (int i = 0; list != NULL && i < list->cnt; i++) {
+            const rd_kafka_topic_partition_t *answer = &list->elems[i];
+            if (!contradicts(answer, &kafka_partition(watch->log, answer->partition)->mark))
+                continue;
+            if (time > 0 && watch->failure.code == ERRCODE_NONE)
+                was_made_anew(watch, answer);
+            doubts = true;
+        }
+        if (list != NULL)
+            rd_kafka_topic_partition_list_destroy(list);
+        if (time == 0 && doubts)
+            atomic_fetch_add(&watch->log->suspicions, 1);
+    }
+}
+
+/* What readers have given becomes a mark where there is nothing younger before it: an aborted record, or one from before the
+ * source's start. Without one the mark of before is as good. */
+static void take_marks(struct watch *watch)
+{
+    rd_kafka_topic_partition_list_t *list = ask_younger(watch, has_candidate, candidate_of);
+    for (int i = 0; list != NULL && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct kafka_partition *partition = kafka_partition(watch->log, answer->partition);
+        if (answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && !contradicts(answer, &partition->given))
+            partition->mark = partition->given;
+        atomic_store_explicit(&partition->mark_state, KAFKA_MARK_IDLE, memory_order_release);
+    }
+    if (list != NULL)
+        rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void look_at_marks(struct watch *watch, int64_t now_ns)
+{
+    struct kafka_log *log = watch->log;
+    check_marks(watch);
+    if (watch->failure.code != ERRCODE_NONE)
+        return;
+    take_marks(watch);
+    bool renews = now_ns >= watch->next_marks_ns;
+    if (renews)
+        watch->next_marks_ns = now_ns + log->refresh_ns;
+    for (uint32_t i = 0; i < watch->present; i++) {
+        struct kafka_partition *partition = kafka_partition(log, (int32_t)i);
+        int idle = KAFKA_MARK_IDLE;
+        if (renews || !has_mark(partition))
+            atomic_compare_exchange_strong(&partition->mark_state, &idle, KAFKA_MARK_WANTED);
+    }
+}
+
 /* ---- the thread ---- */
 
 static void publish(struct watch *watch, uint64_t answered)
 {
     struct kafka_log *log = watch->log;
+    if (watch->status.code == ERRCODE_NONE && watch->was_troubled)
+        atomic_fetch_add(&log->suspicions, 1);
+    watch->was_troubled = watch->status.code != ERRCODE_NONE;
+    uint64_t suspicions = atomic_load(&log->suspicions);
+    bool is_news = watch->present > 0 && suspicions != watch->suspicions_told;
+    if (is_news)
+        watch->suspicions_told = suspicions;
     pthread_mutex_lock(&log->lock);
-    bool changed = watch->status.code != log->status.code || watch->news || answered > log->asks_seen ||
+    bool changed = watch->status.code != log->status.code || is_news || answered > log->asks_seen ||
                    (watch->failure.code != ERRCODE_NONE && log->failure.code == ERRCODE_NONE);
     if (watch->status.code != ERRCODE_NONE && watch->status.code != log->status.code)
         log_write(LOG_WARNING, "kafka \"%s\": %s: %s", log->client.name, watch->status.message,
@@ -301,7 +438,6 @@ static void publish(struct watch *watch, uint64_t answered)
         kafka_readers_wake(log);
     }
     pthread_mutex_unlock(&log->lock);
-    watch->news = false;
 }
 
 static void look(struct watch *watch, uint64_t asks, bool topic_too)
@@ -315,6 +451,8 @@ static void look(struct watch *watch, uint64_t asks, bool topic_too)
         watch->next_topic_ns = now_ns + watch->log->refresh_ns;
     }
     bool complete = watch->present > 0 && look_at_offsets(watch) && watch->status.code == ERRCODE_NONE;
+    if (watch->present > 0)
+        look_at_marks(watch, now_ns);
     watch->soon = watch->soon || !complete;
     publish(watch, complete ? asks : 0);
     watch->next_offsets_ns = clock_monotonic_ns() + SECOND_NS;

@@ -74,15 +74,25 @@ def retention(cluster, server, con):
     return con
 
 
-def deleted(cluster, server, con):
-    cluster.create_topic("gone", 2)
-    produce(cluster, "gone", range(10), 2)
-    stream(cluster, con, "gone")
-    read_all(con, "gone", cluster, "gone")
-    cluster.delete_topic("gone")
-    for start in range(2):
-        failed(con, "gone", "gone")
-        expect("rows of before are still there, and no others", ids(con, "gone"), list(range(10)))
+def made_anew(cluster, server, con):
+    """Also when the new topic has more records than were read of the old one."""
+    names = {"anew": 2, "fewer": 1, "more": 3, "gone": 0}
+    for name, partitions in names.items():
+        cluster.create_topic(name, 2)
+        produce(cluster, name, range(10), 2)
+        stream(cluster, con, name)
+        read_all(con, name, cluster, name)
+        cluster.delete_topic(name)
+        if partitions:
+            cluster.create_topic(name, partitions)
+            produce(cluster, name, range(100, 140), partitions)
+    for start in range(2):  # it is known after a restart, when the topic is there under its name again
+        for name in names:
+            failed(con, name, name)
+            new = [i for i in ids(con, name) if i not in range(10)]
+            # a partition that the old topic did not have cannot be told from one that was added to it
+            expect("rows of before are still there, and no others of %s" % name, [i for i in new if name != "more" or i % 3 != 2], [])
+            expect("rows of before of %s" % name, [i for i in ids(con, name) if i in range(10)], list(range(10)))
         if start == 0:
             harness.restart_millrace(server, signal.SIGKILL)
             con = harness.connect_millrace(server)
@@ -156,7 +166,7 @@ def compaction(cluster, server, con):
     return con
 
 
-TESTS = [retention, deleted, more_partitions, group, open_transaction, compaction]
+TESTS = [retention, made_anew, more_partitions, group, open_transaction, compaction]
 
 
 def main():

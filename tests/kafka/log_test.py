@@ -2,6 +2,7 @@
 aborted or left open, retention, topics that are deleted and made anew, more partitions, TLS and SASL."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -181,6 +182,40 @@ def made_anew(tool, broker):
         equal(log.ask("error", "55000")[0].split(" | ")[0], "55000 topic \"anew\" has 1 partitions, fewer than were read")
 
 
+def replaced_unseen(tool, broker):
+    """Made anew and filled while nothing is asked: the new topic has as much as the old one, and only its times are other ones."""
+    broker.create_topic("replaced")
+    broker.produce("replaced", numbers(0, 50000))
+    with Log(tool, broker, "replaced", stderr=subprocess.DEVNULL, queued__min__messages=100, fetch__max__bytes=10000,
+             message__max__bytes=10000, fetch__message__max__bytes=10000) as log:
+        log.read()
+        log.ask("until", 0, 10)
+        for i in range(2):  # the second time somebody has surely looked since
+            broker.produce("replaced", numbers(50000 + i, 1))
+            log.wait_stats([(0, 0, 50001 + i, 0)])
+        os.kill(log.process.pid, signal.SIGSTOP)
+        broker.delete_topic("replaced")
+        broker.create_topic("replaced")
+        broker.produce("replaced", numbers(100000, 60000))
+        os.kill(log.process.pid, signal.SIGCONT)
+        equal(log.ask("error", "55000")[0].split(" | ")[0],
+              "55000 topic \"replaced\" was made anew: partition 0 has other records than those that were read")
+
+
+def same_times(tool, broker):
+    """The record seen last has another value, at the same offset and time."""
+    broker.create_topic("times")
+    broker.produce("times", numbers(0, 20, timestamp=1767225600000))
+    with Log(tool, broker, "times", stderr=subprocess.DEVNULL) as log:
+        log.read()
+        log.values(0, 20)
+        broker.delete_topic("times")
+        broker.create_topic("times")
+        broker.produce("times", numbers(100, 30, timestamp=1767225600000))
+        equal(log.ask("error", "55000"), ["55000 topic \"times\" was made anew: partition 0 has other records than those that were read | "
+                                          "The record at offset 19 has another key or value than it had."])
+
+
 def partitions(tool, broker):
     broker.create_topic("more", 1)
     with Log(tool, broker, "more", topic_refresh="1 second") as log:
@@ -236,7 +271,7 @@ def main():
     need_real("connector kafka against transactions, retention and topics made anew")
     tool = os.path.join(os.path.dirname(os.path.abspath(sys.argv[1])), "log_tool")
     with cluster(sys.argv[1], security=True) as broker:
-        for test in (transactions, starts, retention, made_anew, partitions, outage, security):
+        for test in (transactions, starts, retention, made_anew, replaced_unseen, same_times, partitions, outage, security):
             if len(sys.argv) == 2 or test.__name__ in sys.argv[2:]:
                 test(tool, broker)
                 print("%s: ok" % test.__name__, flush=True)
