@@ -100,7 +100,7 @@ static void memory_close(struct sink *sink)
     mem_free(self);
 }
 
-static bool memory_recover(struct sink *sink, struct sink_progress *progress, bool *found, struct error *err)
+static bool memory_recover(struct sink *sink, struct sink_recovery *found, struct error *err)
 {
     struct memory_sink *self = (struct memory_sink *)sink;
     pthread_mutex_lock(&lock);
@@ -108,8 +108,7 @@ static bool memory_recover(struct sink *sink, struct sink_progress *progress, bo
     if (!may_fail(self, false, err))
         return false;
     self->is_recovered = true;
-    *found = self->topic->has_progress;
-    *progress = self->topic->progress;
+    *found = (struct sink_recovery){.found = self->topic->has_progress, .progress = self->topic->progress};
     pthread_mutex_unlock(&lock);
     return true;
 }
