@@ -360,11 +360,6 @@ static void stop_recording(struct backfill *b)
         link = &(*link)->next;
     *link = b->next;
     b->is_recorded = false;
-    if (b->engine->backfills == NULL) {
-        pthread_mutex_lock(&b->engine->lock);
-        b->engine->checkpoint_waits = false; /* it may have waited for this */
-        pthread_mutex_unlock(&b->engine->lock);
-    }
     for (uint32_t i = 0; i < b->frame.inputs_count; i++)
         b->frame.inputs[i].relation->recorders--;
     set_hold(b, false);

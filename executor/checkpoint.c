@@ -254,7 +254,8 @@ static void put_rest(struct checkpoint *run, const struct owner *owner)
     strbuf_release(&rest);
 }
 
-/* The last step: what is left is copied, and with it the state is that of the engine's epoch. */
+/* The last step: what is left is copied, and with it the state is that of the engine's epoch. Views that are being filled
+ * are not in it (engine_checkpoint_lacks). */
 static void complete(struct engine *engine, struct checkpoint *run)
 {
     while (copy_some(run)) {
@@ -267,6 +268,7 @@ static void complete(struct engine *engine, struct checkpoint *run)
         names[i] = run->owners[i].name;
     }
     run->complete = true;
+    atomic_store(&engine->checkpoint_epoch, engine->epoch);
     pthread_mutex_lock(&engine->lock);
     engine->checkpoint_waits = true;
     pthread_mutex_unlock(&engine->lock);
@@ -282,15 +284,6 @@ static bool wait_for_room(struct engine *engine, struct checkpoint *run)
     bool waits = engine->checkpoint_waits;
     pthread_mutex_unlock(&engine->lock);
     return waits;
-}
-
-/* A view that is being filled is defined by the epoch at which that began: what is saved must not be newer, or a crash after
- * it has gone live would leave neither its state nor the log behind that epoch. The last of them ends this. */
-static void wait_for_views(struct engine *engine)
-{
-    pthread_mutex_lock(&engine->lock);
-    engine->checkpoint_waits = true;
-    pthread_mutex_unlock(&engine->lock);
 }
 
 void checkpoint_step(struct engine *engine, int64_t budget_ns)
@@ -311,10 +304,7 @@ void checkpoint_step(struct engine *engine, int64_t budget_ns)
         if (run->round > PATIENT_ROUNDS)
             allowed <<= run->round - PATIENT_ROUNDS < 40 ? run->round - PATIENT_ROUNDS : 40;
         if (count_left(run) <= allowed) {
-            if (engine->backfills == NULL)
-                complete(engine, run);
-            else
-                wait_for_views(engine);
+            complete(engine, run);
             return;
         }
     } while (clock_monotonic_ns() < until_ns && run->sink.has_room(run->sink.ctx));
@@ -380,6 +370,11 @@ void engine_checkpoint_end(struct engine *engine, bool valid)
 {
     struct ending ending = {valid};
     engine_command(engine, run_end, &ending);
+}
+
+bool engine_checkpoint_lacks(struct engine *engine, const struct relation *view)
+{
+    return atomic_load(&engine->checkpoint_epoch) >= view->created_epoch;
 }
 
 bool engine_wait_durable(struct engine *engine, uint64_t epoch)

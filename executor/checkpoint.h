@@ -29,6 +29,10 @@ void engine_checkpoint_wake(struct engine *engine);
 /* valid: the pieces can be read again after a restart; else what was copied counts as changed again. Before `complete` was
  * called it gives up. */
 void engine_checkpoint_end(struct engine *engine, bool valid);
+/* After engine_create_view: whether a checkpoint has become complete since the epoch at which the view was filled. Those that
+ * did so before it went live are without its state, and let the log go behind that epoch: then the view must be in a
+ * checkpoint before anybody may rely on it. (One that came right behind it has it; nothing is lost by another.) Any thread. */
+bool engine_checkpoint_lacks(struct engine *engine, const struct relation *view);
 /* Blocks until everything up to the epoch is durable in the log; false: it never will be, the log has given up. */
 bool engine_wait_durable(struct engine *engine, uint64_t epoch);
 

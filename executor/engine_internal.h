@@ -112,6 +112,8 @@ struct engine {
     pthread_mutex_t subscriptions_lock; /* the list below, for waking */
     struct subscription *subscriptions;
 
+    _Atomic uint64_t
+        checkpoint_epoch;       /* of the newest that was complete, whether it became valid or not; 0: none */
     _Atomic uint64_t delivered; /* subscribers have got everything up to this epoch */
     _Atomic uint64_t stat_ticks, stat_transactions, stat_rows_in, stat_rows_processed, stat_durable,
         stat_computed;

@@ -6,6 +6,7 @@
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "planner/statement.h"
+#include "server/checkpointer.h"
 #include "server/sinks.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
@@ -176,6 +177,12 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     return ok;
 }
 
+static uint32_t next_oid(struct server *server)
+{
+    /* taking one is the only way to look; a gap does no harm */
+    return catalog_new_oid(server->catalog) + 1;
+}
+
 static void begin_build(struct server *server, const struct catalog_object *object, struct view_build *build)
 {
     build->object = object;
@@ -190,6 +197,19 @@ static void end_build(struct server *server, struct view_build *build)
     view_build_end(server, build);
 }
 
+/* A checkpoint that was complete while the view was filled is without it, and the log before it is gone: one that has the
+ * view must be valid before the catalog says that there is one. */
+static bool save_view(struct server *server, const struct catalog_object *object, const _Atomic bool *cancel,
+                      struct error *err)
+{
+    if (server->checkpointer == NULL || !engine_checkpoint_lacks(server->engine, object->relation) ||
+        checkpointer_run(server->checkpointer, cancel, err))
+        return true;
+    return err->code != ERRCODE_QUERY_CANCELED &&
+           error_detail(err, "%s \"%s\" could not be saved after it had been filled.", ddl_kind_word(object),
+                        object->name);
+}
+
 bool ddl_make_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
                    const _Atomic bool *cancel, struct view_build *build, struct ddl_batch *batch,
                    struct error *err)
@@ -198,16 +218,24 @@ bool ddl_make_view(struct server *server, struct catalog_object *object, const s
     struct planned_view view;
     if (!plan_view(server, object, env, false, batch, &view, err))
         return false;
+    /* a checkpoint may hold its state before the store knows its OID, which must not be given again */
+    if (build != NULL && server->store != NULL &&
+        !catalog_store_write(server->store, NULL, 0, NULL, 0, next_oid(server), err)) {
+        arena_release(view.arena);
+        mem_free(view.arena);
+        return false;
+    }
     if (build != NULL)
         begin_build(server, object, build);
     bool ok = engine_create_view(server->engine, &view.desc, view.plan, view.arena, &view.env, cancel,
                                  build != NULL ? &build->progress : NULL, &object->relation, err);
+    if (ok) {
+        relation_retain(object->relation);
+        ok = build == NULL || save_view(server, object, cancel, err);
+    }
     if (build != NULL)
         end_build(server, build);
-    if (!ok)
-        return false;
-    relation_retain(object->relation);
-    return true;
+    return ok;
 }
 
 bool ddl_restore_view(struct server *server, struct catalog_object *object, const struct eval_env *env,
@@ -399,12 +427,6 @@ static struct catalog_record make_record(struct server *server, struct arena *ar
                                    .sql = object->sql,
                                    .settings = ddl_settings_json(arena, object),
                                    .epoch = created != 0 ? created : stats.epoch_visible};
-}
-
-static uint32_t next_oid(struct server *server)
-{
-    /* taking one is the only way to look; a gap does no harm */
-    return catalog_new_oid(server->catalog) + 1;
 }
 
 bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uint32_t *drop,

@@ -232,6 +232,7 @@ static bool rows_log(struct sys_rows *rows, struct error *err)
     sys_int(rows, "ticks", (int64_t)stats.ticks);
     sys_int(rows, "commits", (int64_t)stats.commits);
     sys_int(rows, "bytes", (int64_t)stats.bytes);
+    sys_int(rows, "removed_before", (int64_t)stats.removed_before);
     sys_real(rows, "sync_ms", (double)stats.sync_ns / 1e6);
     sys_end(rows);
     return true;
@@ -571,8 +572,9 @@ const struct system_view_row sysview_millrace_rows[] = {
          "disk or "
          "not; spill: space in the spill files; spill_full: state for which they had none; evicted: taken "
          "from the process since the start, in so many evictions"),
-    VIEW("log", "ticks int8, commits int8, bytes int8, sync_ms float8", rows_log,
-         "what the tick log has written"),
+    VIEW("log", "ticks int8, commits int8, bytes int8, removed_before int8, sync_ms float8", rows_log,
+         "what the tick log has written; removed_before: epoch before which ticks have been taken out again, "
+         "behind a checkpoint"),
     VIEW("checkpoints",
          "number int8, epoch int8, epochs_behind int8, ended timestamptz, age_s float8, duration_ms float8, "
          "rows int8, "

@@ -94,7 +94,7 @@ struct tick_log {
     ZSTD_CCtx *zstd;
     struct strbuf compressed;
     struct error failure; /* given up: every tick fails with it; code NONE: all is well */
-    _Atomic uint64_t last_epoch, ticks, commits, bytes, errors;
+    _Atomic uint64_t last_epoch, ticks, commits, bytes, errors, removed_before;
     _Atomic int64_t sync_ns;
 };
 
@@ -516,6 +516,7 @@ static void truncate_some(struct tick_log *log, uint64_t wanted)
         log_write(LOG_WARNING, "old ticks could not be removed: %s", err.message);
     } else if (sqlite3_changes(log->db) == 0) {
         log->truncated = wanted;
+        atomic_store(&log->removed_before, before);
     }
 }
 
@@ -889,5 +890,6 @@ void tick_log_stats(struct tick_log *log, struct tick_log_stats *out)
                                    .commits = atomic_load(&log->commits),
                                    .bytes = atomic_load(&log->bytes),
                                    .errors = atomic_load(&log->errors),
+                                   .removed_before = atomic_load(&log->removed_before),
                                    .sync_ns = atomic_load(&log->sync_ns)};
 }

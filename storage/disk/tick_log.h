@@ -79,6 +79,7 @@ MUST_CHECK
 bool tick_log_decode(const struct tick_log_raw *entry, struct batch *batch, struct error *err);
 struct tick_log_stats {
     uint64_t ticks, commits, bytes, errors;
+    uint64_t removed_before; /* since the start: ticks before this epoch; 0: none */
     int64_t sync_ns;
 };
 void tick_log_stats(struct tick_log *log, struct tick_log_stats *out);

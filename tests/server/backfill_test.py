@@ -336,7 +336,7 @@ class Checkpointer(Worker):
 
 
 def check_checkpoints(binary, rows, options):
-    """The same while checkpoints are made, which end before a view begins or after it is live."""
+    """The same while checkpoints are made, which end before a view begins, while it is filled, and when it is live."""
     check_streams(binary, rows, options, checkpoints=True)
 
 
