@@ -1,5 +1,6 @@
 """format_fixture.py: what the data directories in tests/data hold, and the questions asked about them. Only ever extended: directories that exist were
-written with what was here then; `python3 format_fixture.py MILLRACE OUT` writes another."""
+written with what was here then; `python3 format_fixture.py MILLRACE OUT [all]` writes another, with `all` one that has sources, sinks and whatever else can be
+defined (format-N-all)."""
 
 import json
 import os
@@ -7,7 +8,10 @@ import sys
 import tarfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kafka"))
+import checks  # noqa: E402
 import harness  # noqa: E402
+import kafka_support  # noqa: E402
 
 STATEMENTS = [
     "CREATE SCHEMA shop",
@@ -76,6 +80,137 @@ SAME = {
 }
 
 
+# ---- whatever can be defined ----
+
+SECRET_KEY = "00112233445566778899aabbccddeeff" * 2
+KAFKA = "connector = 'kafka', \"bootstrap.servers\" = SECRET broker, format = 'json'"
+
+ALL_STATEMENTS = [
+    "CREATE TABLE kinds (a boolean, b smallint, c int, d bigint, e real, f float8, g numeric, h text, i varchar(5), j char(4), k bytea, l date, m time,"
+    " n timestamp, o timestamptz, p interval, q uuid, r json, s jsonb, t int[], u text[], v numeric(12,3) DEFAULT 7, w int GENERATED ALWAYS AS (c * 2) STORED)",
+    "INSERT INTO kinds VALUES (true, 1, 2, 3, 4.5, 5.25, 6.125, 'text', 'abc', 'ch', '\\x00ff', '2026-02-03', '04:05:06.7', '2026-02-03 04:05:06',"
+    " '2026-02-03 04:05:06+00', '1 mon 2 days 03:04:05', '00112233-4455-6677-8899-aabbccddeeff', '{\"a\": [1, null]}', '{\"b\": 1.50}', '{1,NULL,3}', '{x,\"y z\"}')",
+    "INSERT INTO kinds (c, e, f, g) VALUES (NULL, 'NaN', '-Infinity', 'NaN'), (5, NULL, NULL, 1e30)",
+    "CREATE STREAM clicks (id int, who int, at timestamp, v int, WATERMARK FOR at AS at - INTERVAL '5 seconds')",
+    "CREATE STREAM buys (id int, who int, at timestamp, v int, WATERMARK FOR at AS at)",
+    "CREATE STREAM recent (n int) WITH (retention_rows = '100')",
+    "CREATE TABLE prices (who int, at timestamp, price numeric(8,2), PRIMARY KEY (who, at))",
+    "CREATE TABLE people (id int PRIMARY KEY, name text, boss int)",
+    "INSERT INTO people SELECT g, 'person ' || g, nullif(g / 3, 0) FROM generate_series(1, 30) g",
+    "INSERT INTO prices SELECT g % 10, timestamp '2026-01-01' + g * interval '1 minute', g * 1.5 FROM generate_series(1, 60) g",
+    "CREATE MATERIALIZED VIEW hopped AS SELECT window_start, who, count(*) AS n, sum(v) AS s FROM hop(clicks, at, INTERVAL '5 minutes', INTERVAL '10 minutes')"
+    " GROUP BY window_start, who",
+    "CREATE MATERIALIZED VIEW corrected WITH (late = 'correct') AS SELECT window_end, count(*) AS n FROM tumble(clicks, at, INTERVAL '10 minutes') GROUP BY window_end",
+    "CREATE MATERIALIZED VIEW sessions AS SELECT who, window_start, window_end, count(*) AS n, max(v) AS top FROM session(clicks, at, INTERVAL '3 minutes', who)"
+    " GROUP BY who, window_start, window_end",
+    "CREATE MATERIALIZED VIEW met AS SELECT c.id, b.id AS bought FROM clicks c LEFT JOIN buys b ON b.who = c.who AND b.at BETWEEN c.at AND c.at + INTERVAL '2 minutes'",
+    "CREATE MATERIALIZED VIEW priced AS SELECT c.id, p.price FROM clicks c ASOF LEFT JOIN prices p ON c.who = p.who AND c.at >= p.at",
+    "CREATE MATERIALIZED VIEW named AS SELECT c.id, p.name FROM clicks c JOIN people FOR SYSTEM_TIME AS OF now() AS p ON p.id = c.who",
+    "CREATE MATERIALIZED VIEW steps AS SELECT id, v - lag(v, 2) OVER w AS step, sum(v) OVER w AS total, row_number() OVER w AS r FROM clicks"
+    " WINDOW w AS (PARTITION BY who ORDER BY at)",
+    "CREATE MATERIALIZED VIEW newest AS SELECT who, id, v FROM (SELECT *, row_number() OVER (PARTITION BY who ORDER BY at DESC) AS r FROM clicks) x WHERE r <= 2",
+    "CREATE MATERIALIZED VIEW bosses AS SELECT p.id, b.name FROM people p FULL JOIN people b ON b.id = p.boss",
+    "CREATE MATERIALIZED VIEW lonely AS SELECT id FROM people p WHERE NOT EXISTS (SELECT FROM clicks c WHERE c.who = p.id) AND id NOT IN (SELECT who FROM prices)",
+    "CREATE MATERIALIZED VIEW sums AS SELECT boss, count(DISTINCT name) AS n, string_agg(name, ', ' ORDER BY id) AS names, min(name), max(name), array_agg(id ORDER BY id) AS ids,"
+    " avg(id) AS a, stddev(id) AS d, bool_and(id > 3) AS b, percentile_cont(0.5) WITHIN GROUP (ORDER BY id) AS m FROM people GROUP BY boss HAVING count(*) > 1",
+    "CREATE MATERIALIZED VIEW cube AS SELECT who, v % 3 AS m, count(*) AS n FROM clicks GROUP BY GROUPING SETS ((who), (v % 3), ())",
+    "CREATE MATERIALIZED VIEW mixed AS SELECT id FROM people EXCEPT SELECT who FROM buys UNION ALL SELECT DISTINCT who FROM clicks",
+    "CREATE MATERIALIZED VIEW last_numbers AS SELECT count(*) AS n, max(n) AS top FROM recent",
+    "CREATE INDEX sums_boss ON sums (boss, n)",
+    "CREATE UNIQUE INDEX people_name ON people (name)",
+    "CREATE MATERIALIZED VIEW small WITH (memory_limit = '1GB') AS SELECT boss, count(*) AS n FROM people GROUP BY boss",
+    "CREATE SOURCE bid (auction bigint, price bigint, date_time timestamp) WITH (connector = 'generator', events = '2000', seed = '7')",
+    "CREATE MATERIALIZED VIEW bids AS SELECT auction, count(*) AS n, max(price) AS top FROM bid GROUP BY auction",
+    "CREATE SECRET password AS 'a ''quoted'' word'",
+    "CREATE EXTERNAL TABLE away (id int PRIMARY KEY, name text) WITH (connector = 'redis', host = '127.0.0.1', port = '1', password = SECRET password)",
+    "CREATE MATERIALIZED VIEW waiting AS SELECT c.id, a.name FROM clicks c LEFT JOIN away FOR SYSTEM_TIME AS OF now() AS a ON a.id = c.who",
+    "CREATE STREAM orders (id bigint, customer int, amount numeric(10,2), ts timestamp, part int OPTIONS (metadata 'partition'), place bigint OPTIONS (metadata 'offset'),"
+    " name text OPTIONS (path 'who.name'), WATERMARK FOR ts AS ts - INTERVAL '1 minute') WITH (%s, topic = 'orders')" % KAFKA,
+    "CREATE TABLE customers (id int PRIMARY KEY, name text) WITH (%s, topic = 'customers')" % KAFKA,
+    "CREATE MATERIALIZED VIEW revenue AS SELECT c.name, count(*) AS n, sum(o.amount) AS s FROM orders o LEFT JOIN customers c ON c.id = o.customer GROUP BY c.name",
+    "CREATE MATERIALIZED VIEW per_minute AS SELECT window_start, count(*) AS n FROM tumble(orders, ts, INTERVAL '1 minute') GROUP BY window_start EMIT FINAL",
+    "CREATE SINK revenue_out FROM revenue WITH (%s, topic = 'revenue', key = 'name', paused = 'true')" % KAFKA,
+    "CREATE SINK minutes_out AS SELECT window_start, n FROM per_minute WITH (%s, topic = 'minutes', delivery = 'at_least_once', paused = 'true')" % KAFKA,
+]
+
+# in the middle of which there are a snapshot and checkpoints
+ALL_CHANGES = [
+    "INSERT INTO clicks SELECT g, g % 12, timestamp '2026-01-01' + g * interval '20 seconds', g * 7 % 50 FROM generate_series(1, 150) g",
+    "INSERT INTO buys SELECT g, g % 12, timestamp '2026-01-01' + g * interval '33 seconds', g FROM generate_series(1, 80) g",
+    "INSERT INTO recent SELECT generate_series(1, 500)",
+    "CREATE SNAPSHOT first_one",
+    "UPDATE people SET boss = 1 WHERE id % 7 = 0",
+    "DELETE FROM prices WHERE price < 20",
+    "INSERT INTO clicks VALUES (200, 3, timestamp '2026-01-01 00:00:01', 5)",
+    "CHECKPOINT",
+    "INSERT INTO clicks SELECT g, g % 9, timestamp '2026-01-01 01:00' + g * interval '25 seconds', g * 11 % 50 FROM generate_series(300, 380) g",
+    "CREATE SNAPSHOT second_one",
+    "INSERT INTO recent SELECT generate_series(501, 600)",
+    "DELETE FROM people WHERE id > 28",
+    "INSERT INTO people VALUES (31, 'somebody', 2)",
+]
+
+ALL_MORE = [
+    "INSERT INTO clicks SELECT g, g % 9, timestamp '2026-01-01 05:00' + g * interval '25 seconds', g FROM generate_series(400, 450) g",
+    "INSERT INTO buys SELECT g, g % 9, timestamp '2026-01-01 05:00' + g * interval '25 seconds', g FROM generate_series(400, 450) g",
+    "UPDATE people SET name = upper(name), boss = NULL WHERE id IN (1, 5, 31)",
+    "INSERT INTO orders (id, customer, amount, ts) VALUES (1000, 2, 5, timestamp '2026-03-01 10:00')",
+    "DELETE FROM orders_errors WHERE partition = 0",
+    "INSERT INTO recent VALUES (1001)",
+]
+
+ALL_QUESTIONS = {name: "SELECT * FROM " + name for name in (
+    "kinds clicks buys recent prices people hopped corrected sessions met priced named steps newest bosses lonely sums cube mixed last_numbers small bids waiting"
+    " orders customers revenue per_minute").split()}
+ALL_QUESTIONS.update({
+    "late": "SELECT * FROM late_rows('hopped')",
+    "progress": "SELECT * FROM orders_progress",
+    "customers_progress": "SELECT * FROM customers_progress",
+    "errors": "SELECT partition, \"offset\", key, value, sqlstate FROM orders_errors",
+    "all_watermarks": "SELECT relation, watermark, greatest FROM millrace.watermarks",
+    "all_indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "snapshots": "SELECT name FROM millrace.snapshots",
+    "secrets": "SELECT name, used_by FROM millrace.secrets",
+    "sinks": "SELECT name, state, rows_behind FROM millrace.sinks",
+    "waits": "SELECT name, waiting_rows FROM millrace.external_tables",
+})
+
+ALL_SAME = {
+    "bosses": "SELECT p.id, b.name FROM people p FULL JOIN people b ON b.id = p.boss",
+    "priced": "SELECT c.id, (SELECT p.price FROM prices p WHERE p.who = c.who AND p.at <= c.at ORDER BY p.at DESC LIMIT 1) FROM clicks c",
+    "lonely": "SELECT id FROM people p WHERE NOT EXISTS (SELECT FROM clicks c WHERE c.who = p.id) AND id NOT IN (SELECT who FROM prices)",
+    "cube": "SELECT who, v % 3 AS m, count(*) AS n FROM clicks GROUP BY GROUPING SETS ((who), (v % 3), ())",
+    "mixed": "SELECT id FROM people EXCEPT SELECT who FROM buys UNION ALL SELECT DISTINCT who FROM clicks",
+    "revenue": "SELECT c.name, count(*) AS n, sum(o.amount) AS s FROM orders o LEFT JOIN customers c ON c.id = o.customer GROUP BY c.name",
+}
+
+
+def produce(cluster):
+    """Records, of which some are none."""
+    Record = kafka_support.Record
+    cluster.produce("customers", [Record(json.dumps({"id": n, "name": "customer %d" % n}), key=json.dumps({"id": n})) for n in range(1, 6)])
+    for partition in range(2):
+        cluster.produce("orders", [Record(checks.BAD if n % 13 == 0 else json.dumps(
+            {"id": n, "customer": n % 7, "amount": n * 1.25, "ts": "2026-03-01 0%d:%02d:00" % (n // 30, n % 30), "who": {"name": "n%d" % n}}),
+            key=str(n), partition=partition, timestamp=1772000000000 + n) for n in range(partition, 80, 2)])
+
+
+def fill_all(con, cluster):
+    for topic, partitions in (("orders", 2), ("customers", 1)):
+        cluster.create_topic(topic, partitions)
+    con.execute("CREATE SECRET broker AS '%s'" % cluster.bootstrap)
+    produce(cluster)
+    for statement in ALL_STATEMENTS:
+        con.execute(statement)
+    for sql in ("SELECT count(*) FROM orders HAVING count(*) = 73", "SELECT count(*) FROM orders_errors HAVING count(*) = 7",
+                "SELECT count(*) FROM customers HAVING count(*) = 5", "SELECT sum(n) FROM bids HAVING sum(n) > 0 AND (SELECT bool_and(state = 'ended') FROM millrace.sources WHERE relation = 'bid')"):
+        checks.until(sql, lambda sql=sql: con.execute(sql).fetchone())
+    con.execute("ALTER STREAM orders SET (paused = true)")
+    con.execute("ALTER TABLE customers SET (paused = true)")
+    for statement in ALL_CHANGES:
+        con.execute(statement)
+
+
 def fill(con):
     """With a checkpoint on the way and ticks behind it, where there are checkpoints."""
     for statement in STATEMENTS:
@@ -84,8 +219,8 @@ def fill(con):
         con.execute(statement)
 
 
-def more(con):
-    for statement in MORE:
+def more(con, all_there_is):
+    for statement in MORE + (ALL_MORE if all_there_is else []):
         con.execute(statement)
 
 
@@ -94,23 +229,42 @@ def rows(con, sql):
     return sorted(([None if value is None else str(value) for value in row] for row in con.execute(sql).fetchall()), key=repr)
 
 
-def answers(con):
-    return {name: rows(con, sql) for name, sql in QUESTIONS.items()}
+def answers(con, all_there_is):
+    return {name: rows(con, sql) for name, sql in {**QUESTIONS, **(ALL_QUESTIONS if all_there_is else {})}.items()}
 
 
-def check_views(con):
-    for name, sql in SAME.items():
+def check_views(con, all_there_is):
+    for name, sql in {**SAME, **(ALL_SAME if all_there_is else {})}.items():
         assert rows(con, "SELECT * FROM " + name) == rows(con, sql), name
 
 
-def write(binary, out):
-    """The server is killed, so that log and WAL are as a crash leaves them."""
+def options(all_there_is, directory):
+    """Of the server; directory: in which its key is."""
+    return ("--workers", "2", "--secret-key-file", write_key(directory)) if all_there_is else ("--workers", "1")
+
+
+def write_key(directory):
+    path = os.path.join(directory, "secret.key")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write(SECRET_KEY)
+    return path
+
+
+def write(binary, out, all_there_is):
+    """The server is killed, so that log and WAL are as a crash leaves them. Nobody will be there where the broker was."""
     with harness.temp_dir() as base:
         data = os.path.join(base, "data")
-        server = harness.start_millrace(binary, data, "--workers", "1")
+        server = harness.start_millrace(binary, data, *options(all_there_is, base))
         con = harness.connect_millrace(server)
+        if all_there_is:
+            cluster = kafka_support.MockCluster(base, os.path.join(os.path.dirname(os.path.abspath(binary)), "mock_cluster"))
+            cluster.start()
+            fill_all(con, cluster)
+            cluster.end()
+            con.execute("ALTER SECRET broker AS '127.0.0.1:1'")
         fill(con)
-        found = answers(con)
+        check_views(con, all_there_is)
+        found = answers(con, all_there_is)
         con.close()
         server.process.kill()
         server.process.wait()
@@ -124,4 +278,4 @@ def write(binary, out):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2])
+    write(sys.argv[1], sys.argv[2], sys.argv[3:] == ["all"])

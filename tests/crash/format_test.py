@@ -14,9 +14,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import format_fixture  # noqa: E402
+import checks  # noqa: E402
+import kafka_support  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data")
-WORKERS = ("--workers", "1")
+KEPT = ["format-2", "format-3", "format-3-all"]
 
 
 def unpack(fixture, data):
@@ -27,36 +29,83 @@ def unpack(fixture, data):
         return json.load(f)
 
 
-def compare(con, expected):
-    found = format_fixture.answers(con)
+def has_all(fixture):
+    return fixture.endswith("-all")
+
+
+def compare(con, expected, all_there_is):
+    found = format_fixture.answers(con, all_there_is)
     for name, rows in expected.items():
         assert found[name] == rows, "%s:\n%s\nexpected\n%s" % (name, found[name], rows)
-    format_fixture.check_views(con)
+    format_fixture.check_views(con, all_there_is)
 
 
 def check_directory(binary, fixture, base):
-    data = os.path.join(base, os.path.basename(fixture))
+    data, all_there_is = os.path.join(base, os.path.basename(fixture)), has_all(fixture)
+    options = format_fixture.options(all_there_is, base)
     expected = unpack(fixture, data)
-    server = harness.start_millrace(binary, data, *WORKERS)
+    server = harness.start_millrace(binary, data, *options)
     con = harness.connect_millrace(server)
-    compare(con, expected)
+    compare(con, expected, all_there_is)
     assert con.execute("SELECT nextval('shop.numbers')").fetchone()[0] > 104
-    format_fixture.more(con)
-    changed = format_fixture.answers(con)
-    format_fixture.check_views(con)
-    assert changed["hourly"] != expected["hourly"] and changed["seen"] != expected["seen"]
+    format_fixture.more(con, all_there_is)
+    changed = format_fixture.answers(con, all_there_is)
+    format_fixture.check_views(con, all_there_is)
+    for name in ["hourly", "seen"] + (["hopped", "sessions", "met", "steps", "cube", "sums", "revenue", "errors", "last_numbers"] if all_there_is else []):
+        assert changed[name] != expected[name], name
     con.close()
     server.stop(signal.SIGKILL)
     for _ in range(2):  # after a kill, and after an orderly end
-        server = harness.start_millrace(binary, data, *WORKERS)
+        server = harness.start_millrace(binary, data, *options)
         con = harness.connect_millrace(server)
-        compare(con, changed)
+        compare(con, changed, all_there_is)
+        con.close()
+        assert server.stop() == 0, server.log_text()
+    if all_there_is:
+        check_sinks(binary, data, options, base)
+        check_snapshots(binary, data, options, expected)
+
+
+def check_sinks(binary, data, options, base):
+    """What waited for topics goes there."""
+    server = harness.start_millrace(binary, data, *options)
+    con = harness.connect_millrace(server)
+    cluster = kafka_support.MockCluster(base, os.path.join(os.path.dirname(os.path.abspath(binary)), "mock_cluster"))
+    cluster.start()
+    cluster.create_topic("millrace_progress")  # the mock makes none when it is asked
+    for topic in ("revenue", "minutes"):
+        cluster.create_topic(topic)
+    con.execute("ALTER SECRET broker AS '%s'" % cluster.bootstrap)
+    for sink in ("revenue_out", "minutes_out"):
+        con.execute("ALTER SINK %s SET (paused = false)" % sink)
+        checks.until(sink + " has written everything", lambda: checks.one(con, "SELECT rows_behind = 0 AND rows > 0 FROM millrace.sinks WHERE name = '%s'" % sink),
+                     lambda: con.execute("SELECT * FROM millrace.sinks").fetchall())
+    newest = {record.key: json.loads(record.value) for record in cluster.read("revenue") if record.value is not None}
+    assert sorted((row["name"] or "", row["n"]) for row in newest.values()) == sorted(
+        (name or "", n) for name, n in con.execute("SELECT name, n FROM revenue").fetchall()), newest
+    minutes = [json.loads(record.value)["n"] for record in cluster.read("minutes")]
+    assert len(minutes) == checks.one(con, "SELECT count(*) FROM per_minute") and sum(minutes) == checks.one(con, "SELECT sum(n) FROM per_minute"), minutes
+    con.close()
+    cluster.end()
+    assert server.stop() == 0, server.log_text()
+
+
+def check_snapshots(binary, data, options, expected):
+    """Back to one, and forward to the next."""
+    for name, clicks in (("first_one", 150), ("second_one", 232)):
+        run = subprocess.run([binary, "--data-dir", data, "--restore-snapshot", name], capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        server = harness.start_millrace(binary, data, *options)
+        con = harness.connect_millrace(server)
+        assert checks.one(con, "SELECT count(*) FROM clicks") == clicks
+        for view in ("orders", "errors", "progress", "bids", "per_minute", "kinds"):
+            assert format_fixture.rows(con, format_fixture.ALL_QUESTIONS[view]) == expected[view], view
         con.close()
         assert server.stop() == 0, server.log_text()
 
 
-def run_briefly(binary, data, seconds):
-    process = subprocess.Popen([binary, "--data-dir", data, "--port", "0", "--http-port", "0", *WORKERS], stdout=subprocess.DEVNULL,
+def run_briefly(binary, data, options, seconds):
+    process = subprocess.Popen([binary, "--data-dir", data, "--port", "0", "--http-port", "0", *options], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     process.kill()
@@ -65,14 +114,15 @@ def run_briefly(binary, data, seconds):
 
 def check_kills(binary, fixture, base):
     """Wherever the first start under this version is killed, the next one has everything."""
+    options = format_fixture.options(has_all(fixture), base)
     for step in range(4 if harness.SMALL else 10):
         data = os.path.join(base, "killed.%d" % step)
         expected = unpack(fixture, data)
-        run_briefly(binary, data, 0.004 * step)
-        run_briefly(binary, data, 0.003 * step)
-        server = harness.start_millrace(binary, data, *WORKERS)
+        run_briefly(binary, data, options, 0.004 * step)
+        run_briefly(binary, data, options, 0.003 * step)
+        server = harness.start_millrace(binary, data, *options)
         con = harness.connect_millrace(server)
-        compare(con, expected)
+        compare(con, expected, has_all(fixture))
         con.close()
         assert server.stop() == 0, server.log_text()
 
@@ -95,7 +145,7 @@ def check_newer(binary, fixture, base):
 def main():
     binary = sys.argv[1]
     fixtures = sorted(glob.glob(os.path.join(DATA, "format-*")))
-    assert fixtures
+    assert [os.path.basename(fixture) for fixture in fixtures] == KEPT  # none gets lost
     with harness.temp_dir() as base:
         for fixture in fixtures:
             check_directory(binary, fixture, base)
