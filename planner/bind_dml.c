@@ -909,7 +909,8 @@ bool bind_dml(struct planner_context *ctx, const PgQuery__Node *node, struct dml
 }
 
 bool bind_dml_rows(struct planner_context *ctx, struct catalog_object *target, const uint32_t *columns,
-                   uint32_t columns_count, struct dml_plan **out, struct error *err)
+                   const struct sql_type *types, uint32_t columns_count, struct dml_plan **out,
+                   struct error *err)
 {
     struct dml_plan *plan = *out = ARENA_NEW(ctx->arena, struct dml_plan);
     plan->kind = DML_INSERT;
@@ -922,7 +923,10 @@ bool bind_dml_rows(struct planner_context *ctx, struct catalog_object *target, c
                       column->name);
             return error_detail(err, "Generated columns cannot be used in COPY.");
         }
-        row[columns[i]] = expr_column(ctx->arena, i, column->type);
+        row[columns[i]] = expr_column(ctx->arena, i, types != NULL ? types[i] : column->type);
+        if (types != NULL &&
+            !planner_assign(ctx, row[columns[i]], column->type, column->name, &row[columns[i]], err))
+            return false;
     }
     for (uint32_t i = 0; i < target->columns_count; i++)
         if (row[i] == NULL && !bind_column_default(ctx, target, i, &row[i], err))

@@ -92,9 +92,11 @@ bool bind_target_role(const struct catalog_object *target, enum dml_kind kind, s
 MUST_CHECK
 bool bind_column_default(struct planner_context *ctx, const struct catalog_object *target, uint32_t column,
                          struct expr **out, struct error *err);
-/* INSERT whose source has these columns of the target (COPY FROM): to_row over a row of exactly them. */
+/* INSERT whose source has these columns of the target (COPY FROM): to_row over a row of exactly them. types: those that the source has, from
+ * which there must be assignments (42804 naming the column); NULL: the target's. */
 MUST_CHECK
 bool bind_dml_rows(struct planner_context *ctx, struct catalog_object *target, const uint32_t *columns,
-                   uint32_t columns_count, struct dml_plan **out, struct error *err);
+                   const struct sql_type *types, uint32_t columns_count, struct dml_plan **out,
+                   struct error *err);
 
 #endif

@@ -39,7 +39,7 @@ static bool has_key(const PgQuery__CreateStmt *node)
     return false;
 }
 
-static void write_column(const struct format_column *column, struct strbuf *out)
+void infer_write_column(const struct format_column *column, struct strbuf *out)
 {
     size_t len = strlen(column->name), kept = text_clip(column->name, len, NAME_BYTES_MAX);
     struct strbuf name = STRBUF_INIT;
@@ -77,7 +77,7 @@ static void write_columns(const PgQuery__CreateStmt *node, bool is_table, const 
         if (is_listed(node, columns[i].name))
             continue;
         strbuf_adds(out, out->len > 0 ? ", " : "");
-        write_column(&columns[i], out);
+        infer_write_column(&columns[i], out);
     }
     if (is_table && key.len > 0 && !has_key(node))
         strbuf_addf(out, "%sPRIMARY KEY (%s)", out->len > 0 ? ", " : "", strbuf_text(&key));

@@ -14,6 +14,7 @@
 #include "server/source_parts.h"
 #include "server/sources.h"
 #include "server/table_locks.h"
+#include "storage/base/log.h"
 #include "storage/disk/catalog_store.h"
 
 #include <stdio.h>
@@ -346,9 +347,9 @@ static bool set_options(struct ddl_job *job, struct definition *definition, cons
             error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of \"%s\" cannot be changed", name,
                       object->name);
             return sources_has_parts(object)
-                       ? error_hint(
-                             err, "Those that can be are paused, on_error, on_lost, max_rows_per_second and "
-                                  "skip_offset.")
+                       ? error_hint(err,
+                                    "Those that can be are paused, on_error, on_lost, max_rows_per_second, "
+                                    "skip_offset, schema_change and schema_id.")
                        : error_hint(err, "The option that can be is paused.");
         }
         size_t at = 0;
@@ -412,10 +413,22 @@ static bool apply_command(struct ddl_job *job, struct definition *definition,
         return drop_constraint(job, definition, cmd, object, err);
     case PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions:
         return set_options(job, definition, cmd, object, err);
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType: {
+        const PgQuery__ColumnDef *def = cmd->def->column_def;
+        if (column == NULL)
+            break;
+        if (node_exists(def->raw_default) || def->coll_clause != NULL)
+            return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                             "USING and COLLATE of ALTER COLUMN TYPE are not supported");
+        column->type_name = def->type_name;
+        *rows_stay = false;
+        return true;
+    }
     default:
         break;
     }
     bool of_column = cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault ||
+                     cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType ||
                      cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull ||
                      cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_DropNotNull;
     if (!of_column)
@@ -480,18 +493,20 @@ static bool fill_new(struct ddl_job *job, const struct catalog_object *old, stru
     struct server *server = job->server;
     uint32_t *to = ARENA_ARRAY(&job->arena, uint32_t, fresh->columns_count);
     uint32_t *from = ARENA_ARRAY(&job->arena, uint32_t, fresh->columns_count), count = 0;
+    struct sql_type *types = ARENA_ARRAY(&job->arena, struct sql_type, fresh->columns_count);
     for (uint32_t i = 0; i < fresh->columns_count; i++) {
         for (uint32_t j = 0; j < old->columns_count; j++) {
             if (strcmp(fresh->columns[i].name, old->columns[j].name) == 0 &&
                 fresh->columns[i].generated_sql == NULL) {
                 to[count] = i;
+                types[count] = old->columns[j].type;
                 from[count++] = j;
             }
         }
     }
     struct dml_plan *plan;
     catalog_read_lock(server->catalog);
-    bool ok = bind_dml_rows(&job->planner, fresh, to, count, &plan, err);
+    bool ok = bind_dml_rows(&job->planner, fresh, to, types, count, &plan, err);
     catalog_unlock(server->catalog);
     if (!ok)
         return false;
@@ -508,7 +523,17 @@ static bool fill_new(struct ddl_job *job, const struct catalog_object *old, stru
     }
 }
 
-/* The table under a new OID with the new definition. */
+/* What a connector feeds can be made anew when its place is kept in relations of their own, which stay; with a watermark, what it says of each
+ * partition of the source would be lost. */
+static bool allows_rebuild(const struct catalog_object *old, struct error *err)
+{
+    if (ddl_option(old, "connector") == NULL || (sources_has_parts(old) && old->watermark_column == NULL))
+        return true;
+    return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "cannot alter \"%s\" while it has a %s", old->name,
+                     sources_has_parts(old) ? "watermark" : "connector");
+}
+
+/* The table under a new OID with the new definition. The source that feeds it stands still meanwhile. */
 static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_table *table,
                     struct error *err)
 {
@@ -528,16 +553,22 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
         if (part->kind == CATALOG_INDEX) {
             has_index |= part->sql != NULL;
             ARENA_PUSH(&job->arena, drop, drop_count, drop_cap, part->oid);
-        } else if (part->kind == CATALOG_SEQUENCE) {
+        } else if (part->kind == CATALOG_SEQUENCE || part->role != CATALOG_ROLE_NONE) {
             ARENA_PUSH(&job->arena, owned, owned_count, owned_cap, part);
         }
     }
     catalog_unlock(server->catalog);
-    if (has_index || ddl_option(old, "connector") != NULL) {
+    if (has_index) {
         catalog_object_release(fresh);
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "cannot alter \"%s\" while it has %s", old->name,
-                  has_index ? "indexes of its own" : "a connector");
-        return has_index ? error_hint(err, "Drop the indexes and create them again afterwards.") : false;
+        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "cannot alter \"%s\" while it has indexes of its own",
+                  old->name);
+        return error_hint(err, "Drop the indexes and create them again afterwards.");
+    }
+    bool is_fed = ddl_option(old, "connector") != NULL && server->sources != NULL;
+    if (!allows_rebuild(old, err) || (is_fed && !sources_check(server, fresh, err))) {
+        redact_error(fresh, err);
+        catalog_object_release(fresh);
+        return false;
     }
     batch.changed = ARENA_ARRAY(&job->arena, struct catalog_object *, owned_count);
     batch.changed_count = owned_count;
@@ -546,6 +577,10 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
         batch.changed[i]->index_of = fresh->oid;
     }
     bool locked = false;
+    if (is_fed) {
+        server->sources->source_drop(server, old);
+        catalog_object_retain(fresh);
+    }
     /* rows reach the log before the store knows the new OID: it must not be given again */
     bool ok =
         ddl_make_relation(server, fresh, &batch, err) && ddl_make_sequences(job, table, &batch, err) &&
@@ -561,6 +596,16 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
     }
     if (locked)
         table_lock_give(server->locks, old->oid, TABLE_LOCK_UPSERT, 0);
+    struct error other;
+    if (is_fed && !ok && !server->sources->source_create(server, old, &other))
+        log_write(LOG_ERROR, "source of \"%s\" could not be started again: %s", old->name, other.message);
+    if (is_fed && ok)
+        ok = server->sources->source_create(server, fresh, err);
+    if (is_fed) {
+        if (!ok)
+            redact_error(fresh, err);
+        catalog_object_release(fresh);
+    }
     return ok;
 }
 
@@ -635,6 +680,7 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
     if (job->prepared->statement->word == STATEMENT_WORD_SINK)
         return alter_sink(job, node, err);
     struct server *server = job->server;
+    const struct session *session = job->session;
     struct catalog_object *old;
     struct definition definition;
     struct ddl_table table = {0};
@@ -647,6 +693,8 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
         catalog_unlock(server->catalog);
         return true;
     }
+    if (ok && session->alters_oid != 0 && old->oid != session->alters_oid)
+        ok = error_set(err, ERRCODE_UNDEFINED_TABLE, "relation \"%s\" is another one now", old->name);
     if (ok && !owner_only && old->kind != CATALOG_TABLE && old->kind != CATALOG_STREAM)
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER of %s %s is not supported",
                        old->kind == CATALOG_EXTERNAL_TABLE ? "an" : "a", ddl_kind_word(old));

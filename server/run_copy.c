@@ -183,7 +183,7 @@ static bool start_in(struct copy_in *in, struct prepared *prepared, struct copy_
         in->target = target;
         ok = check_target(target, err) &&
              target_columns(arena, stmt, target, &columns, &columns_count, err) &&
-             bind_dml_rows(&ctx, target, columns, columns_count, &plan, err);
+             bind_dml_rows(&ctx, target, columns, NULL, columns_count, &plan, err);
     }
     catalog_unlock(catalog);
     if (!ok || !run_needs_writing(session, "COPY FROM", err))

@@ -102,7 +102,7 @@ static bool engine_open(struct server *server, uint32_t shards, struct error *er
                                      .tick_rows_max = (uint32_t)settings->tick_rows,
                                      .backfill_bytes = settings->backfill_limit_bytes};
     server->engine = engine_create(&options);
-    server->running_sources = sources_create();
+    server->running_sources = sources_create(server);
     server->externals = externals_create();
     server->sinks = sinks_create();
     server->sources = &source_hooks_running;

@@ -60,6 +60,7 @@ struct session {
     struct eval_env env; /* io from the settings; refreshed by session_begin_statement */
     struct transaction txn;
     uint64_t last_epoch; /* of its last acknowledged write: its next snapshot is not older */
+    uint32_t alters_oid; /* the relation that ALTER TABLE must find under its name, or fail (42P01); 0: any */
     _Atomic bool cancel;
     struct account account; /* of the running statement: limit = query_memory_limit */
     /* NOTICE and WARNING to the client; sqlstate five characters. */

@@ -6,6 +6,7 @@
  * durably. When the engine has refused rows (a UNIQUE constraint, say), the record is cornered with smaller and smaller
  * transactions and rejected alone. */
 #include "planner/redact.h"
+#include "server/source_changes.h"
 #include "server/source_log.h"
 #include "server/source_parts.h"
 #include "server/source_records.h"
@@ -49,7 +50,10 @@ struct consumer {
     enum error_code refused_code;
     char *refused_reason;
     int64_t housekeeping_ns;
-    bool has_news; /* offsets that the log has not been told */
+    bool has_news;       /* offsets that the log has not been told */
+    bool is_changing;    /* other columns have been asked for */
+    uint64_t refusals;   /* of the source, when they were */
+    struct error change; /* why */
 
     /* under the thread's lock */
     bool has_trouble; /* of the transaction that failed first */
@@ -344,6 +348,52 @@ static void housekeep(struct consumer *c, int64_t now_ns)
     arena_release(&arena);
 }
 
+/* ---- other columns ---- */
+
+/* The schema of records is another one. Asks for other columns when the policy wants them: then the source is stopped, and begins again with them. */
+static void change_columns(struct consumer *c, const struct error *why)
+{
+    struct log_source *s = c->of;
+    const struct format_change *wanted;
+    uint32_t count = source_records_changes(c->records, &wanted);
+    if (count == 0) {
+        fail(c, why);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    c->refusals = s->refusals;
+    pthread_mutex_unlock(&s->lock);
+    c->is_changing = true;
+    c->change = *why;
+    set_state(c, "waiting for its columns to be changed", why);
+    source_thread_land(&c->thread);
+    source_changes_ask(sources_changes(s->source.server->running_sources), s->source.object->oid, wanted,
+                       count);
+}
+
+/* Until the columns have been changed, by which it ends, or it is known that they cannot be. */
+static void wait_for_change(struct consumer *c)
+{
+    struct log_source *s = c->of;
+    struct error refusal;
+    error_init(&refusal);
+    pthread_mutex_lock(&s->lock);
+    if (s->refusals != c->refusals)
+        refusal = s->refusal;
+    pthread_mutex_unlock(&s->lock);
+    if (refusal.code == ERRCODE_NONE) {
+        source_thread_wait(&c->thread, INT64_MAX);
+        return;
+    }
+    struct error error;
+    error_set(&error, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "%s", c->change.message);
+    error_detail(&error, "The columns could not be changed: %s", refusal.message);
+    c->is_changing = false;
+    set_state(c, NULL, NULL);
+    fail(c, &error);
+    go_back(c);
+}
+
 /* ---- one transaction ---- */
 
 static uint32_t partition_number(const struct consumer *c, int32_t partition)
@@ -635,7 +685,7 @@ static void work(struct consumer *c, struct flight *flight, const struct source_
         set_state(c, "waiting for schema registry", &why);
         source_thread_wait(&c->thread, clock_monotonic_ns() + RETRY_NS);
     } else if (why.code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
-        fail(c, &why);
+        change_columns(c, &why);
         go_back(c);
     } else if (why.code != ERRCODE_NONE) {
         fail_at_record(c, stopped_at, &why);
@@ -721,6 +771,10 @@ static void turn(struct consumer *c)
         recover(c);
         return;
     }
+    if (c->is_changing) {
+        wait_for_change(c);
+        return;
+    }
     int64_t now_ns = clock_monotonic_ns();
     if (now_ns >= c->housekeeping_ns)
         housekeep(c, now_ns);
@@ -794,6 +848,11 @@ void consumer_join(struct consumer *c)
     mem_free(c->partitions);
     arena_release(&c->arena);
     mem_free(c);
+}
+
+void consumer_wake(struct consumer *c)
+{
+    source_thread_wake(&c->thread);
 }
 
 void consumer_alter(struct consumer *c, bool is_paused)

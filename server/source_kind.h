@@ -20,6 +20,8 @@ struct source_kind {
     void (*stop)(struct running_source *source);
     /* Texts are in the arena or live as long as the source. */
     void (*status)(struct running_source *source, struct arena *arena, struct source_status *out);
+    /* The columns could not be changed as one of its threads has asked for (source_changes.h). NULL: none ever asks. */
+    void (*refused)(struct running_source *source, const struct error *err);
     /* NULL: it has no partitions. */
     void (*partitions)(struct running_source *source, struct arena *arena,
                        bool (*visit)(void *ctx, const struct source_partition_status *status), void *ctx);

@@ -222,8 +222,10 @@ static bool differ(const char *a, const char *b)
 /* Does what connector and consumers were opened with differ? */
 static bool needs_reopening(const struct catalog_object *old, const struct catalog_object *new)
 {
-    if (differ(ddl_option(old, "on_lost"), ddl_option(new, "on_lost")))
-        return true;
+    static const char *const options[] = {"on_lost", "schema_change", "schema_id"};
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++)
+        if (differ(ddl_option(old, options[i]), ddl_option(new, options[i])))
+            return true;
     for (uint32_t i = 0; i < new->columns_count; i++)
         if (differ(old->columns[i].default_sql, new->columns[i].default_sql) ||
             old->columns[i].not_null != new->columns[i].not_null)
@@ -258,6 +260,17 @@ static void alter(struct running_source *source, const struct catalog_object *ob
             consumer_alter(s->consumers[i], settings.is_paused);
     }
     running_source_set_active(source, !settings.is_paused && !s->is_broken);
+}
+
+static void refused(struct running_source *source, const struct error *err)
+{
+    struct log_source *s = (struct log_source *)source;
+    pthread_mutex_lock(&s->lock);
+    s->refusals++;
+    s->refusal = *err;
+    pthread_mutex_unlock(&s->lock);
+    for (uint32_t i = 0; i < s->consumers_count; i++)
+        consumer_wake(s->consumers[i]);
 }
 
 /* ---- what it shows ---- */
@@ -317,5 +330,10 @@ static void partitions(struct running_source *source, struct arena *arena,
     }
 }
 
-const struct source_kind source_kind_log = {
-    .check = check, .start = start, .alter = alter, .stop = stop, .status = status, .partitions = partitions};
+const struct source_kind source_kind_log = {.check = check,
+                                            .start = start,
+                                            .alter = alter,
+                                            .stop = stop,
+                                            .status = status,
+                                            .refused = refused,
+                                            .partitions = partitions};

@@ -20,6 +20,8 @@ struct log_source {
     int64_t next_read_ns; /* by the limit of rows per second */
     bool is_broken;       /* it could not be opened again after ALTER */
     struct error error;
+    uint64_t refusals; /* of changes of its columns, the last with `refusal` */
+    struct error refusal;
 };
 
 /* The watermark is one per partition: each change has the rows of one. */
@@ -37,6 +39,7 @@ void consumer_stop(struct consumer *consumer); /* asks it to */
 void consumer_join(struct consumer *consumer); /* waits until it has, and frees it */
 /* Settings have changed: it looks at them, also when it has failed. */
 void consumer_alter(struct consumer *consumer, bool is_paused);
+void consumer_wake(struct consumer *consumer); /* there may be something to look at */
 /* Adds its numbers; says its state if that is worse than what stands there. */
 void consumer_status(struct consumer *consumer, struct arena *arena, struct source_status *out);
 /* Where its partitions stand durably, in the arena. */

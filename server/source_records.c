@@ -133,7 +133,7 @@ static bool bind(struct source_records *r, struct planner_context *ctx, struct e
         r->made_types[r->made_count] = object->columns[i].type;
         r->made[r->made_count++] = i;
     }
-    if (!bind_dml_rows(ctx, (struct catalog_object *)object, given, given_count, &r->plan, err))
+    if (!bind_dml_rows(ctx, (struct catalog_object *)object, given, NULL, given_count, &r->plan, err))
         return false;
     r->generated_types = ARENA_ARRAY(arena, struct sql_type, r->plan->generated_count + 1);
     for (uint32_t i = 0; i < r->plan->generated_count; i++)
@@ -203,6 +203,11 @@ void source_records_close(struct source_records *r)
         expr_run_destroy(r->checks);
     arena_release(&r->arena);
     mem_free(r);
+}
+
+uint32_t source_records_changes(struct source_records *r, const struct format_change **out)
+{
+    return r->format->changes != NULL ? r->format->changes(r->decoder, out) : 0;
 }
 
 bool source_records_replace(const struct source_records *r)

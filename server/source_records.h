@@ -8,6 +8,7 @@
 #define MILLRACE_SERVER_SOURCE_RECORDS_H
 
 #include "protocol/connector/record.h"
+#include "protocol/format/format.h"
 #include "server/server.h"
 
 struct source_records;
@@ -18,6 +19,9 @@ MUST_CHECK
 bool source_records_open(struct server *server, const struct catalog_object *object,
                          struct source_records **out, struct error *err);
 void source_records_close(struct source_records *records);
+/* After source_records_decode has stopped with 55000: what would have to be done to the relation's columns for it to go on (format_class.changes); 0:
+ * nothing that the options allow. Borrowed until the next decode. */
+uint32_t source_records_changes(struct source_records *records, const struct format_change **out);
 /* Rows replace those with their keys. */
 bool source_records_replace(const struct source_records *records);
 /* A column holds headers. */

@@ -5,6 +5,7 @@
 #include "planner/ddl_time.h"
 #include "protocol/connector/partitioned.h"
 #include "server/external.h"
+#include "server/source_changes.h"
 #include "server/source_kind.h"
 #include "storage/data/datetime.h"
 
@@ -14,6 +15,7 @@ struct sources {
     pthread_mutex_t lock;
     struct running_source *first;
     struct source_groups *groups;
+    struct source_changes *changes;
 };
 
 /* ---- options ---- */
@@ -33,7 +35,8 @@ bool sources_option_is_ours(const char *name)
 
 bool sources_option_may_change(const struct catalog_object *object, const char *name)
 {
-    static const char *const of_logs[] = {"on_error", "on_lost", "max_rows_per_second", "skip_offset", NULL};
+    static const char *const of_logs[] = {
+        "on_error", "on_lost", "max_rows_per_second", "skip_offset", "schema_change", "schema_id", NULL};
     return strcmp(name, "paused") == 0 || (sources_has_parts(object) && ddl_is_option(of_logs, name));
 }
 
@@ -197,18 +200,36 @@ static bool source_alter(struct server *server, struct catalog_object *object, s
 const struct source_hooks source_hooks_running = {
     .source_create = source_create, .source_drop = source_drop, .source_alter = source_alter};
 
+void sources_answer(struct sources *sources, uint32_t oid, const struct error *err)
+{
+    pthread_mutex_lock(&sources->lock);
+    struct running_source *source = sources->first;
+    while (source != NULL && source->object->oid != oid)
+        source = source->next;
+    if (source != NULL && source->kind->refused != NULL)
+        source->kind->refused(source, err);
+    pthread_mutex_unlock(&sources->lock);
+}
+
+struct source_changes *sources_changes(struct sources *sources)
+{
+    return sources->changes;
+}
+
 /* ---- all of them ---- */
 
-struct sources *sources_create(void)
+struct sources *sources_create(struct server *server)
 {
     struct sources *sources = mem_zalloc(sizeof(*sources));
     pthread_mutex_init(&sources->lock, NULL);
     sources->groups = source_groups_create();
+    sources->changes = source_changes_create(server);
     return sources;
 }
 
 void sources_destroy(struct sources *sources)
 {
+    source_changes_destroy(sources->changes);
     while (sources->first != NULL) {
         struct running_source *source = sources->first;
         sources->first = source->next;

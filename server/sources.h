@@ -6,6 +6,7 @@
 #include "server/server.h"
 
 struct sources;
+struct source_changes; /* source_changes.h */
 
 /* What a connector does when a relation that it feeds, or is looked up in for, is created or dropped; tests put their own
  * in. */
@@ -38,7 +39,10 @@ bool sources_option_is_ours(const char *name);
 bool sources_option_may_change(const struct catalog_object *object, const char *name);
 /* Options of all sources over logs in partitions; ends with a NULL name. */
 extern const struct connector_option_row source_log_options[];
-struct sources *sources_create(void);
+struct sources *sources_create(struct server *server);
+/* The thread that changes columns for sources; and the error of a change that a source has asked for. */
+struct source_changes *sources_changes(struct sources *sources);
+void sources_answer(struct sources *sources, uint32_t oid, const struct error *err);
 /* Stops all of them. */
 void sources_destroy(struct sources *sources);
 

@@ -101,15 +101,6 @@ static struct step *add_step(struct compile *self, struct steps *out, enum step_
     return &out->items[out->count - 1];
 }
 
-static void found(struct avro_target *target, const struct avro_node *node, enum convert_fit fit)
-{
-    if (!target->is_found || fit < target->fit)
-        target->fit = fit;
-    if (fit == CONVERT_NEVER)
-        target->node = node;
-    target->is_found = true;
-}
-
 static bool is_whole_number(uint32_t oid)
 {
     return oid == OID_INT2 || oid == OID_INT4 || oid == OID_INT8 || oid == OID_NUMERIC;
@@ -123,6 +114,17 @@ static struct sql_type read_as(const struct avro_node *node, struct sql_type col
     if (is_whole_number(column.oid) && node->kind == AVRO_KIND_LONG)
         return (struct sql_type){OID_INT8, -1};
     return node->natural;
+}
+
+static void found(struct avro_target *target, const struct avro_node *node, enum convert_fit fit)
+{
+    if (!target->is_found || fit < target->fit) {
+        target->fit = fit;
+        target->natural = read_as(node, target->column->type);
+    }
+    if (fit == CONVERT_NEVER)
+        target->node = node;
+    target->is_found = true;
 }
 
 static enum step_kind scalar_step(const struct avro_node *node, struct sql_type column)

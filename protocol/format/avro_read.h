@@ -21,6 +21,7 @@ struct avro_target {
     bool is_found; /* the schema has its place */
     enum convert_fit fit;
     const struct avro_node *node; /* what is there, when it never fits */
+    struct sql_type natural;      /* of what fits worst */
 };
 
 /* What programs work with; of one thread. Release with avro_scratch_release. */

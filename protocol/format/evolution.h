@@ -13,28 +13,31 @@
      "when a schema of records brings new fields, lacks some, or has them with other types: ignore: "        \
      "columns take what fits, new fields "                                                                   \
      "are left out, records whose values do not fit are refused; stop: the source stops before the first "   \
-     "such record"},                                                                                         \
+     "such record; add: new fields become columns; widen: so they do, and columns get types that hold all "  \
+     "values of their fields; what cannot be done so stops the source"},                                     \
     {                                                                                                        \
         "schema_id", "",                                                                                     \
             "number of the schema that the columns were made from: its fields without a column are no "      \
             "change"                                                                                         \
     }
 
-enum evolution_policy { EVOLUTION_IGNORE, EVOLUTION_STOP };
+enum evolution_policy { EVOLUTION_IGNORE, EVOLUTION_STOP, EVOLUTION_ADD, EVOLUTION_WIDEN };
 
 /* How a column fares with a schema. */
 struct evolution_column {
     const struct format_column *column;
     bool is_found;
     enum convert_fit fit;
-    const char *type; /* the field's, when it never fits */
+    const char *type;        /* the field's, when it never fits */
+    struct sql_type natural; /* the field's, when it does not fit exactly */
 };
 /* A schema seen from the columns. */
 struct evolution_view {
     uint32_t count;
     struct evolution_column *columns;
     uint32_t unread_count;
-    const char *const *unread; /* its fields without a column */
+    const char *const *unread;           /* its fields without a column */
+    const struct sql_type *unread_types; /* columns made of them have these */
 };
 
 struct evolution {
@@ -49,8 +52,15 @@ bool evolution_open(const struct format_class *class, const struct format_spec *
                     struct error *err);
 /* Does it wait for the schema known_id to be looked at (evolution.known)? */
 bool evolution_wants_known(const struct evolution *evolution);
-/* problem: 55000 when records of this schema must stop the source, else left alone. id: for the message. */
+/* What has to be done to the columns before records of a schema are taken. */
+struct evolution_changes {
+    uint32_t count;
+    struct format_change *items;
+};
+
+/* problem: 55000 when records of this schema must stop the source, else left alone; changes, in the arena: what would let it go on, count 0 when
+ * nothing would. id: for the message. */
 void evolution_check(const struct evolution *evolution, uint32_t id, const struct evolution_view *view,
-                     struct error *problem);
+                     struct arena *arena, struct error *problem, struct evolution_changes *changes);
 
 #endif

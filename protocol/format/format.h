@@ -37,6 +37,12 @@ struct format_spec {
     bool is_table; /* rows replace the one with their key, and may be deleted; else there are only inserts */
 };
 
+/* What has to be done to a relation's columns before some records can be taken. */
+struct format_change {
+    bool is_new;                 /* a column is added; else one gets the type */
+    struct format_column column; /* name, type and path */
+};
+
 struct format_class {
     const char *name;
     const char *help;
@@ -50,6 +56,9 @@ struct format_class {
      * record's schema now, try it again; 55000: its schema has changed and option schema_change says to stop here. */
     bool (*decode)(struct decoder *decoder, const struct record *record, struct batch *out,
                    struct error *why);
+    /* After decode has said 55000: what would let it go on, by option schema_change; 0: nothing but other options. Borrowed until the next decode. NULL: it
+     * never says 55000. */
+    uint32_t (*changes)(struct decoder *decoder, const struct format_change **out);
     void (*close_decoder)(struct decoder *decoder);
     /* NULL: the format is only read. Checks as open_decoder. */
     bool (*open_encoder)(const struct format_spec *spec, struct encoder **out, struct error *err);

@@ -40,7 +40,8 @@ struct writer {
     struct avro_program *program;
     bool lacks_key; /* a column of the key has no place in it */
     struct evolution_view view;
-    struct error problem; /* code not ERRCODE_NONE: no record of it is taken */
+    struct error problem;             /* code not ERRCODE_NONE: no record of it is taken */
+    struct evolution_changes changes; /* by which one would be */
 };
 
 struct avro_decoder {
@@ -57,7 +58,8 @@ struct avro_decoder {
     struct writer *inline_value, *inline_key;
     uint64_t fingerprints[2]; /* of value and key, for single objects */
     struct writer *last[2];
-    struct writer **writers; /* open addressing, a power of two */
+    const struct writer *stopped; /* because of whose schema decode has said 55000 */
+    struct writer **writers;      /* open addressing, a power of two */
     uint32_t writers_count, writers_cap;
     struct key_reader *key; /* of keys that are not in Avro */
     struct avro_scratch scratch;
@@ -94,6 +96,25 @@ static bool check_schema_options(const struct format_spec *spec, enum framing *f
 
 /* ---- writers ---- */
 
+/* The type of a column made of the field. */
+static struct sql_type natural_type(const struct avro_node *field)
+{
+    return field->natural.oid != 0 ? field->natural : (struct sql_type){OID_JSONB, -1}; /* of null alone */
+}
+
+static const struct sql_type *unread_types(struct avro_decoder *self, struct avro_node *root,
+                                           const struct evolution_view *view)
+{
+    const struct avro_node *record = avro_schema_other(root);
+    struct sql_type *types = ARENA_ARRAY(&self->arena, struct sql_type, view->unread_count);
+    for (uint32_t i = 0, field = 0; i < view->unread_count; i++) {
+        while (record->names[field] != view->unread[i]) /* in order */
+            field++;
+        types[i] = natural_type(record->nodes[field]);
+    }
+    return types;
+}
+
 static struct writer *make_writer(struct avro_decoder *self, bool is_key, uint32_t id, struct avro_node *root)
 {
     uint32_t count = is_key ? self->keys_count : self->values_count;
@@ -121,14 +142,15 @@ static struct writer *make_writer(struct avro_decoder *self, bool is_key, uint32
     view->columns = ARENA_ARRAY(&self->arena, struct evolution_column, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct avro_target *target = &targets[i];
-        view->columns[i] =
-            (struct evolution_column){.column = target->column,
-                                      .is_found = target->is_found,
-                                      .fit = target->fit,
-                                      .type = target->node != NULL ? target->node->name : NULL};
+        view->columns[i] = (struct evolution_column){.column = target->column,
+                                                     .is_found = target->is_found,
+                                                     .fit = target->fit,
+                                                     .type = target->node != NULL ? target->node->name : NULL,
+                                                     .natural = target->natural};
     }
     view->unread = avro_program_unread(writer->program, &view->unread_count);
-    evolution_check(&self->evolution, id, view, &writer->problem);
+    view->unread_types = unread_types(self, root, view);
+    evolution_check(&self->evolution, id, view, &self->arena, &writer->problem, &writer->changes);
     return writer;
 }
 
@@ -227,6 +249,7 @@ static inline bool open_value(struct avro_decoder *self, bool is_key, const uint
         return error_set(why, ERRCODE_NULL_VALUE_NOT_ALLOWED,
                          "the key cannot be read without option \"avro_key_schema\"");
     if (UNLIKELY(writer->problem.code != ERRCODE_NONE)) {
+        self->stopped = writer;
         if (why != NULL)
             *why = writer->problem;
         return false;
@@ -301,6 +324,13 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     else
         format_row_cancel(out);
     return ok;
+}
+
+static uint32_t changes(struct decoder *base, const struct format_change **out)
+{
+    const struct avro_decoder *self = (const struct avro_decoder *)base;
+    *out = self->stopped != NULL ? self->stopped->changes.items : NULL;
+    return self->stopped != NULL ? self->stopped->changes.count : 0;
 }
 
 /* ---- opening ---- */
@@ -482,18 +512,15 @@ static bool infer(const struct format_spec *spec, struct arena *arena, struct fo
     *count = 0;
     for (uint32_t i = 0; key != NULL && i < key->count; i++) {
         if (!is_record || !has_field(root, key->names[i]))
-            columns[(*count)++] =
-                (struct format_column){.name = key->names[i], .type = key->nodes[i]->natural, .is_key = true};
+            columns[(*count)++] = (struct format_column){
+                .name = key->names[i], .type = natural_type(key->nodes[i]), .is_key = true};
     }
     for (uint32_t i = 0; i < (is_record ? root->count : 1); i++) {
         const struct avro_node *node = is_record ? root->nodes[i] : root;
-        struct format_column column = {.name = is_record ? root->names[i] : "value", .type = node->natural};
+        struct format_column column = {.name = is_record ? root->names[i] : "value",
+                                       .type = natural_type(node)};
         column.is_key = key != NULL && has_field(key, column.name);
         columns[(*count)++] = column;
-    }
-    for (uint32_t i = 0; i < *count; i++) {
-        if (columns[i].type.oid == 0)
-            columns[i].type.oid = OID_JSONB; /* of null alone */
     }
     *out = columns;
     return true;
@@ -505,6 +532,7 @@ const struct format_class format_avro = {
     .options = options,
     .open_decoder = open_decoder,
     .decode = decode,
+    .changes = changes,
     .close_decoder = close_decoder,
     .open_encoder = avro_open_encoder,
     .encode = avro_encode,

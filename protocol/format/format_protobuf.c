@@ -40,7 +40,8 @@ struct writer {
     int32_t *indexes;
     struct proto_program *program;
     struct evolution_view view;
-    struct error problem; /* code not ERRCODE_NONE: no record of it is taken */
+    struct error problem;             /* code not ERRCODE_NONE: no record of it is taken */
+    struct evolution_changes changes; /* by which one would be */
 };
 
 struct proto_decoder {
@@ -55,8 +56,9 @@ struct proto_decoder {
     struct proto_target *targets;
     uint32_t *required;
     struct key_reader *key;
-    struct writer *only, *last; /* only: of the options */
-    struct writer **writers;    /* open addressing, a power of two */
+    struct writer *only, *last;   /* only: of the options */
+    const struct writer *stopped; /* because of whose schema decode has said 55000 */
+    struct writer **writers;      /* open addressing, a power of two */
     uint32_t writers_count, writers_cap;
     struct proto_scratch *scratch;
 };
@@ -131,8 +133,10 @@ static struct writer *make_writer(struct proto_decoder *self, const struct proto
         writer->view.columns[i] = (struct evolution_column){.column = targets[i].column,
                                                             .is_found = targets[i].is_found,
                                                             .fit = targets[i].fit,
-                                                            .type = targets[i].type};
-    writer->view.unread = proto_program_unread(writer->program, &writer->view.unread_count);
+                                                            .type = targets[i].type,
+                                                            .natural = targets[i].natural};
+    writer->view.unread =
+        proto_program_unread(writer->program, &writer->view.unread_types, &writer->view.unread_count);
     return writer;
 }
 
@@ -188,7 +192,8 @@ static bool find_writer(struct proto_decoder *self, uint32_t id, const int32_t *
             return false;
         if (proto_parse_registered(&self->arena, schema, self->message, indexes, count, &message, &problem)) {
             writer = make_writer(self, message);
-            evolution_check(&self->evolution, id, &writer->view, &writer->problem);
+            evolution_check(&self->evolution, id, &writer->view, &self->arena, &writer->problem,
+                            &writer->changes);
         } else {
             writer = ARENA_NEW(&self->arena, struct writer);
             error_set(&writer->problem, problem.code, "schema %u cannot be used: %s", id, problem.message);
@@ -246,6 +251,7 @@ static bool open_value(struct proto_decoder *self, const uint8_t **bytes, size_t
             return false;
     }
     if (UNLIKELY(writer->problem.code != ERRCODE_NONE)) {
+        self->stopped = writer;
         if (why != NULL)
             *why = writer->problem;
         return false;
@@ -291,6 +297,13 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     else
         format_row_cancel(out);
     return ok;
+}
+
+static uint32_t changes(struct decoder *base, const struct format_change **out)
+{
+    const struct proto_decoder *self = (const struct proto_decoder *)base;
+    *out = self->stopped != NULL ? self->stopped->changes.items : NULL;
+    return self->stopped != NULL ? self->stopped->changes.count : 0;
 }
 
 /* ---- opening ---- */
@@ -427,6 +440,7 @@ const struct format_class format_protobuf = {
     .options = options,
     .open_decoder = open_decoder,
     .decode = decode,
+    .changes = changes,
     .close_decoder = close_decoder,
     .open_encoder = proto_open_encoder,
     .encode = proto_encode,

@@ -175,6 +175,7 @@ struct proto_program {
     const struct action **lists; /* by state: their action, */
     const struct proto_field **list_fields;
     const char **unread;
+    struct sql_type *unread_types;
     uint32_t unread_count;
 };
 
@@ -254,6 +255,7 @@ static void add_store(struct compile *self, struct slot *slot, struct proto_targ
         action->state = new_list(self, action, field);
     target->is_found = true;
     target->fit = fit;
+    target->natural = natural;
     target->type = is_message(field) ? field->message->name : type_find(natural.oid)->sql_name;
 }
 
@@ -318,20 +320,25 @@ struct proto_program *proto_program_make(struct arena *arena, const struct proto
     }
     add_oneofs(&self, program->root);
     program->unread = ARENA_ARRAY(arena, const char *, message->count);
+    program->unread_types = ARENA_ARRAY(arena, struct sql_type, message->count);
     for (uint32_t i = 0; i < message->count; i++) {
         bool is_read = false;
         for (uint32_t k = 0; k < program->root->slots_count; k++)
             is_read |= program->root->slots[k].field == &message->fields[i] &&
                        program->root->slots[k].actions != NULL;
-        if (!is_read)
-            program->unread[program->unread_count++] = message->fields[i].name;
+        if (is_read)
+            continue;
+        program->unread_types[program->unread_count] = proto_natural(&message->fields[i]);
+        program->unread[program->unread_count++] = message->fields[i].name;
     }
     return program;
 }
 
-const char *const *proto_program_unread(const struct proto_program *program, uint32_t *count)
+const char *const *proto_program_unread(const struct proto_program *program, const struct sql_type **types,
+                                        uint32_t *count)
 {
     *count = program->unread_count;
+    *types = program->unread_types;
     return program->unread;
 }
 

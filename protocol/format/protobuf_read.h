@@ -32,6 +32,7 @@ struct proto_target {
     bool is_found;
     enum convert_fit fit;
     const char *type; /* what is there, when it never fits */
+    struct sql_type natural;
 };
 
 struct proto_program;
@@ -42,8 +43,9 @@ void proto_scratch_destroy(struct proto_scratch *scratch);
 /* In the arena; borrows the message and the targets' columns. */
 struct proto_program *proto_program_make(struct arena *arena, const struct proto_message *message,
                                          struct proto_target *targets, uint32_t targets_count);
-/* The fields of the message that no target reads. */
-const char *const *proto_program_unread(const struct proto_program *program, uint32_t *count);
+/* The fields of the message that no target reads, and the types of columns made of them. */
+const char *const *proto_program_unread(const struct proto_program *program, const struct sql_type **types,
+                                        uint32_t *count);
 /* As avro_program_run. */
 MUST_CHECK
 bool proto_program_run(const struct proto_program *program, struct proto_scratch *scratch,

@@ -2,6 +2,7 @@
 ids that nobody knows, a registry that is away, and a sink whose topic is read back."""
 
 import os
+import signal
 import struct
 import sys
 
@@ -108,6 +109,117 @@ def stops(cluster, registry, con):
     balanced(con, "strict")
 
 
+def restart(server):
+    harness.restart_millrace(server, signal.SIGKILL)
+    return harness.connect_millrace(server)
+
+
+def fails(con, name, *words):
+    until("source %s stops" % name, lambda: source_state(con, name)[0] == "failed", lambda: source_state(con, name))
+    for word in words:
+        if word not in source_state(con, name)[1]:
+            raise AssertionError("no %r in %s" % (word, source_state(con, name)))
+
+
+def adds(cluster, registry, con, server):
+    """schema_change = 'add': new fields become columns, rows of before have NULL there, whenever the server is killed."""
+    fields = [("id", "long"), ("name", ["null", "string"])]
+    key = registry.register("growing-key", record("growing_key", ("id", "long")))
+    schema = registry.register("growing-value", record("growing", *fields))
+    cluster.create_topic("growing", 2)
+    options = {"format": "avro", "schema.registry.url": registry.url, "schema_change": "add"}
+    con.execute("CREATE TABLE growing " + with_options(cluster, topic="growing", consumers=2, **options))
+    con.execute("CREATE STREAM grown (*, off bigint OPTIONS (metadata 'offset')) " + with_options(cluster, topic="growing", **options))
+
+    def produce(ids, *more):
+        cluster.produce("growing", [Record(framed(schema, long_(i) + maybe("n%d" % i, text) + b"".join(more)), framed(key, long_(i)), i % 2)
+                                    for i in ids])
+
+    produce(range(2000))
+    rows = {i: ("n%d" % i,) for i in range(2000)}
+    stream = sorted((i, "n%d" % i) for i in range(2000))
+    for number in range(4):
+        field = ("extraField%d" % number, ["null", "int"] if number % 2 else ["null", "string"])
+        fields.append(field)
+        schema = registry.register("growing-value", record("growing", *fields))
+        ids = range(number, 2100, 7)
+        values = [maybe(n, long_) if n % 2 else maybe("x%d" % n, text) for n in range(number)]
+        produce(ids, *values, maybe(number, long_) if number % 2 else maybe("x%d" % number, text))
+        con = restart(server)  # somewhere between the old columns and the new ones
+        rows = {i: row + (None,) for i, row in rows.items()}
+        stream = [row + (None,) for row in stream]
+        added = tuple(n if n % 2 else "x%d" % n for n in range(number + 1))
+        rows.update({i: ("n%d" % i, *added) for i in ids})
+        stream += [(i, "n%d" % i, *added) for i in ids]
+        for name in ("growing", "grown"):
+            read_all(con, name, cluster, "growing")
+            balanced(con, name)
+            expect("errors of " + name, one(con, "SELECT count(*) FROM %s_errors" % name), 0)
+        expect("columns", columns(con, "growing")[2:], [("extraField%d" % n, "integer" if n % 2 else "text") for n in range(number + 1)])
+        names = ", ".join('"%s"' % column for column, _ in columns(con, "growing"))
+        expect("rows", sorted(con.execute("SELECT * FROM growing").fetchall()), sorted((i, *row) for i, row in rows.items()))
+        expect("rows of the stream", sorted(con.execute("SELECT %s FROM grown" % names).fetchall(), key=str), sorted(stream, key=str))
+        expect("no record twice", one(con, "SELECT (SELECT count(*) FROM grown) - (SELECT sum(accepted) FROM grown_progress)"), 0)
+    con = restart(server)
+    expect("rows after one more start", sorted(con.execute("SELECT * FROM growing").fetchall()), sorted((i, *row) for i, row in rows.items()))
+    expect("it has its key", one(con, "SELECT name FROM growing WHERE id = 5"), "n5")
+    return con
+
+
+def widens(cluster, registry, con, server):
+    """schema_change = 'widen': int to long, float to double, long to decimal, in Avro; int32 to int64 in Protobuf."""
+    def schema(whole, broken, *more):
+        return registry.register("wide-value", record("wide", ("id", whole), ("x", broken), *more))
+
+    first = schema("int", "float")
+    cluster.create_topic("wide", 1)
+    options = {"format": "avro", "schema.registry.url": registry.url, "schema_change": "widen"}
+    con.execute("CREATE TABLE wide (*, PRIMARY KEY (id)) " + with_options(cluster, topic="wide", key_columns="value", key_format="text", **options))
+    expect("columns", columns(con, "wide"), [("id", "integer"), ("x", "real")])
+    cluster.produce("wide", [Record(framed(first, long_(i) + struct.pack("<f", i / 2)), b"%d" % i, 0) for i in range(100)])
+    read_all(con, "wide", cluster, "wide")
+    second = schema("long", "double", ("n", ["null", "string"]))
+    cluster.produce("wide", [Record(framed(second, long_(i) + struct.pack("<d", 1e300) + maybe("n", text)), b"%d" % i, 0) for i in (5, 1 << 40)])
+    con = restart(server)
+    read_all(con, "wide", cluster, "wide")
+    expect("wider columns", columns(con, "wide"), [("id", "bigint"), ("x", "double precision"), ("n", "text")])
+    expect("rows", sorted(con.execute("SELECT * FROM wide").fetchall()),
+           sorted([(i, i / 2, None) for i in range(100) if i != 5] + [(5, 1e300, "n"), (1 << 40, 1e300, "n")]))
+    expect("nothing was refused", one(con, "SELECT count(*) FROM wide_errors"), 0)
+    # a view reads it: it stops, says which, and goes on when that is gone
+    con.execute("CREATE MATERIALIZED VIEW watching AS SELECT count(*) AS n FROM wide")
+    third = schema("long", "double", ("n", ["null", "string"]), ("m", ["null", "long"]))
+    cluster.produce("wide", [Record(framed(third, long_(7) + struct.pack("<d", 7) + maybe("n", text) + maybe(8, long_)), b"7", 0)])
+    fails(con, "wide", 'field "m"', "watching")
+    expect("what came before", one(con, "SELECT n FROM watching"), 101)
+    con.execute("DROP MATERIALIZED VIEW watching")
+    con.execute("ALTER TABLE wide SET (paused = 'false')")
+    read_all(con, "wide", cluster, "wide")
+    expect("it has gone on", one(con, "SELECT m FROM wide WHERE id = 7"), 8)
+    # text is no wider number; then somebody decides
+    fourth = schema("long", "string", ("n", ["null", "string"]), ("m", ["null", "long"]))
+    cluster.produce("wide", [Record(framed(fourth, long_(9) + text("1.25") + maybe("n", text) + maybe(8, long_)), b"9", 0)])
+    fails(con, "wide", 'column "x"')
+    con.execute("ALTER TABLE wide SET (schema_change = 'ignore')")
+    read_all(con, "wide", cluster, "wide")
+    expect("as text", (one(con, "SELECT x FROM wide WHERE id = 9"), one(con, "SELECT count(*) FROM wide_errors")), (1.25, 0))
+    balanced(con, "wide")
+    # Protobuf
+    def shape(kind, more=""):
+        return registry.register("boxes-value", 'syntax = "proto3"; message Box { %s id = 1; %s }' % (kind, more), "PROTOBUF")
+
+    first = shape("int32")
+    cluster.create_topic("boxes", 1)
+    con.execute("CREATE STREAM boxes " + with_options(cluster, topic="boxes", **{**options, "format": "protobuf"}))
+    cluster.produce("boxes", [Record(framed(first, b"\x00\x08\x07"), partition=0)])
+    second = shape("int64", "string label = 2;")
+    cluster.produce("boxes", [Record(framed(second, b"\x00\x08\x08\x12\x01a"), partition=0)])
+    read_all(con, "boxes", cluster, "boxes")
+    expect("columns", columns(con, "boxes"), [("id", "bigint"), ("label", "text")])
+    expect("rows", con.execute("SELECT * FROM boxes ORDER BY id").fetchall(), [(7, None), (8, "a")])
+    return con
+
+
 def protobuf(cluster, registry, con):
     schema = registry.register("shots-value", 'syntax = "proto3"; message Shot { int64 id = 1; repeated string tags = 2; Place place = 3; '
                                "message Place { double x = 1; } }", "PROTOBUF")
@@ -128,6 +240,7 @@ def refusals(cluster, registry, con):
     refused(con, "42704", "CREATE STREAM nothing " + with_options(cluster, topic="nothing", **avro), "nothing-value")
     refused(con, "42601", "CREATE STREAM nothing " + with_options(cluster, topic="nothing", format="json"), "json")
     refused(con, "42601", "CREATE TABLE nothing WITH (fillfactor = 10)")
+    refused(con, "22023", "CREATE STREAM nothing (a int) " + with_options(cluster, topic="nothing", schema_change="grow", **avro), "schema_change")
     away = "http://someone:hidden@127.0.0.1:1"
     try:
         con.execute("CREATE STREAM nothing " + with_options(cluster, topic="nothing", format="avro", **{"schema.registry.url": away}))
@@ -143,9 +256,9 @@ def refusals(cluster, registry, con):
 def main():
     with kafka_support.cluster(sys.argv[1]) as cluster, kafka_support.registry() as registry, harness.millrace(sys.argv[1], *sys.argv[2:]) as server:
         con = harness.connect_millrace(server)
-        for test in (tables, stops, protobuf, refusals):
+        for test in (tables, stops, adds, widens, protobuf, refusals):
             if os.environ.get("ONLY", test.__name__) == test.__name__:
-                test(cluster, registry, con)
+                con = test(cluster, registry, con, server) if test in (adds, widens) else test(cluster, registry, con) or con
                 print(test.__name__, "ok", flush=True)
 
 
