@@ -64,6 +64,8 @@ bool ddl_options(struct planner_context *ctx, size_t count, PgQuery__Node **node
                  struct arena *arena, struct catalog_option **options, uint32_t *options_count,
                  struct error *err);
 const char *ddl_option(const struct catalog_object *object, const char *name);
+/* One more, behind the others; borrows name and value for as long as the object lives. */
+void ddl_add_option(struct catalog_object *object, const char *name, const char *value);
 /* A size such as '1GB', greater than zero; *bytes stays as it is without the option. 22023. */
 MUST_CHECK
 bool ddl_bytes_option(const struct catalog_object *object, const char *name, int64_t *bytes,

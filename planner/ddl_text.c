@@ -241,6 +241,16 @@ const char *ddl_option(const struct catalog_object *object, const char *name)
     return NULL;
 }
 
+void ddl_add_option(struct catalog_object *object, const char *name, const char *value)
+{
+    struct catalog_option *options =
+        ARENA_ARRAY(&object->arena, struct catalog_option, object->options_count + 1);
+    if (object->options_count > 0)
+        memcpy(options, object->options, sizeof(*options) * object->options_count);
+    options[object->options_count++] = (struct catalog_option){.name = name, .value = value};
+    object->options = options;
+}
+
 bool ddl_bytes_option(const struct catalog_object *object, const char *name, int64_t *bytes,
                       struct error *err)
 {

@@ -10,6 +10,7 @@
 #include "planner/redact.h"
 #include "server/run_dml.h"
 #include "server/sequence.h"
+#include "server/settings.h"
 #include "server/sinks.h"
 #include "server/source_parts.h"
 #include "server/sources.h"
@@ -135,6 +136,20 @@ static bool rename_parts(struct ddl_job *job, const struct catalog_object *sourc
     return true;
 }
 
+/* Schemas and envelopes go on calling a sink what they have called it. */
+static void keep_record_name(struct catalog_object *sink)
+{
+    if (ddl_option(sink, "record_name") == NULL)
+        ddl_add_option(sink, "record_name", sink->name);
+}
+
+/* The clone, which the store and the catalog have, is how it runs from now on. */
+static bool sink_goes_by(struct server *server, struct catalog_object *clone, bool goes_on, struct error *err)
+{
+    bool is_running = server->settings == NULL || !server->settings->safe_mode;
+    return !is_running || sinks_alter(server, clone, goes_on, err) || redact_error(clone, err);
+}
+
 bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct error *err)
 {
     static const struct {
@@ -164,10 +179,17 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
     }
     bool is_column = node->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
     bool has_text = ok && (object->kind == CATALOG_TABLE || object->kind == CATALOG_STREAM);
+    bool says_sink = job->prepared->statement->word == STATEMENT_WORD_SINK;
+    if (says_sink)
+        snprintf(job->tag, 64, "ALTER SINK");
+    if (ok && says_sink != (object->kind == CATALOG_SINK)) {
+        ok = error_set(err, ERRCODE_WRONG_OBJECT_TYPE, "\"%s\" is %sa sink", object->name,
+                       says_sink ? "not " : "");
+        error_hint(err, "%s", says_sink ? "" : "Use ALTER SINK.");
+    }
     ok = ok && refuse_dependents(job, object, err);
     if (ok && (object->kind == CATALOG_SEQUENCE || object->kind == CATALOG_EXTERNAL_TABLE ||
-               object->kind == CATALOG_SINK || (object->kind == CATALOG_INDEX && object->sql == NULL) ||
-               (is_column && !has_text)))
+               (object->kind == CATALOG_INDEX && object->sql == NULL) || (is_column && !has_text)))
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "RENAME of this %s is not supported",
                        is_column ? "column" : ddl_kind_word(object));
     if (ok) {
@@ -177,10 +199,14 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
         } else if (ddl_name_taken(catalog, object->schema_oid, node->newname)) {
             ok = error_set(err, ERRCODE_DUPLICATE_TABLE, "relation \"%s\" already exists", node->newname);
         } else {
+            if (object->kind == CATALOG_SINK)
+                keep_record_name(clone);
             clone->name = arena_strdup(&clone->arena, node->newname);
         }
     }
-    if (ok && has_text) {
+    if (ok && object->kind == CATALOG_SINK) {
+        clone->sql = ddl_sink_sql(&clone->arena, catalog, clone);
+    } else if (ok && has_text) {
         clone->sql = ddl_table_sql(&clone->arena, catalog, clone);
     } else if (ok && object->kind == CATALOG_INDEX) {
         clone->sql = ddl_index_sql(&clone->arena, catalog, clone, NULL);
@@ -203,7 +229,7 @@ bool run_rename(struct ddl_job *job, const PgQuery__RenameStmt *node, struct err
     ok = ok && ddl_batch_publish(job->server, &batch, NULL, 0, err);
     for (uint32_t i = 0; !ok && i < batch.changed_count; i++)
         catalog_object_release(batch.changed[i]);
-    return ok;
+    return ok && (clone->kind != CATALOG_SINK || sink_goes_by(job->server, clone, false, err));
 }
 
 /* ---- ALTER TABLE ---- */
@@ -611,32 +637,42 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
 
 /* ---- ALTER SINK ---- */
 
-static bool set_sink_option(struct ddl_job *job, struct catalog_object *clone, const PgQuery__DefElem *def,
-                            struct error *err)
+/* SET and RESET: the options of the clone without those named, then with those given. */
+static bool change_sink_options(struct ddl_job *job, struct catalog_object *clone,
+                                const PgQuery__AlterTableCmd *cmd, struct error *err)
 {
-    if (strcmp(def->defname, "paused") != 0) {
-        error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of a sink cannot be changed",
-                  def->defname);
-        error_hint(err, "Only \"paused\" can; else drop the sink and create it again.");
-        return error_at(err, planner_position(&job->planner, def->location));
-    }
-    for (uint32_t i = 0; i < clone->options_count; i++)
-        if (strcmp(clone->options[i].name, def->defname) == 0)
-            clone->options[i--] = clone->options[--clone->options_count];
-    struct catalog_option *options =
-                              ARENA_ARRAY(&clone->arena, struct catalog_option, clone->options_count + 1),
-                          *given;
-    uint32_t given_count;
-    PgQuery__DefElem copy = *def;
-    PgQuery__Node node = PG_QUERY__NODE__INIT, *nodes[] = {&node};
-    node.node_case = PG_QUERY__NODE__NODE_DEF_ELEM;
-    node.def_elem = &copy;
-    if (!ddl_options(&job->planner, 1, nodes, NULL, &clone->arena, &given, &given_count, err))
+    const PgQuery__List *list = cmd->def->list;
+    struct catalog_option *given = NULL;
+    uint32_t given_count = 0, kept = 0;
+    bool sets = cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions;
+    if (sets && !ddl_options(&job->planner, list->n_items, list->items, NULL, &clone->arena, &given,
+                             &given_count, err))
         return false;
+    struct catalog_option *options =
+        ARENA_ARRAY(&clone->arena, struct catalog_option, clone->options_count + given_count + 1);
     if (clone->options_count > 0)
         memcpy(options, clone->options, sizeof(*options) * clone->options_count);
-    options[clone->options_count++] = given[0];
+    uint32_t count = clone->options_count;
+    for (size_t i = 0; i < list->n_items; i++) {
+        const PgQuery__DefElem *def = list->items[i]->def_elem;
+        const char *why = sinks_why_fixed(clone, def->defname);
+        if (why != NULL) {
+            error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of sink \"%s\" cannot be changed",
+                      def->defname, clone->name);
+            error_detail(err, "%s", why);
+            error_hint(err, "Drop the sink and create it again: its topic gets everything anew.");
+            return error_at(err, planner_position(&job->planner, def->location));
+        }
+        kept = 0;
+        for (uint32_t j = 0; j < count; j++)
+            if (strcmp(options[j].name, def->defname) != 0)
+                options[kept++] = options[j];
+        count = kept;
+    }
+    for (uint32_t i = 0; i < given_count; i++)
+        options[count++] = given[i];
     clone->options = options;
+    clone->options_count = count;
     return true;
 }
 
@@ -657,22 +693,23 @@ static bool alter_sink(struct ddl_job *job, const PgQuery__AlterTableStmt *node,
         clone = catalog_object_clone(object);
     for (size_t i = 0; ok && i < node->n_cmds; i++) {
         const PgQuery__AlterTableCmd *cmd = node->cmds[i]->alter_table_cmd;
-        bool sets = cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions && node_exists(cmd->def) &&
-                    cmd->def->node_case == PG_QUERY__NODE__NODE_LIST;
-        if (!sets)
-            ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "ALTER SINK can only SET (paused = ...)");
-        for (size_t j = 0; ok && j < cmd->def->list->n_items; j++)
-            ok = set_sink_option(job, clone, cmd->def->list->items[j]->def_elem, err);
+        bool is_known = (cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetRelOptions ||
+                         cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ResetRelOptions) &&
+                        node_exists(cmd->def) && cmd->def->node_case == PG_QUERY__NODE__NODE_LIST;
+        ok = is_known ? change_sink_options(job, clone, cmd, err)
+                      : error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
+                                  "ALTER SINK can only SET and RESET options, and RENAME");
     }
     if (ok)
         clone->sql = ddl_sink_sql(&clone->arena, server->catalog, clone);
     catalog_unlock(server->catalog);
-    ok = ok && sinks_check(server, clone, err) && ddl_replace(server, clone, err);
+    ok = ok &&
+         ((sinks_check(server, clone, err) && ddl_replace(server, clone, err)) || redact_error(clone, err));
     if (ok)
-        sinks_alter(server, clone); /* under server->ddl: it stays */
-    else if (clone != NULL)
+        return sink_goes_by(server, clone, true, err); /* under server->ddl: it stays */
+    if (clone != NULL)
         catalog_object_release(clone);
-    return ok;
+    return false;
 }
 
 bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, struct error *err)

@@ -550,16 +550,10 @@ static bool create_materialized_view(struct ddl_job *job, const PgQuery__CreateT
 /* Its progress is noted under a name that no other sink has, whatever data directory it lies in. */
 static void add_identity(struct catalog_object *object)
 {
-    if (ddl_option(object, "identity") != NULL)
-        return;
-    struct catalog_option *options =
-        ARENA_ARRAY(&object->arena, struct catalog_option, object->options_count + 1);
-    if (object->options_count > 0)
-        memcpy(options, object->options, sizeof(*options) * object->options_count);
-    const char *value =
-        arena_printf(&object->arena, "millrace-%u-%016llx", object->oid, (unsigned long long)random_u64());
-    options[object->options_count++] = (struct catalog_option){"identity", value};
-    object->options = options;
+    if (ddl_option(object, "identity") == NULL)
+        ddl_add_option(object, "identity",
+                       arena_printf(&object->arena, "millrace-%u-%016llx", object->oid,
+                                    (unsigned long long)random_u64()));
 }
 
 static bool create_sink(struct ddl_job *job, const struct sink_clause *clause, struct error *err)

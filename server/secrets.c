@@ -135,8 +135,7 @@ static void open_again(struct session *session, struct catalog_object *before, s
     if (server->sources == NULL || (server->settings != NULL && server->settings->safe_mode))
         return;
     if (after->kind == CATALOG_SINK) {
-        sinks_stop(server, before);
-        ok = sinks_start(server, after, &why);
+        ok = sinks_alter(server, after, true, &why);
     } else {
         server->sources->source_drop(server, before);
         ok = server->sources->source_create(server, after, &why);

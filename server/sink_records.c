@@ -9,7 +9,7 @@
 #define UNIX_TO_2000_US INT64_C(946684800000000)
 
 struct sink_records {
-    char *sink_name;
+    char *sink_name, *record_name;
     const struct format_class *format;
     struct encoder *encoder;
     uint32_t columns_count; /* of the value */
@@ -32,7 +32,7 @@ static bool open_encoder(const struct sink_records_spec *spec, struct arena *are
         return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
                          "envelope = 'debezium' is not supported with format \"%s\"", spec->format->name);
     struct format_column *columns = ARENA_ARRAY(arena, struct format_column, spec->columns_count);
-    struct format_spec format = {.relation_name = spec->sink_name,
+    struct format_spec format = {.relation_name = spec->record_name,
                                  .topic = spec->topic,
                                  .columns = columns,
                                  .options = spec->options,
@@ -59,8 +59,8 @@ bool sink_records_open(const struct sink_records_spec *spec, struct sink_records
     if (!ok || out == NULL)
         return ok;
     struct sink_records *records = mem_zalloc(sizeof(*records));
-    size_t name_bytes = strlen(spec->sink_name) + 1;
-    records->sink_name = memcpy(mem_alloc(name_bytes), spec->sink_name, name_bytes);
+    records->sink_name = mem_strdup(spec->sink_name);
+    records->record_name = mem_strdup(spec->record_name);
     records->format = spec->format;
     records->encoder = encoder;
     records->numbers = mem_alloc(sizeof(uint32_t) * (spec->columns_count + 1));
@@ -90,6 +90,7 @@ void sink_records_close(struct sink_records *records)
     mem_free(records->numbers);
     mem_free(records->columns);
     mem_free(records->sink_name);
+    mem_free(records->record_name);
     mem_free(records);
 }
 
@@ -194,7 +195,7 @@ static bool write_change(struct sink_records *records, struct sink *sink, const 
     strbuf_add(out, after != NULL ? after->data : "null", after != NULL ? after->len : 4);
     long long ms = (long long)((rows->clocks[row] + UNIX_TO_2000_US) / 1000);
     strbuf_adds(out, ",\"source\":{\"connector\":\"millrace\",\"name\":");
-    add_name(out, records->sink_name);
+    add_name(out, records->record_name);
     strbuf_addf(out, ",\"epoch\":%lld,\"ts_ms\":%lld,\"snapshot\":\"%s\"},\"op\":\"%c\",\"ts_ms\":%lld}",
                 (long long)rows->epochs[row], ms, op == 'r' ? "true" : "false", op, ms);
     return write_record(records, sink, rows, row, out, bytes, err);

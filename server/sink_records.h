@@ -10,7 +10,8 @@ struct sink_records;
 
 /* Borrowed during open. */
 struct sink_records_spec {
-    const char *sink_name;
+    const char *sink_name;   /* in errors */
+    const char *record_name; /* in schemas and envelopes */
     const char *topic;
     const struct format_class *format;
     const struct connector_option *options; /* the format's */

@@ -11,6 +11,7 @@
 #include "planner/redact.h"
 #include "protocol/connector/sink.h"
 #include "protocol/format/format.h"
+#include "protocol/format/registry.h"
 #include "server/checkpointer.h"
 #include "server/sink_records.h"
 #include "storage/base/clock.h"
@@ -36,8 +37,25 @@ const struct connector_option_row sink_options[] = {
     {"snapshot", "true", "false: only changes from now on, not what is there"},
     {"headers", "", "a column of type jsonb whose members become headers of the record"},
     {"identity", "", "the name under which the sink's progress is noted; made up when it is not given"},
+    {"record_name", "",
+     "what schemas that are made for it and envelope 'debezium' call it; without one its name, and kept by "
+     "RENAME"},
     {"paused", "false", "true: nothing is written until ALTER SINK ... SET (paused = false)"},
     {NULL, NULL, NULL},
+};
+
+static const struct {
+    const char *name, *why;
+} fixed_options[] = {
+    {"connector", "what has been written is where it has led to"},
+    {"format", "records that are there have another form"},
+    {"key", "records that are there have other keys"},
+    {"envelope", "records that are there have another form"},
+    {"headers", "records that are there have others"},
+    {"record_name", "records that are there have the other"},
+    {"delivery", "what has been written is noted in another way"},
+    {"snapshot", "it has said what was written when the sink was made"},
+    {"identity", "what has been written is noted under it"},
 };
 
 /* What a query may say about time, and its memory. */
@@ -64,6 +82,23 @@ static const char *own_option(const struct catalog_object *object, const char *n
             value = row->default_value;
     }
     return value;
+}
+
+const char *sinks_why_fixed(const struct catalog_object *object, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(fixed_options); i++) {
+        if (strcmp(fixed_options[i].name, name) == 0)
+            return fixed_options[i].why;
+    }
+    if (strcmp(name, "paused") == 0)
+        return NULL;
+    if (sink_option_is_ours(name))
+        return "it belongs to the query";
+    const struct format_class *format = format_find(own_option(object, "format"));
+    if (format != NULL && format_has_option(format, name))
+        return registry_option_connects(name) ? NULL : "records that are there have another form";
+    const struct sink_class *class = sink_find(ddl_option(object, "connector"));
+    return class != NULL && class->why_fixed != NULL ? class->why_fixed(name) : NULL;
 }
 
 static bool read_boolean(const struct catalog_object *object, const char *name, bool *out, struct error *err)
@@ -175,6 +210,9 @@ static bool read_parts(const struct catalog_object *object, const struct relatio
     bool snapshot;
     struct sink_records_spec spec = {
         .sink_name = object->name, .topic = ddl_option(object, "topic"), .format = format};
+    spec.record_name = own_option(object, "record_name");
+    if (spec.record_name[0] == '\0')
+        spec.record_name = object->name;
     if (!read_word(object, "envelope", envelopes, &envelope, err) ||
         !read_word(object, "delivery", deliveries, &delivery, err) ||
         !read_boolean(object, "snapshot", &snapshot, err) ||
@@ -338,13 +376,19 @@ bool sinks_outbox(const struct catalog_object *object, const struct plan *plan, 
 
 /* ---- a running sink ---- */
 
+/* What the object says, opened. */
+struct setup {
+    struct catalog_object *object;
+    struct arena arena; /* of parts */
+    struct sink_parts parts;
+};
+
 struct runner {
     struct runner *next;
     struct server *server;
     struct relation *relation;
-    struct catalog_object *object;
-    struct arena arena; /* of parts */
-    struct sink_parts parts;
+    uint32_t oid;
+    struct setup *setup;    /* exchanged by the thread, under `lock` */
     struct column *columns; /* room for what outbox_read gives */
     pthread_t thread;
     struct sink *sink;               /* the thread's; set and cleared under `lock`, for others to interrupt */
@@ -356,7 +400,8 @@ struct runner {
     pthread_mutex_t lock; /* nothing of the engine is called with it */
     pthread_cond_t cond;
     bool stopping, paused, failed, woken;
-    _Atomic bool cancel; /* of a wait for a checkpoint: stopping or paused */
+    struct setup *altered; /* to be taken in place of setup; NULL: nothing has changed */
+    _Atomic bool cancel;   /* of a wait for a checkpoint: stopping, paused or altered */
     const char *state;
     uint64_t arrived; /* number of the first row that has not */
     uint64_t epoch;
@@ -369,6 +414,12 @@ struct sinks {
     pthread_mutex_t lock;
     struct runner *first;
 };
+
+/* What is being done is to end; under the lock. */
+static bool is_called_off(const struct runner *runner)
+{
+    return runner->stopping || runner->paused || runner->altered != NULL;
+}
 
 static void set_state(struct runner *runner, const char *state)
 {
@@ -428,7 +479,7 @@ static bool check_progress(struct runner *runner, const struct sink_recovery *re
             fail_for_good(runner, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                           "the topic is ahead of the data directory, which was restored from an earlier time",
                           strbuf_text(&detail), anew, err);
-    } else if (!found && first > 0 && runner->parts.exactly_once) {
+    } else if (!found && first > 0 && runner->setup->parts.exactly_once) {
         strbuf_addf(&detail, "%llu rows had arrived, and more may have.", (unsigned long long)first);
         ok = fail_for_good(runner, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                            "the note of the sink's progress is gone", strbuf_text(&detail), anew, err);
@@ -447,13 +498,14 @@ static bool connect_sink(struct runner *runner, struct error *err)
 {
     set_state(runner, "connecting");
     if (runner->sink == NULL) {
-        struct sink_spec spec = connector_spec(runner->object, &runner->parts);
+        const struct setup *setup = runner->setup;
+        struct sink_spec spec = connector_spec(setup->object, &setup->parts);
         struct sink *sink;
-        if (!runner->parts.class->open(&spec, &sink, err))
+        if (!setup->parts.class->open(&spec, &sink, err))
             return false;
         pthread_mutex_lock(&runner->lock);
         runner->sink = sink;
-        bool interrupted = runner->stopping || runner->paused;
+        bool interrupted = is_called_off(runner);
         pthread_mutex_unlock(&runner->lock);
         if (interrupted) {
             sink->remedy = SINK_REOPEN;
@@ -532,15 +584,15 @@ static bool write_rows(struct runner *runner, uint64_t visible, uint64_t end, st
     uint64_t at = runner->position, created = relation_created_epoch(runner->relation);
     int64_t bytes = 0, epoch = 0;
     bool is_half = false; /* a row and the one that takes its place are never parted */
-    sink_records_reset(runner->parts.records);
+    struct sink_records *records = runner->setup->parts.records;
+    sink_records_reset(records);
     while ((at < end || is_half) && outbox_read(runner->relation, visible, at, runner->columns, &rows)) {
         CHECK(rows.first == at);
         for (uint32_t i = 0; i < rows.batch.rows && (at < end || is_half); i++, at++) {
             epoch = rows.epochs[i];
             is_half = rows.ops[i] == OUTBOX_BEFORE;
             runner->sink->row = at;
-            if (!sink_records_write(runner->parts.records, runner->sink, &rows, i, (uint64_t)epoch == created,
-                                    &bytes, err))
+            if (!sink_records_write(records, runner->sink, &rows, i, (uint64_t)epoch == created, &bytes, err))
                 return false;
         }
     }
@@ -592,12 +644,7 @@ static bool write_group(struct runner *runner, bool *wrote, struct error *err)
 
 /* ---- the thread ---- */
 
-static bool is_called_off(const struct runner *runner)
-{
-    return runner->stopping || runner->paused;
-}
-
-/* Notes the error and does what can be done about it: how long to wait before the next try; -1: for ever. */
+/* Notes the error and does what can be done about it: how long to wait before the next try. */
 static int64_t handle_failure(struct runner *runner, struct error *error)
 {
     enum sink_remedy remedy = runner->sink != NULL ? runner->sink->remedy : SINK_REOPEN;
@@ -616,7 +663,7 @@ static int64_t handle_failure(struct runner *runner, struct error *error)
     if (!called_off) {
         runner->failures++;
         runner->aborted += aborted;
-        redact_error(runner->object, error);
+        redact_error(runner->setup->object, error);
         runner->last_error = *error;
         runner->last_error_us = clock_now_us();
         runner->failed = remedy == SINK_STOP;
@@ -626,11 +673,11 @@ static int64_t handle_failure(struct runner *runner, struct error *error)
     if (called_off)
         return 0;
     if (remedy == SINK_STOP) {
-        log_write(LOG_ERROR, "sink \"%s\" has failed: %s", runner->object->name, error->message);
-        return -1;
+        log_write(LOG_ERROR, "sink \"%s\" has failed: %s", runner->setup->object->name, error->message);
+        return 0;
     }
     if (runner->failed_in_a_row == 0)
-        log_write(LOG_WARNING, "sink \"%s\": %s; retrying", runner->object->name, error->message);
+        log_write(LOG_WARNING, "sink \"%s\": %s; retrying", runner->setup->object->name, error->message);
     int64_t wait_ns = RETRY_MIN_NS;
     for (uint32_t i = 0; i < runner->failed_in_a_row && wait_ns < RETRY_MAX_NS; i++)
         wait_ns *= 2;
@@ -647,7 +694,7 @@ static bool run_once(struct runner *runner, bool *wrote, struct error *err)
     if (!write_group(runner, wrote, err))
         return false;
     if (runner->failed_in_a_row > 0)
-        log_write(LOG_INFO, "sink \"%s\" writes again", runner->object->name);
+        log_write(LOG_INFO, "sink \"%s\" writes again", runner->setup->object->name);
     runner->failed_in_a_row = 0;
     struct error failure;
     if (*wrote || !relation_has_failed(runner->relation, &failure))
@@ -675,23 +722,49 @@ static void wait_to_retry(struct runner *runner, int64_t wait_ns)
     struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
     pthread_mutex_lock(&runner->lock);
     int waited = 0;
-    while (!is_called_off(runner) && (runner->failed || waited == 0))
-        waited = runner->failed ? pthread_cond_wait(&runner->cond, &runner->lock)
-                                : pthread_cond_timedwait(&runner->cond, &runner->lock, &until);
+    while (!is_called_off(runner) && waited == 0)
+        waited = pthread_cond_timedwait(&runner->cond, &runner->lock, &until);
     pthread_mutex_unlock(&runner->lock);
 }
 
-/* false: it is to stop. */
-static bool wait_paused(struct runner *runner)
+static void free_setup(struct setup *setup)
+{
+    sink_records_close(setup->parts.records);
+    catalog_object_release(setup->object);
+    arena_release(&setup->arena);
+    mem_free(setup);
+}
+
+/* What ALTER has changed, with nothing open that goes by the old. */
+static void take_altered(struct runner *runner)
+{
+    struct setup *old = NULL;
+    close_sink(runner);
+    pthread_mutex_lock(&runner->lock);
+    if (runner->altered != NULL) {
+        old = runner->setup;
+        runner->setup = runner->altered;
+        runner->altered = NULL;
+        atomic_store(&runner->cancel, is_called_off(runner));
+    }
+    pthread_mutex_unlock(&runner->lock);
+    runner->failed_in_a_row = 0;
+    if (old != NULL)
+        free_setup(old);
+}
+
+/* Waits while it is paused or has failed. false: it is to stop. */
+static bool wait_going(struct runner *runner)
 {
     pthread_mutex_lock(&runner->lock);
-    bool pauses = runner->paused && !runner->stopping;
-    pthread_mutex_unlock(&runner->lock);
-    if (pauses)
-        close_sink(runner);
-    pthread_mutex_lock(&runner->lock);
-    while (runner->paused && !runner->stopping) {
-        runner->state = "paused";
+    while (!runner->stopping && (runner->paused || runner->failed || runner->altered != NULL)) {
+        if (runner->altered != NULL || runner->sink != NULL) {
+            pthread_mutex_unlock(&runner->lock);
+            take_altered(runner);
+            pthread_mutex_lock(&runner->lock);
+            continue;
+        }
+        runner->state = runner->paused ? "paused" : "failed";
         pthread_cond_wait(&runner->cond, &runner->lock);
     }
     bool go_on = !runner->stopping;
@@ -702,7 +775,7 @@ static bool wait_paused(struct runner *runner)
 static void *runner_main(void *arg)
 {
     struct runner *runner = arg;
-    while (wait_paused(runner)) {
+    while (wait_going(runner)) {
         bool wrote;
         struct error error;
         error_init(&error);
@@ -720,13 +793,26 @@ static void *runner_main(void *arg)
 
 /* ---- its life ---- */
 
+/* NULL: options or columns do not fit the format, or its registry cannot be used. */
+static struct setup *open_setup(struct catalog_object *object, struct error *err)
+{
+    struct setup *setup = mem_zalloc(sizeof(*setup));
+    setup->object = object;
+    catalog_object_retain(object);
+    arena_init(&setup->arena, NULL);
+    if (read_parts(object, object->relation, &setup->arena, &setup->parts, err))
+        return setup;
+    free_setup(setup);
+    return NULL;
+}
+
 static void free_runner(struct runner *runner)
 {
-    sink_records_close(runner->parts.records);
+    free_setup(runner->setup);
+    if (runner->altered != NULL)
+        free_setup(runner->altered);
     mem_free(runner->columns);
     relation_release(runner->relation);
-    catalog_object_release(runner->object);
-    arena_release(&runner->arena);
     pthread_mutex_destroy(&runner->lock);
     pthread_cond_destroy(&runner->cond);
     mem_free(runner);
@@ -734,13 +820,15 @@ static void free_runner(struct runner *runner)
 
 bool sinks_start(struct server *server, struct catalog_object *object, struct error *err)
 {
+    struct setup *setup = open_setup(object, err);
+    if (setup == NULL)
+        return false;
     struct runner *runner = mem_zalloc(sizeof(*runner));
     runner->server = server;
     runner->relation = object->relation;
-    runner->object = object;
+    runner->oid = object->oid;
+    runner->setup = setup;
     relation_retain(runner->relation);
-    catalog_object_retain(object);
-    arena_init(&runner->arena, NULL);
     error_init(&runner->last_error);
     pthread_mutex_init(&runner->lock, NULL);
     pthread_condattr_t monotonic;
@@ -752,11 +840,7 @@ bool sinks_start(struct server *server, struct catalog_object *object, struct er
     runner->columns = mem_alloc(sizeof(*runner->columns) * (columns_count + OUTBOX_COLUMNS));
     runner->state = "connecting";
     runner->arrived = outbox_first(runner->relation);
-    if (!read_parts(object, runner->relation, &runner->arena, &runner->parts, err)) {
-        free_runner(runner);
-        return false;
-    }
-    runner->paused = runner->parts.paused;
+    runner->paused = setup->parts.paused;
     atomic_store(&runner->cancel, runner->paused);
     engine_listen_outbox(server->engine, runner->relation, wake, runner);
     CHECK(pthread_create(&runner->thread, NULL, runner_main, runner) == 0);
@@ -792,7 +876,7 @@ void sinks_stop(struct server *server, const struct catalog_object *object)
 {
     pthread_mutex_lock(&server->sinks->lock);
     struct runner **link = &server->sinks->first;
-    while (*link != NULL && (*link)->object->oid != object->oid)
+    while (*link != NULL && (*link)->oid != object->oid)
         link = &(*link)->next;
     struct runner *runner = *link;
     if (runner != NULL)
@@ -802,31 +886,30 @@ void sinks_stop(struct server *server, const struct catalog_object *object)
         stop(runner);
 }
 
-void sinks_alter(struct server *server, struct catalog_object *object)
+bool sinks_alter(struct server *server, struct catalog_object *object, bool goes_on, struct error *err)
 {
-    bool paused;
-    struct error ignored;
-    if (!read_boolean(object, "paused", &paused, &ignored))
-        return;
+    struct setup *setup = open_setup(object, err);
+    if (setup == NULL)
+        return false;
     pthread_mutex_lock(&server->sinks->lock);
     struct runner *runner = server->sinks->first;
-    while (runner != NULL && runner->object->oid != object->oid)
+    while (runner != NULL && runner->oid != object->oid)
         runner = runner->next;
     if (runner != NULL) {
         pthread_mutex_lock(&runner->lock);
-        runner->paused = paused;
-        if (paused) {
-            call_off(runner);
-        } else {
-            atomic_store(&runner->cancel, false);
-            runner->failed = false;
-            pthread_cond_broadcast(&runner->cond);
-        }
+        struct setup *passed_by = runner->altered;
+        runner->altered = setup;
+        setup = passed_by;
+        runner->paused = runner->altered->parts.paused;
+        runner->failed &= !goes_on;
+        call_off(runner);
         pthread_mutex_unlock(&runner->lock);
     }
     pthread_mutex_unlock(&server->sinks->lock);
-    if (paused)
-        checkpointer_wake(server->checkpointer);
+    checkpointer_wake(server->checkpointer);
+    if (setup != NULL)
+        free_setup(setup);
+    return true;
 }
 
 struct sinks *sinks_create(void)
@@ -861,8 +944,9 @@ void sinks_for_each(struct server *server, void (*visit)(void *ctx, const struct
     for (struct runner *runner = server->sinks->first; runner != NULL; runner = runner->next) {
         pthread_mutex_lock(&runner->lock);
         uint64_t end = outbox_end(runner->relation);
-        struct sink_status status = {.object = runner->object,
-                                     .connector = runner->parts.class->name,
+        const struct setup *setup = runner->altered != NULL ? runner->altered : runner->setup;
+        struct sink_status status = {.object = setup->object,
+                                     .connector = setup->parts.class->name,
                                      .state = runner->state,
                                      .epoch = runner->epoch,
                                      .rows_behind = end > runner->arrived ? end - runner->arrived : 0,

@@ -16,6 +16,9 @@ struct sinks;
 extern const struct connector_option_row sink_options[];
 /* Is it one of them, and not the connector's, which may be a secret? */
 bool sink_option_is_ours(const char *name);
+/* Why ALTER cannot change the option of this sink; NULL: it can. Nothing that would change what records look like, where they go
+ * or how they are counted can; how their place is reached can. */
+const char *sinks_why_fixed(const struct catalog_object *object, const char *name);
 /* Checks the options of a sink whose columns are known: 22023, 42703, 0A000 for an unknown connector. Connects to
  * nothing. */
 MUST_CHECK
@@ -34,8 +37,11 @@ MUST_CHECK
 bool sinks_start(struct server *server, struct catalog_object *object, struct error *err);
 /* No more records after its return. */
 void sinks_stop(struct server *server, const struct catalog_object *object);
-/* The object with changed options has taken the place of the old one: paused. Going on also clears a failure. */
-void sinks_alter(struct server *server, struct catalog_object *object);
+/* The object, with another name, other options or values of secrets, has taken the place of the old one: what the sink has open is
+ * closed, and opened again as the object says; what was not committed is written again. goes_on: a sink that has failed tries
+ * again, unless it is paused. An error of the format leaves it as it is. */
+MUST_CHECK
+bool sinks_alter(struct server *server, struct catalog_object *object, bool goes_on, struct error *err);
 
 struct sink_status {
     const struct catalog_object *object;

@@ -64,6 +64,15 @@ static const struct kafka_reserved reserved[] = {
     {NULL, NULL},
 };
 
+/* What a sink keeps for its life: where its records are, and what says which of them are there. */
+static const struct kafka_reserved fixed[] = {
+    {"topic", "what has been written is there, and nowhere else"},
+    {"progress_topic", "what has been written is noted there"},
+    {"transactional.id", "who writes under the old one could not be shut out any more"},
+    {"partitioner", "keys would go to other partitions than those in which their older records are"},
+    {NULL, NULL},
+};
+
 /* Equal keys go to equal partitions; which ones, other producers know as well. */
 typedef int32_t partitioner_fn(const rd_kafka_topic_t *topic, const void *key, size_t key_len,
                                int32_t partitions, void *topic_opaque, void *record_opaque);
@@ -115,9 +124,10 @@ struct kafka_sink {
     uint32_t unserved;
     /* The delivery that failed first since the group began; callbacks run in calls of the sink's thread. */
     rd_kafka_resp_err_t delivery_error;
-    int64_t marker_offset; /* where the record of a recover went; -1: it is on its way */
-    int64_t ignored;       /* where records went of which nobody wants to know */
-    char last_error[256];  /* as librdkafka said it last, outside of any call */
+    int64_t marker_offset;         /* where the record of a recover went; -1: it is on its way */
+    int64_t ignored;               /* where records went of which nobody wants to know */
+    rd_kafka_resp_err_t last_code; /* as librdkafka said it last, outside of any call */
+    char last_error[256];
     rd_kafka_queue_t *queue;
     _Atomic bool interrupted;
 };
@@ -136,6 +146,14 @@ static bool is_own(const char *name)
 static bool accepts(const char *name, const char *value, struct error *err)
 {
     return kafka_accepts(reserved, "kafka", name, value, err);
+}
+
+static const char *why_fixed(const char *name)
+{
+    const struct kafka_reserved *row = fixed;
+    while (row->name != NULL && strcmp(row->name, name) != 0)
+        row++;
+    return row->why;
 }
 
 static bool read_count(const struct sink_spec *spec, const char *name, int32_t *out, struct error *err)
@@ -187,7 +205,9 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *o
 {
     struct kafka_sink *self = ((struct kafka_client *)opaque)->owner;
     (void)producer;
-    (void)code;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && self->last_error[0] != '\0')
+        return; /* that has said why */
+    self->last_code = (rd_kafka_resp_err_t)code;
     snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
     kafka_hide(&self->client, self->last_error);
 }
@@ -217,7 +237,10 @@ static bool fail(struct kafka_sink *self, enum sink_remedy remedy, rd_kafka_resp
                  const char *why, struct error *err)
 {
     self->base.remedy = remedy;
-    error_set(err, code_of(code), "%s: %s", what, why);
+    enum error_code is = code_of(code);
+    if (is == ERRCODE_CONNECTION_FAILURE && self->last_error[0] != '\0')
+        is = code_of(self->last_code); /* nobody has answered: a password that is wrong, say */
+    error_set(err, is, "%s: %s", what, why);
     if (self->last_error[0] != '\0' && strcmp(self->last_error, why) != 0)
         error_detail(err, "%s", self->last_error);
     return false;
@@ -1117,6 +1140,7 @@ const struct sink_class sink_kafka = {
     .help = "records to a topic, exactly once; any property of librdkafka is an option as well",
     .options = options,
     .accepts = accepts,
+    .why_fixed = why_fixed,
     .open = open_sink,
     .close = kafka_close,
     .recover = kafka_recover,

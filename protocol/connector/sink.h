@@ -54,6 +54,8 @@ struct sink_class {
     /* Any other option that this accepts is handed on as it is (properties of librdkafka); 22023 when there is none of that
      * name or its value is wrong. NULL: there are none. */
     bool (*accepts)(const char *name, const char *value, struct error *err);
+    /* Why ALTER cannot change the option of a sink that has written already; NULL: it can, for what is opened from then on. */
+    const char *(*why_fixed)(const char *name);
     /* Checks options; with out NULL that is all. Connects lazily: who is not there is no error here. */
     bool (*open)(const struct sink_spec *spec, struct sink **out, struct error *err);
     /* Gives up what is not committed. */

@@ -209,6 +209,11 @@ static bool configure(struct registry *registry, const struct format_class *clas
     return true;
 }
 
+bool registry_option_connects(const char *name)
+{
+    return strcmp(name, "schema.registry.url") == 0 || strncmp(name, "schema_registry_", 16) == 0;
+}
+
 bool registry_open(const struct format_class *class, const struct format_spec *spec, struct registry **out,
                    struct error *err)
 {

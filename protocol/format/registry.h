@@ -52,6 +52,8 @@ struct registry_schema {
             "the subject of a key's schema, likewise; topic_name: the topic's name and '-key'"               \
     }
 
+/* Does the option say where the registry is, or who asks it? Others say which schema is meant. */
+bool registry_option_connects(const char *name);
 /* A client by the options of a spec, or NULL in *out when they name no registry. Connects to nothing. 22023 naming the
  * option. out may be NULL: checks only. */
 MUST_CHECK

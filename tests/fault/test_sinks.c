@@ -44,6 +44,7 @@ static uint64_t random_state;
 static uint32_t fail_percent; /* of calls */
 static bool stops;            /* commits fail for good */
 static uint32_t failures, commits, answers_lost;
+static char last_color[32]; /* of the sink that was opened last */
 
 static uint32_t draw(uint32_t below)
 {
@@ -88,6 +89,9 @@ static bool memory_open(const struct sink_spec *spec, struct sink **out, struct 
     struct memory_sink *self = mem_zalloc(sizeof(*self));
     self->base.class = &memory_class;
     const char *name = sink_option(&memory_class, spec, "topic");
+    pthread_mutex_lock(&lock);
+    snprintf(last_color, sizeof(last_color), "%s", sink_option(&memory_class, spec, "color"));
+    pthread_mutex_unlock(&lock);
     self->topic = strcmp(name, topics[0].name) == 0 ? &topics[0] : &topics[1];
     *out = &self->base;
     return true;
@@ -222,12 +226,19 @@ static void memory_interrupt(struct sink *sink)
     pthread_mutex_unlock(&lock);
 }
 
-static const struct connector_option_row options[] = {{"topic", NULL, "events or kv"}, {NULL, NULL, NULL}};
+static const struct connector_option_row options[] = {
+    {"topic", NULL, "events or kv"}, {"color", "", "may change"}, {NULL, NULL, NULL}};
+
+static const char *why_fixed(const char *name)
+{
+    return strcmp(name, "topic") == 0 ? "it is the topic" : NULL;
+}
 
 static const struct sink_class memory_class = {
     .name = "memory",
     .help = "",
     .options = options,
+    .why_fixed = why_fixed,
     .open = memory_open,
     .close = memory_close,
     .recover = memory_recover,
@@ -251,6 +262,7 @@ static struct memory_disk *disk;
 static struct fault_server *server;
 static struct fault_client *client;
 static int64_t next_id;
+static char events_out[32]; /* its sink's name */
 
 static void start(int workers)
 {
@@ -314,12 +326,21 @@ static void read_next_id(void)
     next_id = strtoll(strbuf_text(&query("SELECT coalesce(max(id) + 1, 0) FROM seen")->rows), NULL, 10);
 }
 
+/* What the sink is called; a rename that the power cut has ended may be there or not. */
+static void read_name(void)
+{
+    const struct fault_result *result = query("SELECT name FROM millrace.sinks WHERE name <> 'kv_out'");
+    if (result->sqlstate[0] == '\0')
+        snprintf(events_out, sizeof(events_out), "%.*s", (int)strcspn(strbuf_text(&result->rows), "\n"),
+                 strbuf_text(&result->rows));
+}
+
 static void step(void)
 {
     char sql[256];
     int64_t count = 1 + draw(50), key = draw(KEYS);
     pthread_mutex_lock(&lock);
-    uint32_t what = draw(6);
+    uint32_t what = draw(8);
     pthread_mutex_unlock(&lock);
     switch (what) {
     case 0:
@@ -340,6 +361,17 @@ static void step(void)
     case 3:
         (void)run("CHECKPOINT");
         break;
+    case 4: /* also while it writes, and before the last one has come through */
+        snprintf(sql, sizeof(sql), "ALTER SINK %s SET (color = 'c%lld')", events_out, (long long)key);
+        (void)run(sql);
+        break;
+    case 5: {
+        const char *other = strcmp(events_out, "events_out") == 0 ? "renamed" : "events_out";
+        snprintf(sql, sizeof(sql), "ALTER SINK %s RENAME TO %s", events_out, other);
+        (void)run(sql);
+        read_name();
+        break;
+    }
     default:
         snprintf(sql, sizeof(sql), "INSERT INTO events SELECT i FROM generate_series(%lld, %lld) i",
                  (long long)next_id, (long long)(next_id + count - 1));
@@ -374,6 +406,7 @@ static void begin(int workers)
         memset(topics[i].values, 0xFF, sizeof(topics[i].values));
     }
     next_id = 0;
+    snprintf(events_out, sizeof(events_out), "events_out");
     start(workers);
     (void)run("CREATE STREAM events (id bigint)");
     (void)run("CREATE MATERIALIZED VIEW seen AS SELECT id FROM events");
@@ -409,6 +442,7 @@ TEST(calls_fail)
             memory_disk_power_on(disk, round % 4 == 1 ? LOSS_ALL : LOSS_NONE, random_state);
             start(1);
             read_next_id();
+            read_name();
         }
         fail_percent = 0;
         check_contents();
@@ -446,8 +480,63 @@ TEST(one_fails_for_good)
     end();
 }
 
+static bool refused(const char *sql, const char *sqlstate)
+{
+    return strcmp(query(sql)->sqlstate, sqlstate) == 0;
+}
+
+/* What may change is what the sink is opened with next; a sink that has failed stays so under another name. */
+TEST(is_altered)
+{
+    begin(1);
+    (void)run("INSERT INTO events VALUES (0)");
+    next_id = 1;
+    check_contents();
+    EXPECT(refused("ALTER SINK events_out SET (topic = 'kv')", "0A000"));
+    EXPECT(refused("ALTER SINK events_out RESET (topic)", "0A000"));
+    EXPECT(refused("ALTER SINK events_out SET (color = 'a', color = 'b')", "42601"));
+    EXPECT(refused("ALTER SINK events_out SET (colour = 'red')", "22023"));
+    EXPECT(refused("ALTER TABLE events_out RENAME TO x", "42809"));
+    EXPECT(refused("ALTER SINK kv RENAME TO x", "42809"));
+    EXPECT(refused("ALTER SINK events_out RENAME TO kv_out", "42P07"));
+    pthread_mutex_lock(&lock);
+    EXPECT_TEXT(last_color, "");
+    pthread_mutex_unlock(&lock);
+    (void)run("ALTER SINK events_out SET (color = 'red')");
+    (void)run("ALTER SINK events_out RENAME TO renamed");
+    (void)run("INSERT INTO events VALUES (1)");
+    next_id = 2;
+    check_contents();
+    pthread_mutex_lock(&lock);
+    EXPECT_TEXT(last_color, "red");
+    stops = true;
+    pthread_mutex_unlock(&lock);
+    EXPECT_TEXT(strbuf_text(&query("SELECT name FROM millrace.sinks ORDER BY 1")->rows), "kv_out\nrenamed\n");
+    (void)run("INSERT INTO events VALUES (2)");
+    until("SELECT state FROM millrace.sinks WHERE name = 'renamed'", "failed\n");
+    pthread_mutex_lock(&lock);
+    stops = false;
+    pthread_mutex_unlock(&lock);
+    (void)run("ALTER SINK renamed RENAME TO again");
+    until("SELECT state FROM millrace.sinks WHERE name = 'again'", "failed\n");
+    stop();
+    memory_disk_power_on(disk, LOSS_ALL, 1);
+    start(1);
+    next_id = 3;
+    check_contents();
+    (void)run("ALTER SINK again RESET (color)");
+    (void)run("INSERT INTO events VALUES (3)");
+    next_id = 4;
+    check_contents();
+    pthread_mutex_lock(&lock);
+    EXPECT_TEXT(last_color, "");
+    pthread_mutex_unlock(&lock);
+    end();
+}
+
 int main(void)
 {
+    RUN(is_altered);
     RUN(calls_fail);
     RUN(one_fails_for_good);
     return test_result();

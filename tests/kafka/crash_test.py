@@ -37,6 +37,7 @@ class Producer(threading.Thread):
         self.producer = confluent_kafka.Producer(cluster.client_config(
             enable_idempotence=True, linger_ms=2, message_timeout_ms=0, socket_timeout_ms=5000, queue_buffering_max_messages=20000))
         self.rng = random.Random(seed)
+        self.most = None if cluster.real else 20000 * PARTITIONS  # a mock partition has room for 5 MB
         self.sent = 0
         self.upserts = {}  # key -> value, or None: deleted
         self.failed = []
@@ -57,10 +58,12 @@ class Producer(threading.Thread):
     def run(self):
         while not self.ends.is_set():
             self.producer.poll(0.01)
-            if not self.goes.wait(0.05):
+            if not self.goes.wait(0.05) or self.sent == self.most:
                 continue
             for _ in range(self.rng.choice([1, 10, 200])):
                 i = self.sent
+                if i == self.most:
+                    break
                 self.sent += 1
                 self.send("ids", '{"id": %d, "k": %d, "v": %d}' % (i, i % KEYS, i % 13), partition=self.rng.randrange(PARTITIONS))
                 if i % 3 == 0:

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
-from checks import Secret, arrived, expect, literal, one, read_all, until, with_options  # noqa: E402
+from checks import Secret, arrived, expect, literal, one, read_all, sink_state, until, with_options  # noqa: E402
 from kafka_support import USERS, Record  # noqa: E402
 
 WRONG = "wr0ng-canary-passw0rd"
@@ -25,6 +25,31 @@ def round_trip(cluster, con, name, options):
     read_all(con, name, cluster, name)
     arrived(con, name + "_out")
     expect("rows that came over %s" % name, one(con, "SELECT sum(accepted) FROM %s_progress" % name), 200)
+
+
+def altered_secret_of_sink(cluster, con, options):
+    """The next connection goes by the new value; what has waited is written once."""
+    cluster.create_topic("altered_out", 1)
+    con.execute("CREATE SECRET sink_password AS '%s'" % WRONG)
+    con.execute("CREATE TABLE waits (id int PRIMARY KEY)")
+    con.execute("INSERT INTO waits VALUES (1)")
+    con.execute("CREATE SINK altered_out FROM waits " + with_options(cluster, topic="altered_out", format="json", **{**options, "sasl.password": Secret("sink_password")}))
+
+    def denied():
+        return sink_state(con, "altered_out", "state, sqlstate") == ("retrying", "28000")
+
+    until("a sink with a wrong password says so", denied)
+    for id_, password in ((2, USERS["bob"]), (3, WRONG), (4, USERS["bob"])):
+        con.execute("ALTER SECRET sink_password AS " + literal(password))
+        con.execute("INSERT INTO waits VALUES (%d)" % id_)
+        if password == WRONG:
+            until("a sink whose password has become wrong says so", denied)
+        else:
+            arrived(con, "altered_out")
+    expect("rows of a sink whose password was altered", sorted(r.key for r in cluster.read("altered_out")), [b'{"id":%d}' % i for i in range(1, 5)])
+    con.execute("DROP SINK altered_out")
+    con.execute("DROP TABLE waits")
+    con.execute("DROP SECRET sink_password")
 
 
 def fails(con, what, sql, sqlstates, word):
@@ -74,6 +99,7 @@ def main():
             round_trip(cluster, con, "client", {**tls, "ssl.certificate.location": cluster.client_certificate, "ssl.key.location": cluster.client_key})
             round_trip(cluster, con, "plain", plain)
             round_trip(cluster, con, "plain_tls", both)
+            altered_secret_of_sink(cluster, con, plain)
 
             def source(**options):
                 return "CREATE STREAM failing (id bigint) " + with_options(cluster, topic="tls", format="json", **options)

@@ -311,6 +311,63 @@ def kills(broker, server, con):
     return con
 
 
+def altered(broker, server, con):
+    """Properties change and sinks get other names while they write, and over kill -9: each row once. What would change the records
+    themselves is refused."""
+    for topic in ("altered", "altered_dbz"):
+        broker.create_topic(topic, 2)
+    con.execute("CREATE STREAM al (id int)")
+    con.execute("CREATE MATERIALIZED VIEW al_sums AS SELECT id % 5 AS g, count(*) AS n FROM al GROUP BY 1")
+    con.execute(sink(broker, "al_0", "FROM al", "altered", **{"linger.ms": "1"}))
+    con.execute(sink(broker, "al_dbz", "FROM al_sums", "altered_dbz", envelope="debezium"))
+    for name, value in (("topic", "x"), ("progress_topic", "x"), ("format", "text"), ("key", "id"), ("envelope", "upsert"), ("headers", "h"),
+                        ("identity", "x"), ("transactional.id", "x"), ("delivery", "at_least_once"), ("partitioner", "random"), ("snapshot", "false"),
+                        ("connector", "x"), ("record_name", "x"), ("key_style", "value"), ("state_ttl", "1 day")):
+        refused(con, "0A000", "ALTER SINK al_0 SET (\"%s\" = '%s')" % (name, value), name, "al_0")
+    refused(con, "0A000", "ALTER SINK al_0 RESET (topic)", "topic")
+    refused(con, "22023", "ALTER SINK al_0 SET (nonsense = 1)", "nonsense")
+    refused(con, "22023", "ALTER SINK al_0 SET (\"linger.ms\" = 'often')", "linger.ms")
+    refused(con, "22023", "ALTER SINK al_0 SET (\"enable.idempotence\" = false)")
+    refused(con, "22023", "ALTER SINK al_0 RESET (\"bootstrap.servers\")", "bootstrap.servers")
+    refused(con, "42601", "ALTER SINK al_0 SET (paused = true, paused = false)")
+    refused(con, "42704", "ALTER SINK al_0 SET (\"sasl.password\" = SECRET nowhere)")
+    refused(con, "42809", "ALTER VIEW al_0 RENAME TO x", "ALTER SINK")
+    refused(con, "42809", "ALTER SINK al_sums RENAME TO x")
+    refused(con, "42P07", "ALTER SINK al_0 RENAME TO al_dbz")
+    refused(con, "42P01", "ALTER SINK nothing RENAME TO x")
+    con.execute("ALTER SINK IF EXISTS nothing RENAME TO x")
+    rng, at = random.Random(5), 0
+    for i in range(8 if harness.SMALL else 16):
+        count = rng.randrange(100, 3000)
+        con.execute("INSERT INTO al SELECT i FROM generate_series(%d, %d) i" % (at, at + count - 1))
+        at += count
+        if i % 2 == 0:  # it has perhaps begun to write them
+            until("it writes", lambda: status(con, "al_%d" % i, "rows_behind") < count)
+        con.execute("ALTER SINK al_%d RENAME TO al_%d" % (i, i + 1))
+        con.execute("ALTER SINK al_%d SET (\"compression.type\" = '%s', \"linger.ms\" = %d, \"transaction.timeout.ms\" = %d)"
+                    % (i + 1, ("lz4", "zstd", "none")[i % 3], i, 20000 + i))
+        if i == 3:
+            con.execute("ALTER SINK al_dbz RENAME TO al_changes")
+        if i % 4 == 3:
+            harness.restart_millrace(server, signal.SIGKILL)
+            con = connect(server)
+        if i % 4 == 1:
+            con.execute("ALTER SINK al_%d RESET (\"linger.ms\")" % (i + 1))
+    name = "al_%d" % (i + 1)
+    arrived(con, name, "al_changes")
+    expect("every id once", ids(broker, "altered"), list(range(at)))
+    expect("what a renamed sink calls itself", {json.loads(r.value)["source"]["name"] for r in broker.read("altered_dbz") if r.value}, {"al_dbz"})
+    con.execute("ALTER SINK %s SET (\"bootstrap.servers\" = '127.0.0.1:%d')" % (name, harness.free_port()))
+    con.execute("INSERT INTO al VALUES (%d)" % at)
+    until("other brokers are asked", lambda: status(con, name, "state, sqlstate") == ("retrying", "08006"))
+    con.execute("ALTER SINK %s SET (\"bootstrap.servers\" = '%s')" % (name, broker.bootstrap))
+    arrived(con, name)
+    expect("every id once, after others were asked", ids(broker, "altered"), list(range(at + 1)))
+    con.execute("DROP SINK %s, al_changes" % name)
+    con.execute("DROP STREAM al CASCADE")
+    return con
+
+
 def at_least_once(broker, server, con):
     """Without transactions: over kills and a broker that is away nothing is lost, what comes again comes in the same order."""
     options = {"delivery": "at_least_once", "message.timeout.ms": "5000"}
@@ -602,7 +659,7 @@ def memory(broker, server, con):
         expect("every row once", (count, total), (rows * rounds + 1, rows * rounds * (rows * rounds + 1) // 2))
 
 
-TESTS = [changes, definitions, envelopes, kills, at_least_once, large, outages, takeovers, doubts, memory]
+TESTS = [changes, definitions, envelopes, altered, kills, at_least_once, large, outages, takeovers, doubts, memory]
 
 
 def main():
