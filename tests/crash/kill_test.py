@@ -169,16 +169,11 @@ def verify(con, writers):
         assert view == fresh, "%s: %s %s" % (name, view, fresh)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("binary")
-    parser.add_argument("--rounds", type=int, default=5 if harness.SMALL else 20)
-    parser.add_argument("--seed", type=int, default=7)
-    args, options = parser.parse_known_args()
-    rng = random.Random(args.seed)
+def run_series(binary, options, rng, rounds, so_far):
+    """So many kills of servers on one data directory."""
     with harness.temp_dir() as base:
         data = os.path.join(base, "data")
-        server = harness.start_millrace(args.binary, data, *options)
+        server = harness.start_millrace(binary, data, *options)
         con = harness.connect_millrace(server)
         con.execute("CREATE TABLE log (writer int, n int, v int)")
         con.execute("CREATE TABLE kept (id int PRIMARY KEY, count bigint)")
@@ -187,9 +182,9 @@ def main():
         for name, sql in VIEWS.items():
             con.execute("CREATE MATERIALIZED VIEW %s AS %s" % (name, sql))
         con.close()
-        sent, there, checkpoints, commits, total = [0] * WRITERS, {}, 0, 0, 0
+        sent, there, rows = [0] * WRITERS, {}, 0
         try:
-            for round_number in range(args.rounds):
+            for round_number in range(rounds):
                 writers = [Writer(server, n, sent[n]) for n in range(WRITERS)]
                 definer, saver = Definer(server, there, rng.random()), Saver(server)
                 threads = writers + [definer] + ([saver] if round_number % 3 != 2 else [])
@@ -201,22 +196,38 @@ def main():
                 for thread in threads:
                     thread.join()
                 assert not hasattr(definer, "error"), definer.error
-                checkpoints += saver.made
-                commits += sum(w.commits for w in writers)
-                server = harness.start_millrace(args.binary, data, *options)
+                server = harness.start_millrace(binary, data, *options)
                 con = harness.connect_millrace(server)
                 verify(con, writers)
                 there = verify_objects(con, definer)
                 sent = [w.sent for w in writers]
-                total = con.execute("SELECT count(*) FROM log").fetchone()[0]
                 con.close()
+                so_far["kills"] += 1
+                so_far["commits acknowledged"] += sum(w.commits for w in writers)
+                so_far["checkpoints"] += saver.made
+                so_far["rows"] += sum(sent) - rows
+                rows = sum(sent)
+                if so_far["kills"] % 10 == 0:
+                    print(", ".join("%d %s" % (count, what) for what, count in so_far.items()), flush=True)
         except BaseException:
             sys.stderr.write(server.log_text()[-4000:])
             raise
         assert server.stop() == 0
-        ticks = [int(n) for n in re.findall(r"recovered \d+ objects and (\d+) ticks", server.log_text())]
-        print("%d kills, %d commits acknowledged, %d rows, %d checkpoints, %d ticks replayed at most: nothing lost, nothing twice" %
-              (args.rounds, commits, total, checkpoints, max(ticks)))
+        return max([int(n) for n in re.findall(r"recovered \d+ objects and (\d+) ticks", server.log_text())])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binary")
+    parser.add_argument("--rounds", type=int, default=5 if harness.SMALL else 20)
+    parser.add_argument("--series", type=int, default=100, help="kills before another data directory is begun")
+    parser.add_argument("--seed", type=int, default=7)
+    args, options = parser.parse_known_args()
+    rng = random.Random(args.seed)
+    so_far, ticks = {"kills": 0, "commits acknowledged": 0, "rows": 0, "checkpoints": 0}, 0
+    while so_far["kills"] < args.rounds:
+        ticks = max(ticks, run_series(args.binary, options, rng, min(args.series, args.rounds - so_far["kills"]), so_far))
+    print("%s, %d ticks replayed at most: nothing lost, nothing twice" % (", ".join("%d %s" % (count, what) for what, count in so_far.items()), ticks))
 
 
 main()

@@ -94,7 +94,7 @@ def start_millrace(binary, data_dir, *options, port=None):
     out.close()
     server = Server(process, port, log)
     server.started_with = binary, data_dir, options
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600  # state that comes back slowly on a busy machine is no failure
     while time.monotonic() < deadline:
         if "accepting connections on 127.0.0.1:%d" % port in server.log_text(start) and process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
