@@ -265,6 +265,8 @@ static void run_all(const struct trouble *kind, uint64_t stride, uint64_t first)
            (unsigned long long)whole.total, (unsigned long long)ended);
     /* one refusal costs the reserve; what is refused for longer, the process; what is lost is lost */
     bool goes_on = kind->count == 1 && !kind->is_loss;
+    if (kind->is_loss && runs < 10)
+        test_fail(__FILE__, __LINE__, "few look whether something is lost");
     if (runs > 0 && (goes_on ? ended > runs / 10 : ended < runs * 9 / 10))
         test_fail(__FILE__, __LINE__, kind->name);
     fflush(stdout);
