@@ -8,6 +8,7 @@
  * place in the order. Those of ticks that are on their way to the log wait for it, since their effects are in
  * memory already and cannot be taken back; nobody sees them before they are durable. */
 #include "executor/engine_internal.h"
+#include "executor/engine_trouble.h"
 #include "executor/outbox_internal.h"
 
 #include "storage/base/clock.h"
@@ -280,6 +281,16 @@ static void refuse(struct staged_txn *refused, const struct error *err)
         mem_free(refused);
         refused = next;
     }
+}
+
+bool engine_is_held(struct engine *engine, struct error *err)
+{
+    pthread_mutex_lock(&engine->lock);
+    bool held = engine->held;
+    if (held)
+        *err = engine->held_error;
+    pthread_mutex_unlock(&engine->lock);
+    return held;
 }
 
 static void log_state(void *ctx, const struct error *err)

@@ -1,6 +1,7 @@
 /* sources.c: the list of running sources, what all kinds of them have in common, and which kind a relation wants. */
 #include "server/sources.h"
 
+#include "executor/engine_trouble.h"
 #include "planner/ddl.h"
 #include "planner/ddl_time.h"
 #include "protocol/connector/partitioned.h"
@@ -244,13 +245,19 @@ void sources_for_each(struct sources *sources, bool (*visit)(void *ctx, const st
                       void *ctx)
 {
     struct arena arena;
+    struct error trouble;
     bool more = true;
     arena_init(&arena, NULL);
     pthread_mutex_lock(&sources->lock);
+    bool is_held = sources->first != NULL && engine_is_held(sources->first->server->engine, &trouble);
     for (struct running_source *source = sources->first; source != NULL && more; source = source->next) {
         struct source_status status = {.relation_oid = source->object->oid,
                                        .connector = ddl_option(source->object, "connector")};
         source->kind->status(source, &arena, &status);
+        if (is_held && strcmp(status.state, "running") == 0) { /* its transactions wait in the engine */
+            status.state = "waiting for space";
+            status.error = trouble.message;
+        }
         more = visit(ctx, &status);
         arena_reset(&arena);
     }

@@ -2,9 +2,12 @@
 
 Sources over topics: rows, rejected records and offsets are one; over kill -9, with the relations that belong to a source."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
+import subprocess
 import sys
 import time
 
@@ -273,6 +276,71 @@ def in_flight(world):
     con.execute("DROP TABLE wide CASCADE")
 
 
+def fill_disk(world, name, take_room, give_room):
+    """Rows that find no room wait for it, and come once."""
+    con, cluster, pad = world.con, world.cluster, "x" * 2000
+    cluster.create_topic(name, 2)
+    world.source("STREAM", name, "id int, pad text", name)
+    con.execute("CREATE MATERIALIZED VIEW %s_sums AS SELECT count(*) AS n, sum(id) AS s FROM %s" % (name, name))
+    cluster.produce(name, [record(i % 2, id=i) for i in range(200)])
+    until(con, "SELECT n FROM %s_sums" % name, [(200,)], "rows with room")
+    take_room(world)
+    cluster.produce(name, [record(i % 2, id=i, pad=pad) for i in range(200, 4200)])
+    until(con, "SELECT state FROM millrace.sources", [("waiting for space",)], "it waits")
+    expect(one(con, "SELECT error IS NOT NULL FROM millrace.sources"), (True,), "and says for what")
+    cluster.produce(name, [record(i % 2, id=i, pad=pad) for i in range(4200, 4300)])
+    n, s = one(con, "SELECT n, s FROM %s_sums" % name)
+    expect(one(con, "SELECT count(*), sum(id) FROM " + name), (n, s), "what there is can be read meanwhile")
+    give_room(world)
+    for start in range(2):
+        until(world.con, "SELECT n, s FROM %s_sums" % name, [(4300, sum(range(4300)))], "all rows when there is room")
+        expect(one(world.con, "SELECT count(*), count(DISTINCT id) FROM " + name), (4300, 4300), "each once")
+        until(world.con, "SELECT state, error FROM millrace.sources", [("running", None)], "it says so")
+        expect(one(world.con, "SELECT sum(accepted), sum(rejected) FROM %s_progress" % name), (4300, 0), "and counts them once")
+        if start == 0:
+            world.kill()
+    world.con.execute("DROP MATERIALIZED VIEW %s_sums" % name)
+    world.con.execute("DROP STREAM " + name)
+
+
+def full(world):
+    limits = []
+
+    def files_stop_growing(world):
+        pid = world.server.pid
+        limits.append(resource.prlimit(pid, resource.RLIMIT_FSIZE))
+        most = max(os.path.getsize(os.path.join(world.data, name)) for name in os.listdir(world.data))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most + 300000, limits[0][1]))
+
+    fill_disk(world, "limited", files_stop_growing, lambda world: resource.prlimit(world.server.pid, resource.RLIMIT_FSIZE, limits[0]))
+
+
+def full_disk(world):
+    """A file system of its own that has no room left."""
+    disk = os.path.join(os.path.dirname(world.data), "disk")
+    ballast = os.path.join(disk, "ballast")
+    os.mkdir(disk)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        print("left out without the right to mount a file system: a source whose disk is full", flush=True)
+        return
+
+    def take_room(_world):
+        with open(ballast, "wb", buffering=0) as out, contextlib.suppress(OSError):
+            while out.write(bytes(4096)) > 0:
+                pass
+
+    other = None
+    try:
+        other = World(world.binary, os.path.join(disk, "data"), world.options, world.cluster)
+        fill_disk(other, "crowded", take_room, lambda _world: os.unlink(ballast))
+        other.con.close()
+        expect(other.server.stop(), 0, "it stops as it should")
+    finally:
+        if other is not None:
+            other.server.stop(signal.SIGKILL)
+        subprocess.run(["umount", disk], check=True)
+
+
 def hazards(world):
     con, cluster = world.con, world.cluster
     if not cluster.real:
@@ -332,7 +400,7 @@ def main():
     with kafka_support.cluster(binary) as cluster, harness.temp_dir() as base:
         world = World(binary, os.path.join(base, "data"), options, cluster)
         try:
-            for part in (streams, belongings, tables, policies, watermarks, waiting, schemas, in_flight, hazards):
+            for part in (streams, belongings, tables, policies, watermarks, waiting, full, full_disk, schemas, in_flight, hazards):
                 part(world)
         except BaseException:
             sys.stderr.write(world.server.log_text()[-4000:])

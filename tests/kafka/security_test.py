@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
-from checks import Secret, arrived, expect, literal, one, read_all, sink_state, until, with_options  # noqa: E402
+from checks import Secret, arrived, expect, literal, one, read_all, refused, sink_state, source_state, until, with_options  # noqa: E402
 from kafka_support import USERS, Record  # noqa: E402
 
 WRONG = "wr0ng-canary-passw0rd"
@@ -64,6 +64,26 @@ def fails(con, what, sql, sqlstates, word):
     raise AssertionError("not refused: " + what)
 
 
+def rotates(cluster, con, options):
+    """A secret that is altered is used at once, by what runs: a wrong value is said, the right one reads on."""
+    cluster.create_topic("rotates", 1)
+    con.execute("CREATE SECRET rotating AS %s" % literal(USERS["bob"]))
+    con.execute("CREATE STREAM rotates (id bigint) " + with_options(cluster, topic="rotates", format="json", **{**options, "sasl.password": Secret("rotating")}))
+    con.execute("CREATE MATERIALIZED VIEW rotated AS SELECT count(*) AS n, count(DISTINCT id) AS ids FROM rotates")
+    cluster.produce("rotates", [Record('{"id": %d}' % i) for i in range(10)])
+    read_all(con, "rotates", cluster, "rotates")
+    con.execute("ALTER SECRET rotating AS '%s'" % WRONG)
+    cluster.produce("rotates", [Record('{"id": %d}' % i) for i in range(10, 20)])
+    until("the wrong password is told", lambda: "uthentication" in (source_state(con, "rotates", "error") or ""), lambda: source_state(con, "rotates"))
+    expect("nothing is read with it", con.execute("SELECT n, ids FROM rotated").fetchone(), (10, 10))
+    con.execute("ALTER SECRET rotating AS %s" % literal(USERS["bob"]))
+    read_all(con, "rotates", cluster, "rotates")
+    until("it reads on", lambda: source_state(con, "rotates") == ("running", None), lambda: source_state(con, "rotates"))
+    expect("each once", con.execute("SELECT n, ids FROM rotated").fetchone(), (20, 20))
+    refused(con, "2BP01", "DROP SECRET rotating", "rotates")
+    con.execute("DROP STREAM rotates CASCADE")
+
+
 def everything_shown(con):
     """All rows of all catalogs and system views, as text."""
     relations = con.execute("SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -100,6 +120,7 @@ def main():
             round_trip(cluster, con, "plain", plain)
             round_trip(cluster, con, "plain_tls", both)
             altered_secret_of_sink(cluster, con, plain)
+            rotates(cluster, con, plain)
 
             def source(**options):
                 return "CREATE STREAM failing (id bigint) " + with_options(cluster, topic="tls", format="json", **options)
