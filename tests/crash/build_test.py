@@ -407,7 +407,7 @@ def check_random(scene, rounds):
     seen = {"gone": 0, "whole": 0}
     for number in range(rounds):
         name = "any%d" % number
-        writer = Repeated(scene.server, lambda con: scene.model.change(con, rng))
+        writer = Repeated(scene.server, lambda con: (scene.model.change(con, rng), time.sleep(0.01)))  # each costs the view a group's pairs
         others = [Repeated(scene.server, lambda con: con.execute("CHECKPOINT"))]
         scene.factor = 1
         create = rng.choice([LIVING, PLAIN]) % name
