@@ -604,8 +604,10 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
     for (uint32_t i = 0; i < count && ok; i++) {
         const struct catalog_object *object =
             catalog_find_oid(recovery->server->catalog, entries[i].relation_oid);
+        if (object == NULL)
+            catalog_reserve_oid(recovery->server->catalog, entries[i].relation_oid);
         if (object == NULL || object->relation == NULL)
-            continue; /* dropped since */
+            continue; /* dropped since, or never there */
         struct txn_change *last = changes_count > 0 ? &changes[changes_count - 1] : NULL;
         struct batch *rows;
         bool stands_alone = entries[i].replaces || entries[i].has_partition;
@@ -776,10 +778,14 @@ bool recover_catalog(struct server *server, struct error *err)
                                           .catalog = server->catalog};
     recovery.env.session = &recovery.info;
     bool ok = catalog_store_read(server->store, collect, &recovery, err);
-    uint32_t next_oid = 0;
-    ok = ok && catalog_store_next_oid(server->store, &next_oid, err);
+    uint32_t next_oid = 0, last_oid = 0;
+    ok = ok && catalog_store_next_oid(server->store, &next_oid, err) &&
+         checkpoint_store_last_oid(server->checkpoints, &last_oid, err);
     if (next_oid > FIRST_USER_OID)
         catalog_reserve_oid(server->catalog, next_oid - 1);
+    if (last_oid >=
+        FIRST_USER_OID) /* nothing new may take what is left of an object that never came to be for its own */
+        catalog_reserve_oid(server->catalog, last_oid);
     engine_set_recovering(server->engine, true);
     ok = ok && restore_relations(&recovery, err);
     ok = ok && checkpoint_store_newest(server->checkpoints, &recovery.checkpoint, err);

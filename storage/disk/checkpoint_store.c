@@ -735,6 +735,25 @@ static bool read_piece(struct checkpoint_store *store, struct reading *reading,
     return is_damaged ? damaged(reading->owner, reading->table, err) : ok;
 }
 
+bool checkpoint_store_last_oid(struct checkpoint_store *store, uint32_t *oid, struct error *err)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    *oid = 0;
+    if (!catalog_store_lock(store->catalog, &db, err))
+        return false;
+    /* behind a letter; what follows it is no digit */
+    bool ok =
+        prepare(db, "SELECT coalesce(max(CAST(substr(owner, 2) AS INTEGER)), 0) FROM piece", &stmt, err);
+    if (ok) {
+        ok = sqlite3_step(stmt) == SQLITE_ROW || failed(db, "read", err);
+        *oid = ok ? (uint32_t)sqlite3_column_int64(stmt, 0) : 0;
+        sqlite3_finalize(stmt);
+    }
+    catalog_store_unlock(store->catalog, true);
+    return ok;
+}
+
 bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owner, uint32_t shard,
                                 struct arena *arena, const void **rest, size_t *rest_bytes, struct error *err)
 {

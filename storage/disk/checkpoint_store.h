@@ -57,6 +57,9 @@ void checkpoint_store_close(struct checkpoint_store *store);
 /* The newest valid one; number 0: there is none. */
 MUST_CHECK
 bool checkpoint_store_newest(struct checkpoint_store *store, struct checkpoint_info *out, struct error *err);
+/* The greatest OID that pieces belong to, also of objects that never came to be; 0: none. */
+MUST_CHECK
+bool checkpoint_store_last_oid(struct checkpoint_store *store, uint32_t *oid, struct error *err);
 
 /* ---- writing ---- */
 

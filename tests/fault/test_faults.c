@@ -7,6 +7,8 @@
  * all the time; writing works again when the disk does. What is there is compared with a server without a disk that runs
  * the acknowledged statements. */
 #include "storage/base/arena.h"
+#include "storage/disk/catalog_store.h"
+#include "storage/disk/checkpoint_store.h"
 #include "tests/fault/fault_script.h"
 #include "tests/fault/memory_disk.h"
 #include "tests/fault/sqlite_memory.h"
@@ -179,7 +181,15 @@ static void check_recovers(struct fault_run *run, struct fault_server *server)
     fault_client_close(client);
 }
 
-/* Recover, look, write, lose power, recover, look. */
+static void expect_done(const struct fault_run *run, struct fault_client *client, const char *sql)
+{
+    const struct fault_result *result = fault_query(client, sql, 0, NULL, NULL);
+    if (result->sqlstate[0] != '\0')
+        fault_complain(run, sql, result->message);
+}
+
+/* Recover, look, write, lose power, recover, look. What was made after the first start holds nothing, whatever the log and
+ * checkpoints have of objects that never came to be. */
 static void check_restart(struct fault_run *run, enum disk_loss loss)
 {
     for (int round = 0; round < 2; round++) {
@@ -192,12 +202,15 @@ static void check_restart(struct fault_run *run, enum disk_loss loss)
             return;
         }
         struct fault_client *client = fault_client_open(server);
+        if (round == 1) {
+            const struct fault_result *result = fault_query(client, "SELECT * FROM new", 0, NULL, NULL);
+            if (result->sqlstate[0] != '\0' || result->rows.len > 0)
+                fault_complain(run, "a new table is not empty after a restart", strbuf_text(&result->rows));
+            expect_done(run, client, "DROP TABLE new");
+        }
         fault_check_contents(run, client, round == 0 ? "after the restart" : "after the second restart");
         if (round == 0) {
-            const struct fault_result *result =
-                fault_query(client, "CREATE TABLE x (a int); DROP TABLE x", 0, NULL, NULL);
-            if (result->sqlstate[0] != '\0')
-                fault_complain(run, "nothing can be written after the restart", result->message);
+            expect_done(run, client, "CREATE TABLE new (id int NOT NULL, v int, w int)");
             memory_disk_count(disk, OP_ALL);
             memory_disk_cut(disk, 1);
         }
@@ -277,6 +290,84 @@ static void run_mode(const struct fault_mode *mode, uint64_t stride, uint64_t fi
     fflush(stdout);
 }
 
+/* ---- what objects that never came to be have left ---- */
+
+#define STRANGERS 4u
+
+/* A checkpoint with a row of each of the relations that would have got the next OIDs. */
+static void leave_strangers(void)
+{
+    struct error err;
+    struct catalog_store *catalog;
+    struct checkpoint_store *store;
+    struct checkpoint_info info;
+    struct arena arena;
+    const char *owners[STRANGERS];
+    uint32_t oid, slot = 0;
+    arena_init(&arena, NULL);
+    error_init(&err);
+    CHECK(catalog_store_open(DIR, &catalog, &err) && checkpoint_store_open(catalog, &store, &err));
+    CHECK(catalog_store_next_oid(catalog, &oid, &err) && checkpoint_store_newest(store, &info, &err));
+    CHECK(checkpoint_store_begin(store, &err));
+    for (uint32_t i = 0; i < STRANGERS; i++) {
+        struct checkpoint_piece *piece = checkpoint_piece_new(NULL);
+        struct sql_type type = {OID_INT4, -1};
+        struct datum value = datum_i32(1);
+        struct batch *rows = batch_create(&piece->arena, &type, 1, 1);
+        batch_append_datums(rows, &value, 1);
+        owners[i] = arena_printf(&arena, "r%u", oid + i);
+        piece->owner = arena_strdup(&piece->arena, owners[i]);
+        piece->table = "rows";
+        piece->version = 1;
+        piece->kind = PIECE_SLOTS;
+        piece->slots = arena_copy(&piece->arena, &slot, sizeof(slot));
+        piece->rows = rows;
+        CHECK(checkpoint_store_put(store, piece, &err));
+    }
+    CHECK(checkpoint_store_commit(store, owners, STRANGERS, &info, &err));
+    checkpoint_store_close(store);
+    catalog_store_close(catalog);
+    arena_release(&arena);
+}
+
+/* Nothing that is made later takes it for its own. */
+static void check_strangers(void)
+{
+    struct fault_run run = {.name = "what is left of a relation that never was"};
+    struct error err;
+    error_init(&err);
+    fault_server_limit_memory(NULL);
+    new_disk();
+    for (int round = 0; round < 3; round++) {
+        struct fault_server *server;
+        if (!fault_server_open(DIR, 1, &server, &err)) {
+            fault_complain(&run, "it does not start again", err.message);
+            break;
+        }
+        struct fault_client *client = fault_client_open(server);
+        if (round == 0) {
+            expect_done(&run, client, "CREATE TABLE before (a int)");
+            expect_done(&run, client, "CHECKPOINT");
+        } else if (round == 1) {
+            expect_done(&run, client, "CREATE TABLE one (a int)");
+            expect_done(&run, client, "CREATE TABLE two (a text)");
+        } else {
+            const struct fault_result *result =
+                fault_query(client, "SELECT a::text FROM one UNION ALL SELECT a FROM two", 0, NULL, NULL);
+            if (result->sqlstate[0] != '\0' || result->rows.len > 0)
+                fault_complain(&run, "a new table holds it", strbuf_text(&result->rows));
+        }
+        memory_disk_count(disk, OP_ALL); /* no last checkpoint */
+        memory_disk_cut(disk, 1);
+        fault_client_close(client);
+        fault_server_close(server);
+        memory_disk_power_on(disk, LOSS_NONE, 1);
+        if (round == 0)
+            leave_strangers();
+    }
+    drop_disk();
+}
+
 static const struct fault_mode modes[] = {
     {"EIO once", FAULT_ONCE, OP_CHANGES | OP_OPEN, EIO, false, LOSS_ALL},
     {"ENOSPC once", FAULT_ONCE, OP_CHANGES | OP_OPEN, ENOSPC, false, LOSS_SECTORS},
@@ -313,6 +404,8 @@ int main(int argc, char **argv)
         else
             run_mode(&modes[i], stride, i * 7, argc > 2);
     }
+    if (argc < 3 || strcmp(argv[2], "strangers") == 0)
+        check_strangers();
     test_failures += fault_complaints;
     return test_result();
 }
