@@ -783,8 +783,8 @@ bool recover_catalog(struct server *server, struct error *err)
          checkpoint_store_last_oid(server->checkpoints, &last_oid, err);
     if (next_oid > FIRST_USER_OID)
         catalog_reserve_oid(server->catalog, next_oid - 1);
-    if (last_oid >=
-        FIRST_USER_OID) /* nothing new may take what is left of an object that never came to be for its own */
+    /* nothing new may take what is left of an object that never came to be for its own */
+    if (last_oid >= FIRST_USER_OID)
         catalog_reserve_oid(server->catalog, last_oid);
     engine_set_recovering(server->engine, true);
     ok = ok && restore_relations(&recovery, err);
