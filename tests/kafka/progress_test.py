@@ -278,17 +278,17 @@ def in_flight(world):
 
 def fill_disk(world, name, take_room, give_room):
     """Rows that find no room wait for it, and come once."""
-    con, cluster, pad = world.con, world.cluster, "x" * 2000
+    con, cluster = world.con, world.cluster
     cluster.create_topic(name, 2)
     world.source("STREAM", name, "id int, pad text", name)
     con.execute("CREATE MATERIALIZED VIEW %s_sums AS SELECT count(*) AS n, sum(id) AS s FROM %s" % (name, name))
     cluster.produce(name, [record(i % 2, id=i) for i in range(200)])
     until(con, "SELECT n FROM %s_sums" % name, [(200,)], "rows with room")
     take_room(world)
-    cluster.produce(name, [record(i % 2, id=i, pad=pad) for i in range(200, 4200)])
+    cluster.produce(name, [record(i % 2, id=i, pad=os.urandom(1000).hex()) for i in range(200, 4200)])
     until(con, "SELECT state FROM millrace.sources", [("waiting for space",)], "it waits")
     expect(one(con, "SELECT error IS NOT NULL FROM millrace.sources"), (True,), "and says for what")
-    cluster.produce(name, [record(i % 2, id=i, pad=pad) for i in range(4200, 4300)])
+    cluster.produce(name, [record(i % 2, id=i, pad=os.urandom(1000).hex()) for i in range(4200, 4300)])
     n, s = one(con, "SELECT n, s FROM %s_sums" % name)
     expect(one(con, "SELECT count(*), sum(id) FROM " + name), (n, s), "what there is can be read meanwhile")
     give_room(world)
