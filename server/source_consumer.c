@@ -865,20 +865,24 @@ void consumer_alter(struct consumer *c, bool is_paused)
     pthread_mutex_unlock(&c->thread.lock);
 }
 
+static const char *error_text(struct arena *arena, const struct error *error)
+{
+    return error->detail[0] != '\0' ? arena_printf(arena, "%s: %s", error->message, error->detail)
+                                    : arena_strdup(arena, error->message);
+}
+
 void consumer_status(struct consumer *c, struct arena *arena, struct source_status *out)
 {
     pthread_mutex_lock(&c->thread.lock);
     out->rows += c->rows;
     out->poll_cpu_us += c->thread.poll_cpu_ns / 1000;
     if (c->thread.is_failed) {
-        const struct error *error = &c->thread.error;
         out->state = "failed";
-        out->error = error->detail[0] != '\0' ? arena_printf(arena, "%s: %s", error->message, error->detail)
-                                              : arena_strdup(arena, error->message);
+        out->error = error_text(arena, &c->thread.error);
     } else if (c->state != NULL && out->error == NULL) {
         if (!c->thread.paused)
             out->state = c->state;
-        out->error = arena_strdup(arena, c->state_error.message);
+        out->error = error_text(arena, &c->state_error);
     }
     pthread_mutex_unlock(&c->thread.lock);
 }
