@@ -63,10 +63,8 @@ static const char *const query_options[] = {"emit", "every", "grace", "state_ttl
 
 bool sink_option_is_ours(const char *name)
 {
-    for (const struct connector_option_row *row = sink_options; row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0)
-            return true;
-    }
+    if (connector_option_row(sink_options, name) != NULL)
+        return true;
     for (size_t i = 0; i < ARRAY_COUNT(query_options); i++) {
         if (strcmp(query_options[i], name) == 0)
             return true;
@@ -77,11 +75,8 @@ bool sink_option_is_ours(const char *name)
 static const char *own_option(const struct catalog_object *object, const char *name)
 {
     const char *value = ddl_option(object, name);
-    for (const struct connector_option_row *row = sink_options; value == NULL && row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0)
-            value = row->default_value;
-    }
-    return value;
+    const struct connector_option_row *row = connector_option_row(sink_options, name);
+    return value == NULL && row != NULL ? row->default_value : value;
 }
 
 const char *sinks_why_fixed(const struct catalog_object *object, const char *name)

@@ -29,15 +29,20 @@ static const char *given(const struct source_spec *spec, const char *name)
     return NULL;
 }
 
+const struct connector_option_row *connector_option_row(const struct connector_option_row *rows,
+                                                        const char *name)
+{
+    while (rows->name != NULL && strcmp(rows->name, name) != 0)
+        rows++;
+    return rows->name != NULL ? rows : NULL;
+}
+
 const char *connector_option(const struct connector_class *class, const struct source_spec *spec,
                              const char *name)
 {
     const char *value = given(spec, name);
-    for (const struct connector_option_row *row = class->options; value == NULL && row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0)
-            value = row->default_value;
-    }
-    return value;
+    const struct connector_option_row *row = connector_option_row(class->options, name);
+    return value == NULL && row != NULL ? row->default_value : value;
 }
 
 static size_t edit_distance(const char *a, const char *b)
@@ -85,10 +90,7 @@ bool connector_check_options(const struct connector_class *class, const struct s
                              struct error *err)
 {
     for (uint32_t i = 0; i < spec->options_count; i++) {
-        const struct connector_option_row *row = class->options;
-        while (row->name != NULL && strcmp(row->name, spec->options[i].name) != 0)
-            row++;
-        if (row->name == NULL)
+        if (connector_option_row(class->options, spec->options[i].name) == NULL)
             return unknown_option(class, spec->options[i].name, err);
     }
     for (const struct connector_option_row *row = class->options; row->name != NULL; row++) {

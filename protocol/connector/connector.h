@@ -56,6 +56,9 @@ struct source {
 
 extern const struct connector_class connector_generator;
 
+/* The row of an option, or NULL: for everything that has such a table. */
+const struct connector_option_row *connector_option_row(const struct connector_option_row *rows,
+                                                        const char *name);
 /* NULL when there is none of that name. */
 const struct connector_class *connector_find(const char *name);
 const struct connector_class *connector_at(size_t index);

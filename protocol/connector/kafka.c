@@ -65,7 +65,7 @@ void kafka_hide(const struct kafka_client *client, char *text)
         hide(text, client->secrets[i]);
 }
 
-static const char *why_reserved(const struct kafka_reserved *reserved, const char *name)
+const char *kafka_why_reserved(const struct kafka_reserved *reserved, const char *name)
 {
     while (reserved->name != NULL && strcmp(reserved->name, name) != 0)
         reserved++;
@@ -97,8 +97,8 @@ static bool set(rd_kafka_conf_t *conf, const char *connector, const char *name, 
 bool kafka_accepts(const struct kafka_reserved *reserved, const char *connector, const char *name,
                    const char *value, struct error *err)
 {
-    const char *why = why_reserved(reserved_always, name);
-    why = why != NULL ? why : why_reserved(reserved, name);
+    const char *why = kafka_why_reserved(reserved_always, name);
+    why = why != NULL ? why : kafka_why_reserved(reserved, name);
     if (why != NULL) {
         error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "option \"%s\" of connector \"%s\" cannot be set",
                   name, connector);
@@ -120,12 +120,26 @@ bool kafka_set(rd_kafka_conf_t *conf, struct kafka_client *client, const char *n
     return set(conf, "kafka", name, value, err);
 }
 
+bool kafka_set_all(rd_kafka_conf_t *conf, struct kafka_client *client,
+                   const struct connector_option *properties, size_t count,
+                   const struct connector_option_row *without, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_left_out = without != NULL && connector_option_row(without, properties[i].name) != NULL;
+        if (!is_left_out && !kafka_set(conf, client, properties[i].name, properties[i].value, err))
+            return false;
+    }
+    return true;
+}
+
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     const struct kafka_client *client = rd_kafka_opaque(rk);
     if (level >= 7 && client->noticed != NULL)
         client->noticed(client->owner, facility);
     if (level >= 7 && client->hides_debug)
+        return;
+    if (client->is_quiet && level > 2 && level < 7)
         return;
     enum log_level to = level <= 4 ? LOG_WARNING : LOG_DEBUG; /* syslog's levels: 4 is a warning */
     /* Each attempt to connect that fails is one; whoever owns the handle says once that the broker is gone. */
@@ -173,6 +187,16 @@ bool kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_client
     kafka_hide(client, text);
     error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "options of \"%s\" do not fit together", client->name);
     return error_detail(err, "%s", text);
+}
+
+void kafka_note_error(const struct kafka_client *client, int code, const char *reason, struct error *newest)
+{
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && newest->code != ERRCODE_NONE)
+        return;
+    char *clean = mem_strdup(reason);
+    kafka_hide(client, clean);
+    error_set(newest, kafka_error_code((rd_kafka_resp_err_t)code), "%s", clean);
+    mem_free(clean);
 }
 
 enum error_code kafka_error_code(rd_kafka_resp_err_t err)

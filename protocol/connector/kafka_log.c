@@ -39,9 +39,7 @@ static const struct kafka_reserved reserved[] = {
 };
 
 /* Before what users set. Other properties keep librdkafka's defaults. */
-static const struct {
-    const char *name, *value;
-} defaults[] = {
+static const struct connector_option defaults[] = {
     {"client.id", "millrace"},
     {"isolation.level", "read_committed"},
     {"check.crcs", "true"},
@@ -51,9 +49,7 @@ static const struct {
     {"reconnect.backoff.max.ms", "5000"},
 };
 
-static const struct {
-    const char *name, *value;
-} fixed[] = {
+static const struct connector_option fixed[] = {
     {"enable.auto.commit", "false"},  {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
     {"enable.partition.eof", "true"}, {"allow.auto.create.topics", "false"}, {"log_level", "6"},
 };
@@ -61,14 +57,6 @@ static const struct {
 static bool accepts(const char *name, const char *value, struct error *err)
 {
     return kafka_accepts(reserved, "kafka", name, value, err);
-}
-
-static bool is_row(const char *name)
-{
-    const struct connector_option_row *row = options;
-    while (row->name != NULL && strcmp(row->name, name) != 0)
-        row++;
-    return row->name != NULL;
 }
 
 static const char *option(const struct source_spec *spec, const char *name)
@@ -146,18 +134,12 @@ static bool set_properties(struct kafka_log *log, const struct source_spec *spec
     if (servers[0] == '\0')
         return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,
                          "connector \"kafka\" needs option \"bootstrap.servers\"");
-    bool ok = kafka_set(conf, &log->client, "bootstrap.servers", servers, err);
-    for (size_t i = 0; ok && i < ARRAY_COUNT(defaults); i++)
-        ok = kafka_set(conf, &log->client, defaults[i].name, defaults[i].value, err);
-    if (ok && log->has_group)
-        ok = kafka_set(conf, &log->client, "group.id", option(spec, "group.id"), err);
-    for (size_t i = 0; ok && i < ARRAY_COUNT(fixed); i++)
-        ok = kafka_set(conf, &log->client, fixed[i].name, fixed[i].value, err);
-    for (uint32_t i = 0; ok && i < spec->options_count; i++) {
-        if (!is_row(spec->options[i].name))
-            ok = kafka_set(conf, &log->client, spec->options[i].name, spec->options[i].value, err);
-    }
-    return ok;
+    struct kafka_client *client = &log->client;
+    return kafka_set(conf, client, "bootstrap.servers", servers, err) &&
+           kafka_set_all(conf, client, defaults, ARRAY_COUNT(defaults), NULL, err) &&
+           (!log->has_group || kafka_set(conf, client, "group.id", option(spec, "group.id"), err)) &&
+           kafka_set_all(conf, client, fixed, ARRAY_COUNT(fixed), NULL, err) &&
+           kafka_set_all(conf, client, spec->options, spec->options_count, options, err);
 }
 
 /* When librdkafka stops to fetch, by what users may have set. */

@@ -54,6 +54,13 @@ static const struct connector_option defaults[] = {
     {"queue.buffering.max.kbytes", "65536"},
 };
 
+static const struct connector_option of_reader[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.partition.eof", "true"},
+    {"isolation.level", "read_committed"},
+    {"auto.offset.reset", "earliest"},
+};
+
 static const struct kafka_reserved reserved[] = {
     {"enable.idempotence", "records could be lost or be there twice without it"},
     {"isolation.level", "progress is read as it was committed"},
@@ -124,24 +131,14 @@ struct kafka_sink {
     uint32_t unserved;
     /* The delivery that failed first since the group began; callbacks run in calls of the sink's thread. */
     rd_kafka_resp_err_t delivery_error;
-    int64_t marker_offset;         /* where the record of a recover went; -1: it is on its way */
-    int64_t ignored;               /* where records went of which nobody wants to know */
-    rd_kafka_resp_err_t last_code; /* as librdkafka said it last, outside of any call */
-    char last_error[256];
+    int64_t marker_offset; /* where the record of a recover went; -1: it is on its way */
+    int64_t ignored;       /* where records went of which nobody wants to know */
+    struct error newest;   /* as librdkafka said it last, outside of any call; code NONE: it has not */
     rd_kafka_queue_t *queue;
     _Atomic bool interrupted;
 };
 
 /* ---- options ---- */
-
-static bool is_own(const char *name)
-{
-    for (const struct connector_option_row *row = options; row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0 && strcmp(name, "bootstrap.servers") != 0)
-            return true;
-    }
-    return false;
-}
 
 static bool accepts(const char *name, const char *value, struct error *err)
 {
@@ -150,10 +147,7 @@ static bool accepts(const char *name, const char *value, struct error *err)
 
 static const char *why_fixed(const char *name)
 {
-    const struct kafka_reserved *row = fixed;
-    while (row->name != NULL && strcmp(row->name, name) != 0)
-        row++;
-    return row->why;
+    return kafka_why_reserved(fixed, name);
 }
 
 static bool read_count(const struct sink_spec *spec, const char *name, int32_t *out, struct error *err)
@@ -203,25 +197,10 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 
 static void on_error(rd_kafka_t *producer, int code, const char *reason, void *opaque)
 {
-    struct kafka_sink *self = ((struct kafka_client *)opaque)->owner;
+    struct kafka_client *client = opaque;
+    struct kafka_sink *self = client->owner;
     (void)producer;
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && self->last_error[0] != '\0')
-        return; /* that has said why */
-    self->last_code = (rd_kafka_resp_err_t)code;
-    snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
-    kafka_hide(&self->client, self->last_error);
-}
-
-/* What it has to say is in the errors of calls, and would repeat itself in the log for as long as a broker is away. */
-static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
-{
-    const struct kafka_client *client = rd_kafka_opaque(handle);
-    if (level > 2 && level < 7) /* 7: somebody has asked for it, by property "debug" */
-        return;
-    char *clean = mem_strdup(text);
-    kafka_hide(client, clean);
-    log_write(level < 7 ? LOG_WARNING : LOG_INFO, "sink \"%s\": %s: %s", client->name, facility, clean);
-    mem_free(clean);
+    kafka_note_error(client, code, reason, &self->newest);
 }
 
 /* ---- errors ---- */
@@ -238,11 +217,11 @@ static bool fail(struct kafka_sink *self, enum sink_remedy remedy, rd_kafka_resp
 {
     self->base.remedy = remedy;
     enum error_code is = code_of(code);
-    if (is == ERRCODE_CONNECTION_FAILURE && self->last_error[0] != '\0')
-        is = code_of(self->last_code); /* nobody has answered: a password that is wrong, say */
+    if (is == ERRCODE_CONNECTION_FAILURE && self->newest.code != ERRCODE_NONE)
+        is = self->newest.code; /* nobody has answered: a password that is wrong, say */
     error_set(err, is, "%s: %s", what, why);
-    if (self->last_error[0] != '\0' && strcmp(self->last_error, why) != 0)
-        error_detail(err, "%s", self->last_error);
+    if (self->newest.code != ERRCODE_NONE && strcmp(self->newest.message, why) != 0)
+        error_detail(err, "%s", self->newest.message);
     return false;
 }
 
@@ -364,23 +343,15 @@ static bool configure(const struct sink_spec *spec, bool is_reader, struct kafka
                       rd_kafka_conf_t *conf, struct error *err)
 {
     struct kafka_client *client = &self->client;
-    for (size_t i = 0; i < ARRAY_COUNT(defaults); i++) {
-        if (!kafka_set(conf, client, defaults[i].name, defaults[i].value, err))
-            return false;
-    }
+    const char *servers = sink_option(&sink_kafka, spec, "bootstrap.servers");
     kafka_attach(conf, client);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    for (uint32_t i = 0; i < spec->options_count; i++) {
-        if (!is_own(spec->options[i].name) &&
-            !kafka_set(conf, client, spec->options[i].name, spec->options[i].value, err))
-            return false;
-    }
+    if (!kafka_set_all(conf, client, defaults, ARRAY_COUNT(defaults), NULL, err) ||
+        (servers != NULL && !kafka_set(conf, client, "bootstrap.servers", servers, err)) ||
+        !kafka_set_all(conf, client, spec->options, spec->options_count, options, err))
+        return false;
     if (is_reader)
         return kafka_set(conf, client, "group.id", spec->identity, err) &&
-               kafka_set(conf, client, "enable.auto.commit", "false", err) &&
-               kafka_set(conf, client, "enable.partition.eof", "true", err) &&
-               kafka_set(conf, client, "isolation.level", "read_committed", err) &&
-               kafka_set(conf, client, "auto.offset.reset", "earliest", err);
+               kafka_set_all(conf, client, of_reader, ARRAY_COUNT(of_reader), NULL, err);
     return kafka_set(conf, client, "enable.idempotence", "true", err) &&
            (!spec->exactly_once || has_option(spec, "transactional.id") ||
             kafka_set(conf, client, "transactional.id", spec->identity, err));
@@ -430,6 +401,8 @@ static bool check_options(const struct sink_spec *spec, struct error *err)
 {
     struct kafka_sink *self = mem_zalloc(sizeof(*self));
     kafka_client_init(&self->client, spec->sink_name, self);
+    self->client.is_quiet = true;
+    error_init(&self->newest);
     bool ok = sink_check_options(&sink_kafka, spec, err) &&
               read_count(spec, "topic_partitions", &self->topic_partitions, err) &&
               read_count(spec, "topic_replication", &self->topic_replication, err);
@@ -463,6 +436,8 @@ static bool open_sink(const struct sink_spec *spec, struct sink **out, struct er
     struct kafka_sink *self = mem_zalloc(sizeof(*self));
     self->base.class = &sink_kafka;
     kafka_client_init(&self->client, spec->sink_name, self);
+    self->client.is_quiet = true;
+    error_init(&self->newest);
     self->exactly_once = spec->exactly_once;
     self->identity = mem_strdup(spec->identity);
     self->topic = mem_strdup(sink_option(&sink_kafka, spec, "topic"));
@@ -673,7 +648,7 @@ static bool kafka_begin(struct sink *sink, struct error *err)
     if (clock_monotonic_ns() - self->counted_ns >= COUNT_AGAIN_NS)
         count_again(self);
     self->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
-    self->last_error[0] = '\0';
+    error_init(&self->newest);
     self->offset_unknown = false;
     for (int32_t i = 0; i < self->last_count; i++)
         self->last[i].offset = -1;

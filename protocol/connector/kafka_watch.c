@@ -52,14 +52,9 @@ void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque
 {
     struct kafka_client *client = opaque;
     struct kafka_log *log = client->owner;
-    char *clean = mem_strdup(reason);
-    kafka_hide(client, clean);
     pthread_mutex_lock(&log->lock);
-    /* That all brokers are down says less than why the last of them was. */
-    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || log->broker.code == ERRCODE_NONE)
-        error_set(&log->broker, kafka_error_code((rd_kafka_resp_err_t)err), "%s", clean);
+    kafka_note_error(client, err, reason, &log->broker);
     pthread_mutex_unlock(&log->lock);
-    mem_free(clean);
 }
 
 void kafka_watch_noticed(void *owner, const char *facility)

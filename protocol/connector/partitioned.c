@@ -32,14 +32,6 @@ const char *partitioned_option(const struct partitioned_class *class, const stru
     return connector_option(&rows, spec, name);
 }
 
-static bool has_row(const struct partitioned_class *class, const char *name)
-{
-    const struct connector_option_row *row = class->options;
-    while (row->name != NULL && strcmp(row->name, name) != 0)
-        row++;
-    return row->name != NULL;
-}
-
 bool partitioned_check_options(const struct partitioned_class *class, const struct source_spec *spec,
                                struct error *err)
 {
@@ -54,7 +46,7 @@ bool partitioned_check_options(const struct partitioned_class *class, const stru
     own.options_count = 0;
     bool ok = true;
     for (uint32_t i = 0; ok && i < spec->options_count; i++) {
-        if (has_row(class, spec->options[i].name))
+        if (connector_option_row(class->options, spec->options[i].name) != NULL)
             ours[own.options_count++] = spec->options[i];
         else
             ok = class->accepts(spec->options[i].name, spec->options[i].value, err);

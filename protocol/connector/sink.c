@@ -19,22 +19,13 @@ const struct sink_class *sink_find(const char *name)
     return NULL;
 }
 
-static const struct connector_option_row *find_row(const struct sink_class *class, const char *name)
-{
-    for (const struct connector_option_row *row = class->options; row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0)
-            return row;
-    }
-    return NULL;
-}
-
 const char *sink_option(const struct sink_class *class, const struct sink_spec *spec, const char *name)
 {
     for (uint32_t i = 0; i < spec->options_count; i++) {
         if (strcmp(spec->options[i].name, name) == 0)
             return spec->options[i].value;
     }
-    const struct connector_option_row *row = find_row(class, name);
+    const struct connector_option_row *row = connector_option_row(class->options, name);
     return row != NULL ? row->default_value : NULL;
 }
 
@@ -42,7 +33,7 @@ bool sink_check_options(const struct sink_class *class, const struct sink_spec *
 {
     for (uint32_t i = 0; i < spec->options_count; i++) {
         const struct connector_option *option = &spec->options[i];
-        if (find_row(class, option->name) != NULL)
+        if (connector_option_row(class->options, option->name) != NULL)
             continue;
         if (class->accepts == NULL)
             return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE,

@@ -21,18 +21,9 @@ const struct format_class *format_find(const char *name)
     return NULL;
 }
 
-static const struct connector_option_row *find_row(const struct format_class *class, const char *name)
-{
-    for (const struct connector_option_row *row = class->options; row->name != NULL; row++) {
-        if (strcmp(row->name, name) == 0)
-            return row;
-    }
-    return NULL;
-}
-
 bool format_has_option(const struct format_class *class, const char *name)
 {
-    return find_row(class, name) != NULL;
+    return connector_option_row(class->options, name) != NULL;
 }
 
 const char *format_option(const struct format_class *class, const struct format_spec *spec, const char *name)
@@ -41,7 +32,7 @@ const char *format_option(const struct format_class *class, const struct format_
         if (strcmp(spec->options[i].name, name) == 0)
             return spec->options[i].value;
     }
-    const struct connector_option_row *row = find_row(class, name);
+    const struct connector_option_row *row = connector_option_row(class->options, name);
     return row != NULL ? row->default_value : NULL;
 }
 
