@@ -654,6 +654,9 @@ def registry():
 
 def ends_pid(pid):
     with contextlib.suppress(OSError):
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            if not f.read().startswith(JAVA[0].encode() + b"\0"):
+                return  # it ended long ago, and another has its number
         os.kill(pid, signal.SIGTERM)
         for _ in range(3000):
             with open("/proc/%d/stat" % pid) as f:
