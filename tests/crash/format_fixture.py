@@ -270,8 +270,7 @@ def write(binary, out, all_there_is):
         server.process.wait()
         os.makedirs(out, exist_ok=True)
         with open(os.path.join(out, "answers.json"), "w") as f:
-            json.dump(found, f, indent=1, sort_keys=True)
-            f.write("\n")
+            f.write("{\n%s\n}\n" % ",\n".join("%s: %s" % (json.dumps(name), json.dumps(found[name], sort_keys=True)) for name in sorted(found)))
         with tarfile.open(os.path.join(out, "data.tar.xz"), "w:xz") as tar:
             for name in sorted(os.listdir(data)):
                 tar.add(os.path.join(data, name), name)
