@@ -607,11 +607,14 @@ TEST(topic_made_anew)
     EXPECT_TEXT(tester.err.message,
                 "topic \"t\" was made anew or cut: partition 0 ends before records that were read");
     EXPECT_TEXT(tester.err.detail, "The partition ends at offset 10; the next one to read was 15.");
-    /* stays until a seek */
+    /* stays: perhaps the watcher has found out as well, which holds for the log */
     struct polled polled;
     EXPECT(!kafka->poll(tester.reader, 10, &polled.records, &polled.count, &polled.passed,
                         &polled.passed_count, &tester.err));
-    EXPECT(kafka->seek(tester.reader, (struct partition_position){0, 5, -1, 0}, &tester.err));
+    tester_close(&tester);
+    tester_open(&tester, &cluster, "t", NULL, NULL);
+    tester.positions[0] = (struct partition_position){0, 5, -1, 0};
+    tester_read(&tester, false);
     expect_numbers(&tester, 5, 5);
     kafka->end(tester.reader);
     tester.positions[0] = (struct partition_position){0, 8, 6, TIME_US + 6 * INT64_C(1000000) + 1000};
