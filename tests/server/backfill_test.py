@@ -155,21 +155,30 @@ def check_beside_writers(binary, rows, options):
             other.start()
         while events.count("commit") < 5 or "read" not in events or "looked" not in events:
             time.sleep(0.001)
+        builds_seen = {}
         for view, sql in VIEWS.items():
-            creator = Creator(server, events, view, sql)
-            creator.start()
-            creator.join()
-            creator.end()
-            assert difference(con, view, sql) == 0, "%s differs in its first snapshot" % view
+            for _ in range(10):  # others that have to wait do so every time; that they come to nothing once is the machine's load
+                start = len(events)
+                creator = Creator(server, events, view, sql)
+                creator.start()
+                creator.join()
+                creator.end()
+                assert difference(con, view, sql) == 0, "%s differs in its first snapshot" % view
+                during = between(events[start:], lambda e, view=view: e[:3] == ("seen", view, "snapshot"), ("created", view))
+                if view not in ("grouped", "joined") or (during.count("commit") >= 3 and during.count("read") >= 3):
+                    break
+                con.execute("DROP MATERIALIZED VIEW %s" % view)
+            else:
+                raise AssertionError("%s: others had to wait: %s" % (view, during))
+            builds_seen[view] = during
         for view, sql in VIEWS.items():
             assert difference(con, view, sql) == 0, "%s differs under load" % view
         for other in others:
             other.end()
         for view in ("grouped", "joined"):
-            during = between(events, lambda e, view=view: e[:3] == ("seen", view, "snapshot"), ("created", view))
+            during = builds_seen[view]
             print("%s: %d commits, %d reads, %d looks between the first sight and the end" %
                   (view, during.count("commit"), during.count("read"), during.count("looked")))
-            assert during.count("commit") >= 3 and during.count("read") >= 3, "%s: others had to wait: %s" % (view, during)
             seen = [e for e in during if e[0] == "seen"]
             # how far it had come at a look is a matter of luck; that it is shown, and against what, is not
             done = [e[3] for e in seen]
@@ -488,8 +497,18 @@ def check_indexes(binary, rows, options):
             creator = IndexCreator(server, events, None, sql)
             creator.start()
             creator.join()
+            assert creator.error is None, creator.error
             during = events[len(events) - events[::-1].index("begin"):len(events) - 1 - events[::-1].index("end")]
-            return creator.error, during.count("commit")
+            return during.count("commit")
+
+        def create_beside(index, sql):
+            """Until others were seen to commit thrice meanwhile: those who have to wait do so every time."""
+            for _ in range(10):
+                commits = create(sql)
+                if commits >= 3:
+                    return commits
+                con.execute("DROP INDEX " + index)
+            raise AssertionError("%s: others had to wait" % index)
 
         # others see how far it is, and go on with DDL of their own, another index on the same table included
         seen = set()
@@ -517,14 +536,12 @@ def check_indexes(binary, rows, options):
             if "refused" not in seen or len(seen) < 2:
                 seen = set()
         assert seen <= {"refused", ("t", True, "t_first", "index")}, seen
-        error, commits = create("CREATE INDEX t_v ON t (v)")
-        assert error is None and commits >= 3, (error, commits)
+        commits = create_beside("t_v", "CREATE INDEX t_v ON t (v)")
         print("index: %d commits meanwhile" % commits)
         for v in (17, 5000, 12345):
             indexed, scanned = con.execute("SELECT (SELECT count(*) FROM t WHERE v = %d), (SELECT count(*) FROM t WHERE v + 0 = %d)" % (v, v)).fetchone()
             assert indexed == scanned, (v, indexed, scanned)
-        error, commits = create("CREATE UNIQUE INDEX t_u ON t (u)")
-        assert error is None and commits >= 3, (error, commits)
+        commits = create_beside("t_u", "CREATE UNIQUE INDEX t_u ON t (u)")
         print("unique index: %d commits meanwhile" % commits)
         for writer in writers:
             writer.end()
@@ -555,8 +572,7 @@ def check_indexes(binary, rows, options):
             writer.start()
         for _ in range(3 if harness.SMALL else 6):
             first = len(events)
-            error, _ = create("CREATE UNIQUE INDEX t_u ON t (u)")
-            assert error is None, error
+            create("CREATE UNIQUE INDEX t_u ON t (u)")
             changed = [e for e in list(events[first:]) if e[0] in ("came", "went")]
             for how, u in changed[-20:]:
                 if how == "came" and ("went", u) not in events:
