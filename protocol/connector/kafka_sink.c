@@ -65,7 +65,7 @@ static const struct kafka_reserved reserved[] = {
     {"enable.idempotence", "records could be lost or be there twice without it"},
     {"isolation.level", "progress is read as it was committed"},
     {"enable.auto.commit", "progress is in a topic of its own"},
-    {"enable.partition.eof", "it tells where a topic ends for now"},
+    {"enable.partition.eof", "it tells where a topic ends"},
     {"auto.offset.reset", "progress is in a topic of its own"},
     {"group.id", "it is set to the sink's identity"},
     {NULL, NULL},

@@ -77,8 +77,8 @@ struct partitioned_class {
      * poll, seek or end. Never waits.
      * false: nothing was read. Errors that end by themselves: 08006 the brokers, or leaders of partitions, are gone, 28000 and
      * 42501 they do not let us in; poll again after wake. Others stay until seek or end: 22003 records before the first one left
-     * are lost (the range is in the detail); 55000 the log was deleted, made anew or has fewer partitions; XX001 what the broker
-     * sent is damaged. */
+     * are lost (the range is in the detail); 55000 the log was deleted, made anew or has fewer partitions, which stays until close
+     * when it is not this reader's places alone that say so; XX001 what the broker sent is damaged. */
     bool (*poll)(struct partitioned_reader *reader, uint32_t records_max, const struct record **out,
                  uint32_t *count, const struct partition_position **passed, uint32_t *passed_count,
                  struct error *err);

@@ -380,7 +380,7 @@ def at_least_once(broker, server, con):
     con.execute(sink(broker, "least", "FROM le", "least", **options))
     con.execute(sink(broker, "least_counts_out", "FROM least_counts", "least_counts", **options))
     rng, at = random.Random(11), 0
-    for kill in range(3):
+    for kill in range(3 if harness.SMALL else 6):
         for _ in range(rng.randrange(10, 40)):
             count = rng.randrange(1, 300)
             con.execute("INSERT INTO le SELECT i, i %% 31 FROM generate_series(%d, %d) i" % (at, at + count - 1))
