@@ -64,6 +64,8 @@ struct consumer {
     const char *state; /* what it waits for; NULL: nothing */
     struct error state_error;
     uint64_t rows;
+    bool is_stuck; /* it has failed before a record, until the next ALTER */
+    struct source_skip stuck_at;
 };
 
 /* What a transaction in flight does when it lands. */
@@ -631,14 +633,13 @@ static void send_records(struct consumer *c, struct flight *flight, const struct
 static void fail_at_record(struct consumer *c, const struct record *record, const struct error *why)
 {
     struct error error;
-    const char *name = relation_name(c->of->source.relation);
     error_set(&error, why->code, "record at offset %lld of partition %d of \"%s\" is refused: %s",
-              (long long)record->offset, record->partition, name, why->message);
-    error_hint(&error,
-               "ALTER STREAM or TABLE \"%s\" SET (skip_offset = '%d:%lld') leaves it out, SET (on_error = "
-               "'dead_letter') "
-               "keeps it in \"%s_errors\".",
-               name, record->partition, (long long)record->offset, name);
+              (long long)record->offset, record->partition, relation_name(c->of->source.relation),
+              why->message);
+    pthread_mutex_lock(&c->thread.lock);
+    c->is_stuck = true;
+    c->stuck_at = (struct source_skip){record->partition, record->offset};
+    pthread_mutex_unlock(&c->thread.lock);
     fail(c, &error);
 }
 
@@ -646,9 +647,7 @@ static void fail_at_record(struct consumer *c, const struct record *record, cons
 static void work(struct consumer *c, struct flight *flight, const struct source_log_settings *settings)
 {
     struct decode_rules rules = {.stops_at_error = settings->on_error == SOURCE_FAIL,
-                                 .has_skip = settings->has_skip,
-                                 .skip_partition = settings->skip_partition,
-                                 .skip_offset = settings->skip_offset,
+                                 .skips = settings->skips,
                                  .has_refused = c->has_refused,
                                  .refused_partition = c->refused_partition,
                                  .refused_offset = c->refused_offset,
@@ -758,12 +757,8 @@ static bool has_passed_more(const struct consumer *c)
     return false;
 }
 
-static void turn(struct consumer *c)
+static void turn(struct consumer *c, const struct source_log_settings *settings)
 {
-    struct log_source *s = c->of;
-    pthread_mutex_lock(&s->lock);
-    struct source_log_settings settings = s->settings;
-    pthread_mutex_unlock(&s->lock);
     pthread_mutex_lock(&c->thread.lock);
     bool has_trouble = c->has_trouble;
     pthread_mutex_unlock(&c->thread.lock);
@@ -782,8 +777,8 @@ static void turn(struct consumer *c)
         source_thread_wait(&c->thread, c->housekeeping_ns);
         return;
     }
-    running_source_wait_turn(&s->source, &c->thread);
-    uint32_t records_max = limit_records(c, &settings);
+    running_source_wait_turn(&c->of->source, &c->thread);
+    uint32_t records_max = limit_records(c, settings);
     if (records_max == 0)
         return;
     if (c->pending_count == 0 && !poll(c, records_max))
@@ -797,17 +792,29 @@ static void turn(struct consumer *c)
     }
     struct flight *flight = source_thread_take(&c->thread);
     if (flight != NULL)
-        work(c, flight, &settings);
+        work(c, flight, settings);
+}
+
+static struct source_log_settings take_settings(struct log_source *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct source_log_settings settings = s->settings;
+    source_skips_retain(settings.skips);
+    pthread_mutex_unlock(&s->lock);
+    return settings;
 }
 
 static void *run(void *arg)
 {
     struct consumer *c = arg;
     while (!source_thread_is_stopping(&c->thread)) {
-        if (!source_thread_is_interrupted(&c->thread))
-            turn(c);
-        else if (!source_thread_wait_going(&c->thread))
+        if (!source_thread_is_interrupted(&c->thread)) {
+            struct source_log_settings settings = take_settings(c->of);
+            turn(c, &settings);
+            source_skips_release(settings.skips);
+        } else if (!source_thread_wait_going(&c->thread)) {
             break;
+        }
     }
     source_thread_land(&c->thread);
     close_reader(c);
@@ -859,6 +866,7 @@ void consumer_alter(struct consumer *c, bool is_paused)
 {
     pthread_mutex_lock(&c->thread.lock);
     c->thread.is_failed = false;
+    c->is_stuck = false;
     c->thread.paused = is_paused;
     c->thread.woken = true;
     pthread_cond_broadcast(&c->thread.cond);
@@ -877,14 +885,25 @@ void consumer_status(struct consumer *c, struct arena *arena, struct source_stat
     out->rows += c->rows;
     out->poll_cpu_us += c->thread.poll_cpu_ns / 1000;
     if (c->thread.is_failed) {
+        const char *error = error_text(arena, &c->thread.error);
+        bool is_first = strcmp(out->state, "failed") != 0;
         out->state = "failed";
-        out->error = error_text(arena, &c->thread.error);
+        out->error = is_first ? error : arena_printf(arena, "%s; %s", out->error, error);
     } else if (c->state != NULL && out->error == NULL) {
         if (!c->thread.paused)
             out->state = c->state;
         out->error = error_text(arena, &c->state_error);
     }
     pthread_mutex_unlock(&c->thread.lock);
+}
+
+bool consumer_is_stuck(struct consumer *c, struct source_skip *at)
+{
+    pthread_mutex_lock(&c->thread.lock);
+    bool is_stuck = c->thread.is_failed && c->is_stuck;
+    *at = c->stuck_at;
+    pthread_mutex_unlock(&c->thread.lock);
+    return is_stuck;
 }
 
 uint32_t consumer_partitions(struct consumer *c, struct arena *arena, struct partition_progress **out)

@@ -39,8 +39,10 @@ static bool open_log(const struct catalog_object *object, struct partitioned_log
 static bool check(struct server *server, const struct catalog_object *object, struct error *err)
 {
     struct source_log_settings settings;
-    return source_options_read(object, &settings, err) && open_log(object, NULL, err) &&
-           source_records_open(server, object, NULL, err);
+    if (!source_options_read(object, &settings, err))
+        return false;
+    source_skips_release(settings.skips);
+    return open_log(object, NULL, err) && source_records_open(server, object, NULL, err);
 }
 
 static const struct partition_stats *stats_of(const struct partition_stats *stats, uint32_t count,
@@ -157,6 +159,7 @@ static void release(struct log_source *s)
 {
     relation_release(s->progress);
     relation_release(s->errors);
+    source_skips_release(s->settings.skips);
     pthread_mutex_destroy(&s->lock);
     mem_free(s);
 }
@@ -185,6 +188,7 @@ static bool start(struct server *server, struct catalog_object *object, struct r
 {
     struct log_source *s = mem_zalloc(sizeof(*s));
     if (!source_options_read(object, &s->settings, err) || !find_parts(s, server, object, err)) {
+        source_skips_release(s->settings.skips);
         mem_free(s);
         return false;
     }
@@ -245,8 +249,10 @@ static void alter(struct running_source *source, const struct catalog_object *ob
     if (reopens)
         stop_consumers(s);
     pthread_mutex_lock(&s->lock);
+    struct source_skips *old_skips = s->settings.skips;
     s->settings = settings;
     pthread_mutex_unlock(&s->lock);
+    source_skips_release(old_skips);
     if (reopens) {
         source->object = (struct catalog_object *)object;
         catalog_object_retain(source->object);
@@ -275,6 +281,60 @@ static void refused(struct running_source *source, const struct error *err)
 
 /* ---- what it shows ---- */
 
+static bool is_passed(const struct source_skip *skip, const struct partition_progress *partitions,
+                      uint32_t count)
+{
+    for (uint32_t p = 0; p < count; p++)
+        if (partitions[p].partition == skip->partition)
+            return skip->offset < partitions[p].next_offset;
+    return false;
+}
+
+static void add_skip(struct strbuf *list, const struct source_skip *skip)
+{
+    strbuf_addf(list, "%s%d:%lld", list->len > 0 ? ", " : "", skip->partition, (long long)skip->offset);
+}
+
+/* Those of the option that are still to come: the others need not be in it any more. */
+static void add_coming_skips(struct log_source *s, struct arena *arena, struct strbuf *list)
+{
+    const struct source_skips *skips = s->settings.skips;
+    struct partition_progress *all = NULL, *own;
+    uint32_t all_count = 0, all_cap = 0;
+    for (uint32_t i = 0; i < s->consumers_count && skips != NULL; i++) {
+        uint32_t own_count = consumer_partitions(s->consumers[i], arena, &own);
+        for (uint32_t p = 0; p < own_count; p++)
+            ARENA_PUSH(arena, all, all_count, all_cap, own[p]);
+    }
+    for (uint32_t i = 0; skips != NULL && i < skips->count; i++)
+        if (!is_passed(&skips->items[i], all, all_count))
+            add_skip(list, &skips->items[i]);
+}
+
+/* What takes all consumers past the records before which they have failed, in the arena; NULL: none has. */
+static const char *stuck_hint(struct log_source *s, struct arena *arena)
+{
+    struct strbuf list = STRBUF_INIT;
+    struct source_skip stuck;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->consumers_count; i++)
+        count += consumer_is_stuck(s->consumers[i], &stuck);
+    if (count == 0)
+        return NULL;
+    add_coming_skips(s, arena, &list);
+    for (uint32_t i = 0; i < s->consumers_count; i++)
+        if (consumer_is_stuck(s->consumers[i], &stuck))
+            add_skip(&list, &stuck);
+    const char *them = count == 1 ? "it" : "them";
+    const char *hint = arena_printf(
+        arena,
+        "ALTER SOURCE \"%s\" SET (skip_offset = '%s') leaves %s out, SET (on_error = "
+        "'dead_letter') keeps %s in \"%s\".",
+        relation_name(s->source.relation), strbuf_text(&list), them, them, relation_name(s->errors));
+    strbuf_release(&list);
+    return hint;
+}
+
 static void status(struct running_source *source, struct arena *arena, struct source_status *out)
 {
     struct log_source *s = (struct log_source *)source;
@@ -283,6 +343,7 @@ static void status(struct running_source *source, struct arena *arena, struct so
     uint32_t stats_count = s->log != NULL ? s->class->stats(s->log, arena, &stats) : 0;
     out->state = s->is_broken ? "failed" : s->settings.is_paused ? "paused" : waits ? "waiting" : "running";
     out->error = s->is_broken ? s->error.message : NULL;
+    out->hint = stuck_hint(s, arena);
     out->has_records = true;
     for (uint32_t i = 0; i < s->consumers_count; i++) {
         consumer_status(s->consumers[i], arena, out);

@@ -42,6 +42,8 @@ void consumer_alter(struct consumer *consumer, bool is_paused);
 void consumer_wake(struct consumer *consumer); /* there may be something to look at */
 /* Adds its numbers; says its state if that is worse than what stands there. */
 void consumer_status(struct consumer *consumer, struct arena *arena, struct source_status *out);
+/* Has it failed before a record? */
+bool consumer_is_stuck(struct consumer *consumer, struct source_skip *at);
 /* Where its partitions stand durably, in the arena. */
 uint32_t consumer_partitions(struct consumer *consumer, struct arena *arena, struct partition_progress **out);
 

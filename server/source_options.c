@@ -13,7 +13,7 @@ const struct connector_option_row source_log_options[] = {
     {"on_error", "dead_letter",
      "what happens to a record that cannot become a row: dead_letter: it is kept in NAME_errors; skip: it is "
      "counted; fail: the source stops before it"},
-    {"skip_offset", "", "'PARTITION:OFFSET' of one record that is skipped unseen"},
+    {"skip_offset", "", "'PARTITION:OFFSET, PARTITION:OFFSET, ...' of records that are skipped unseen"},
     {"max_rows_per_second", "0", "records read per second, all consumers together; 0: no limit"},
     {"paused", "false", "true: nothing is read"},
     {NULL, NULL, NULL},
@@ -78,17 +78,85 @@ static bool read_count(const struct catalog_object *object, const char *name, in
                  err);
 }
 
-static bool read_skip(const struct catalog_object *object, struct source_log_settings *out, struct error *err)
+struct source_skips *source_skips_retain(struct source_skips *skips)
+{
+    if (skips != NULL)
+        atomic_fetch_add(&skips->references, 1);
+    return skips;
+}
+
+void source_skips_release(struct source_skips *skips)
+{
+    if (skips != NULL && atomic_fetch_sub(&skips->references, 1) == 1)
+        mem_free(skips);
+}
+
+static int compare_skips(const void *a, const void *b)
+{
+    const struct source_skip *left = a, *right = b;
+    if (left->partition != right->partition)
+        return left->partition < right->partition ? -1 : 1;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+bool source_skips_has(const struct source_skips *skips, int32_t partition, int64_t offset)
+{
+    struct source_skip wanted = {partition, offset};
+    return bsearch(&wanted, skips->items, skips->count, sizeof(wanted), compare_skips) != NULL;
+}
+
+static void pass_spaces(const char **text)
+{
+    while (**text == ' ')
+        (*text)++;
+}
+
+/* 'P:O, P:O, ...': as many as there are in `room`. */
+static bool read_skip_list(const char *text, struct source_skips *room)
+{
+    for (;;) {
+        struct source_skip *skip = &room->items[room->count++];
+        int64_t partition;
+        pass_spaces(&text);
+        if (!read_number(&text, INT32_MAX, &partition) || *text++ != ':' ||
+            !read_number(&text, INT64_MAX, &skip->offset))
+            return false;
+        skip->partition = (int32_t)partition;
+        pass_spaces(&text);
+        if (*text == '\0')
+            return true;
+        if (*text++ != ',')
+            return false;
+    }
+}
+
+static bool read_skips(const struct catalog_object *object, struct source_skips **out, struct error *err)
 {
     const char *text = option(object, "skip_offset");
-    int64_t partition;
-    out->has_skip = text[0] != '\0';
-    if (!out->has_skip)
+    size_t count = 1;
+    *out = NULL;
+    if (text[0] == '\0')
         return true;
-    bool ok = read_number(&text, INT32_MAX, &partition) && *text++ == ':' &&
-              read_number(&text, INT64_MAX, &out->skip_offset) && *text == '\0';
-    out->skip_partition = ok ? (int32_t)partition : 0;
-    return ok || wrong(object, "skip_offset", "It is 'PARTITION:OFFSET', for example '3:1017'.", err);
+    for (const char *comma = text; (comma = strchr(comma, ',')) != NULL; comma++)
+        count++;
+    struct source_skips *skips = mem_zalloc(sizeof(*skips) + count * sizeof(skips->items[0]));
+    atomic_init(&skips->references, 1);
+    if (!read_skip_list(text, skips)) {
+        source_skips_release(skips);
+        return wrong(object, "skip_offset",
+                     "It is a list of 'PARTITION:OFFSET', for example '3:1017' or '3:1017, 4:220'.", err);
+    }
+    qsort(skips->items, skips->count, sizeof(skips->items[0]), compare_skips);
+    for (uint32_t i = 1; i < skips->count; i++)
+        if (compare_skips(&skips->items[i - 1], &skips->items[i]) == 0) {
+            wrong(object, "skip_offset", "", err);
+            error_hint(err, "It names the record %d:%lld twice.", skips->items[i].partition,
+                       (long long)skips->items[i].offset);
+            source_skips_release(skips);
+            return false;
+        }
+    *out = skips;
+    return true;
 }
 
 bool source_options_read(const struct catalog_object *object, struct source_log_settings *out,
@@ -103,7 +171,7 @@ bool source_options_read(const struct catalog_object *object, struct source_log_
         !read_count(object, "max_rows_per_second", 0, INT64_MAX, &out->rows_per_second, err) ||
         !read_word(object, "on_error", on_error, "It is dead_letter, skip or fail.", &error_word, err) ||
         !read_word(object, "paused", booleans, "It is true or false.", &paused, err) ||
-        !read_skip(object, out, err))
+        !read_skips(object, &out->skips, err))
         return false;
     out->consumers = (uint32_t)consumers;
     out->on_error = (enum source_on_error)error_word;

@@ -12,13 +12,26 @@ struct source_log_settings {
     uint32_t consumers; /* at least 1 */
     bool is_paused;
     enum source_on_error on_error;
-    int64_t rows_per_second; /* records; 0: no limit */
-    bool has_skip;           /* the record that is skipped */
-    int32_t skip_partition;
-    int64_t skip_offset;
+    int64_t rows_per_second;    /* records; 0: no limit */
+    struct source_skips *skips; /* one reference; NULL: there are none */
 };
 
-/* 22023 naming option and relation. */
+/* Records that are skipped, in the order of partition and offset, each once; never changed. Any thread. */
+struct source_skip {
+    int32_t partition;
+    int64_t offset;
+};
+struct source_skips {
+    _Atomic uint32_t references;
+    uint32_t count;
+    struct source_skip items[];
+};
+struct source_skips *source_skips_retain(struct source_skips *skips); /* NULL: nothing */
+void source_skips_release(struct source_skips *skips);
+/* O(log n). */
+bool source_skips_has(const struct source_skips *skips, int32_t partition, int64_t offset);
+
+/* 22023 naming option and relation. The caller releases out->skips. */
 MUST_CHECK
 bool source_options_read(const struct catalog_object *object, struct source_log_settings *out,
                          struct error *err);

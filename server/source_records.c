@@ -288,8 +288,7 @@ static void decode_values(struct decoding *d, uint32_t count, const struct decod
         uint32_t first = d->made->rows;
         struct error error;
         bytes += record->value_len + record->key_len;
-        if (rules->has_skip && rules->skip_partition == record->partition &&
-            rules->skip_offset == record->offset) {
+        if (rules->skips != NULL && source_skips_has(rules->skips, record->partition, record->offset)) {
             skip(d, d->count);
             continue;
         }

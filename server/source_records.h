@@ -12,6 +12,7 @@
 #include "server/server.h"
 
 struct source_records;
+struct source_skips;
 
 /* out NULL: only checks. 22023 for options of the format, 42703 and 42804 for columns, 0A000 for defaults that differ from row
  * to row. Takes the catalog's read lock. */
@@ -46,9 +47,7 @@ struct decoded_records {
 
 struct decode_rules {
     bool stops_at_error;
-    bool has_skip; /* one record that is not even looked at */
-    int32_t skip_partition;
-    int64_t skip_offset;
+    const struct source_skips *skips; /* records that are not even looked at; NULL: none (source_options.h) */
     /* The record that the engine has refused: rejected for that reason. */
     bool has_refused;
     int32_t refused_partition;

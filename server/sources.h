@@ -54,6 +54,7 @@ struct source_status {
     uint64_t rows;
     int64_t poll_cpu_us; /* CPU time the connector itself has used since the server started */
     const char *error;   /* NULL: none */
+    const char *hint;    /* NULL: none */
     bool has_records;    /* of a log: the following */
     uint64_t accepted, rejected, skipped;
     int64_t lag; /* records of all partitions that are still to be read; -1: unknown */

@@ -259,6 +259,8 @@ static bool add_source(void *ctx, const struct source_status *status)
         if (status->lag >= 0)
             sys_int(rows, "lag", status->lag);
     }
+    if (status->hint != NULL)
+        sys_text(rows, "hint", arena_strdup(rows->arena, status->hint));
     sys_end(rows);
     return true;
 }
@@ -482,17 +484,24 @@ static bool rows_sinks(struct sys_rows *rows, struct error *err)
     return true;
 }
 
+static const struct catalog_object *object_or_sink(const struct sys_rows *rows, uint32_t number)
+{
+    return number < rows->objects_count ? rows->objects[number] : rows->sinks[number - rows->objects_count];
+}
+
 static bool rows_secrets(struct sys_rows *rows, struct error *err)
 {
     struct catalog *catalog = rows->server->catalog;
     const struct catalog_secret *secret;
     catalog_read_lock(catalog);
     for (uint32_t i = 0; (secret = catalog_secret_at(catalog, i)) != NULL; i++) {
-        const char **users = ARENA_ARRAY(rows->arena, const char *, rows->objects_count);
+        const char **users = ARENA_ARRAY(rows->arena, const char *, rows->objects_count + rows->sinks_count);
         uint32_t count = 0;
-        for (uint32_t j = 0; j < rows->objects_count; j++)
-            if (catalog_uses_secret(rows->objects[j], secret->name))
-                users[count++] = ddl_qualified(rows->arena, catalog, rows->objects[j]);
+        for (uint32_t j = 0; j < rows->objects_count + rows->sinks_count; j++) {
+            const struct catalog_object *object = object_or_sink(rows, j);
+            if (catalog_uses_secret(object, secret->name))
+                users[count++] = ddl_qualified(rows->arena, catalog, object);
+        }
         sys_text(rows, "name", arena_strdup(rows->arena, secret->name));
         sys_int(rows, "created", secret->created_us);
         sys_text_array(rows, "used_by", users, count);
@@ -505,8 +514,7 @@ static bool rows_secrets(struct sys_rows *rows, struct error *err)
 static bool rows_disabled(struct sys_rows *rows, struct error *err)
 {
     for (uint32_t i = 0; i < rows->objects_count + rows->sinks_count; i++) {
-        const struct catalog_object *object =
-            i < rows->objects_count ? rows->objects[i] : rows->sinks[i - rows->objects_count];
+        const struct catalog_object *object = object_or_sink(rows, i);
         if (object->disabled == NULL)
             continue;
         sys_text(rows, "schema", sys_schema_name(rows, object->schema_oid));
@@ -593,12 +601,12 @@ const struct system_view_row sysview_millrace_rows[] = {
          "what the server left out when it was started with --safe-mode, and why"),
     VIEW("sources",
          "schema name, relation name, connector text, state text, rows int8, poll_cpu_us int8, error text, "
-         "accepted int8, rejected int8, skipped int8, lag int8",
+         "accepted int8, rejected int8, skipped int8, lag int8, hint text",
          rows_sources,
          "connectors that feed relations; rows: since the server has started; of logs in partitions: records "
          "that "
-         "became rows, that are in the relation of errors, that are kept nowhere, and that are still to be "
-         "read"),
+         "became rows, that went to the relation of errors, that are kept nowhere, and that are still to be "
+         "read; hint: what takes all of its threads past the records before which they have failed"),
     VIEW("source_partitions",
          "schema name, relation name, partition int4, consumer int4, next_offset int8, low int8, high int8, "
          "lag "

@@ -160,7 +160,7 @@ def bad_records(cluster, server, con):
     ends = cluster.ends("bad")
     for name, on_error in (("letters", "dead_letter"), ("skips", "skip"), ("fails", "fail")):
         con.execute("CREATE STREAM %s (id bigint, raw text OPTIONS (metadata 'key')) %s"
-                    % (name, with_options(cluster, topic="bad", format="json", on_error=on_error, paused="true")))
+                    % (name, with_options(cluster, topic="bad", format="json", on_error=on_error, paused="true", consumers=2)))
         con.execute("CREATE MATERIALIZED VIEW %s_ids AS SELECT id FROM %s" % (name, name))
         con.execute("ALTER SOURCE %s SET (paused = 'false')" % name)
     for name in ("letters", "skips"):
@@ -185,25 +185,45 @@ def bad_records(cluster, server, con):
     harness.restart_millrace(server, signal.SIGKILL)
     con = harness.connect_millrace(server)
     expect("the rest after kill -9", one(con, "SELECT count(*) FROM letters_errors"), 4)
-    # fail: it stops before the record, says where, and goes on when it is told to skip it
-    skipped = set()
-    while True:
-        until("it has failed or is done", lambda: source_state(con, "fails", "state") == "failed" or
-              offsets(con, "fails") == {partition: high for partition, (_, high) in ends.items()})
-        state, error = source_state(con, "fails")
-        if state != "failed":
-            break
-        at = offsets(con, "fails")
-        stuck = [partition for partition in at if '%d' % at[partition] in error and 'partition %d' % partition in error]
-        expect("the error names the record: %s, at %s" % (error, at), len(stuck) > 0, True)
-        con.execute("ALTER SOURCE fails SET (skip_offset = '%d:%d')" % (stuck[0], at[stuck[0]]))
-        skipped.add((stuck[0], at[stuck[0]]))
-        # another partition may stop it before this one has come further
-        until("it goes on", lambda: offsets(con, "fails")[stuck[0]] > at[stuck[0]] or
-              source_state(con, "fails", "state") == "failed" and source_state(con, "fails")[1] != error, lambda: source_state(con, "fails"))
-    expect("records that had to be skipped", len(skipped), 5)
+    # fail: each thread stops before the first it meets, and says how all of them get past theirs; what is to come stays in the list
+    con = stops(cluster, server, con, {0: 25, 1: 25}, {(0, 25), (1, 25)})
+    con.execute("ALTER SOURCE fails SET (skip_offset = '1:26, 0:27,0:25 , 1:25')")
+    con = stops(cluster, server, con, {0: 26, 1: ends[1][1]}, {(0, 26), (0, 27)}, kill=False)
+    con.execute(hinted(con)[0])
+    until("it is done", lambda: offsets(con, "fails") == {partition: high for partition, (_, high) in ends.items()}, lambda: source_state(con, "fails"))
     expect("good rows", one(con, "SELECT (count(*), count(DISTINCT id))::text FROM fails_ids"), "(100,100)")
+    expect("skipped", con.execute("SELECT partition, accepted, rejected, skipped FROM fails_progress ORDER BY 1").fetchall(), [(0, 50, 0, 3), (1, 50, 0, 2)])
     balanced(con, "fails")
+    # a list that is there from the start; records in it are not even looked at
+    con.execute("CREATE STREAM listed (id bigint) " + with_options(cluster, topic="bad", format="json", on_error="fail", paused="true",
+                                                                   skip_offset="1:26, 1:25, 0:27, 0:26, 0:25, 0:0, 7:1"))
+    con.execute("CREATE MATERIALIZED VIEW listed_ids AS SELECT id FROM listed")
+    con.execute("ALTER SOURCE listed SET (paused = 'false')")
+    read_all(con, "listed", cluster, "bad")
+    expect("good rows", sorted(row[0] for row in con.execute("SELECT id FROM listed_ids").fetchall()), list(range(1, 100)))
+    expect("skipped", con.execute("SELECT partition, accepted, skipped FROM listed_progress ORDER BY 1").fetchall(), [(0, 49, 4), (1, 50, 2)])
+    return con
+
+
+def hinted(con):
+    """The statement that takes the source past what it has stopped at, and the records in it."""
+    hint = source_state(con, "fails", "hint")
+    statement = hint[:hint.index(")") + 1]
+    return statement, {tuple(map(int, item.split(":"))) for item in statement.split("'")[1].split(", ")}
+
+
+def stops(cluster, server, con, at, hint, kill=True):
+    """The source has stopped there, also when it has been started anew."""
+    for again in range(1 + kill):
+        if again:
+            harness.restart_millrace(server, signal.SIGKILL)
+            con = harness.connect_millrace(server)
+        until("it has stopped at %s, and asks for %s" % (at, hint), lambda: offsets(con, "fails") == at and source_state(con, "fails", "state") == "failed" and
+              hinted(con)[1] == hint, lambda: source_state(con, "fails", "state, error, hint"))
+        error = source_state(con, "fails", "error")
+        for partition in at:
+            expect("whether the error names partition %d: %s" % (partition, error), "offset %d of partition %d " % (at[partition], partition) in error,
+                   (partition, at[partition]) in hint)
     return con
 
 
