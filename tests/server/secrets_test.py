@@ -101,6 +101,9 @@ def option_errors(conn):
     expect("alias", conn.execute("SELECT a = secret pw FROM (VALUES (1, 2)) v(a, secret)").fetchone(), (False,))
 
 
+USED_BY = [("My Secret", ["public.names"]), ("not_a_connection", ['public."Out"']), ("pw", ["public.away", 'public."Out"'])]
+
+
 def files_hold(directory, text):
     for name in os.listdir(directory):
         with open(os.path.join(directory, name), "rb") as f:
@@ -197,6 +200,8 @@ def main():
         note("activity", other.execute("SELECT query FROM pg_stat_activity").fetchall())
         conn.execute("CREATE EXTERNAL TABLE away (id int PRIMARY KEY, name text)"
                      " WITH (connector = 'redis', host = '127.0.0.1', port = '1', password = SECRET pw)")
+        conn.execute("CREATE SINK \"Out\" FROM s WITH (connector = 'kafka', topic = 's', \"bootstrap.servers\" = '127.0.0.1:1', format = 'json',"
+                     " \"sasl.password\" = SECRET pw, \"sasl.username\" = SECRET not_a_connection)")
         conn.execute("CREATE MATERIALIZED VIEW joined AS SELECT s.id, n.name FROM s JOIN names FOR SYSTEM_TIME AS OF now() AS n ON n.id = s.id")
         conn.execute("CREATE MATERIALIZED VIEW joined2 AS SELECT s.id, n.name FROM s JOIN plain FOR SYSTEM_TIME AS OF now() AS n ON n.id = s.id")
         conn.execute("CREATE MATERIALIZED VIEW never AS SELECT s.id, n.name FROM s JOIN away FOR SYSTEM_TIME AS OF now() AS n ON n.id = s.id")
@@ -205,7 +210,7 @@ def main():
             until(view, lambda: conn.execute("SELECT * FROM %s" % view).fetchall() == [(1, "one")])
         until("an error", lambda: conn.execute("SELECT last_error FROM millrace.external_tables WHERE name = 'away'").fetchone()[0])
         expect("secrets", conn.execute("SELECT name, used_by FROM millrace.secrets").fetchall(),
-               [("My Secret", ["public.names"]), ("not_a_connection", []), ("pw", ["public.away"])])
+               USED_BY)
         refused(conn, "2BP01", 'DROP SECRET "My Secret"')
         look_at_views(conn, "while used")
         for command in "\\d", "\\d+ names", "\\d+ plain", "\\d+ away", "\\det+", "\\des+", "\\dew+", "\\deu+":
@@ -234,7 +239,7 @@ def main():
         conn.execute("INSERT INTO s VALUES (3)")
         until("joined", lambda: conn.execute("SELECT count(*) FROM joined").fetchone() == (3,))
         expect("secrets", conn.execute("SELECT name, used_by FROM millrace.secrets").fetchall(),
-               [("My Secret", ["public.names"]), ("not_a_connection", []), ("pw", ["public.away"])])
+               USED_BY)
         conn.execute("CREATE TABLE after_it (a int)")
         data = server.started_with[1]
         backup = data + ".backup"
@@ -249,6 +254,9 @@ def main():
             note("inspect", out.stdout + out.stderr)
         conn.execute("DROP MATERIALIZED VIEW joined; DROP EXTERNAL TABLE names")
         conn.execute('DROP SECRET "My Secret"')
+        refused(conn, "2BP01", "DROP SECRET not_a_connection")
+        conn.execute('DROP SINK "Out"')
+        expect("secrets", conn.execute("SELECT name, used_by FROM millrace.secrets").fetchall(), [("not_a_connection", []), ("pw", ["public.away"])])
         conn.execute('DROP SECRET IF EXISTS "My Secret"')
         refused(conn, "42704", 'DROP SECRET "My Secret"')
         conn.execute("SET default_transaction_read_only = on")
@@ -264,7 +272,7 @@ def main():
         try:
             with psycopg.connect("host=127.0.0.1 port=%d user=test dbname=test" % copy.port, autocommit=True) as again:
                 expect("secrets", again.execute("SELECT name, used_by FROM millrace.secrets").fetchall(),
-                       [("My Secret", ["public.names"]), ("not_a_connection", []), ("pw", ["public.away"])])
+                       USED_BY)
         finally:
             copy.stop()
         note("log", server.log_text() + copy.log_text())
