@@ -45,7 +45,7 @@ struct backfill {
     uint64_t epoch, seed;                  /* of the empty tick */
     int64_t clock_us;
     bool is_recorded;          /* in the engine's list; engine's thread */
-    bool holds;                /* counted in engine->holds; under the engine's lock */
+    bool holds;                /* engine_hold */
     bool keeps_holding;        /* writers wait until it is live; the filling thread's */
     struct dataflow *given_up; /* arrangements that gave way to others */
 
@@ -118,19 +118,6 @@ static void record_inputs(const struct backfill *b, struct recorded_tick *tick, 
     }
 }
 
-static void set_hold(struct backfill *b, bool hold)
-{
-    struct engine *engine = b->engine;
-    pthread_mutex_lock(&engine->lock);
-    if (hold != b->holds) {
-        b->holds = hold;
-        engine->holds += hold ? 1 : -1u;
-        if (engine->holds == 0)
-            pthread_cond_signal(&engine->work);
-    }
-    pthread_mutex_unlock(&engine->lock);
-}
-
 static void record(struct backfill *b, uint64_t epoch, int64_t clock_us, uint64_t seed)
 {
     pthread_mutex_lock(&b->lock);
@@ -164,7 +151,7 @@ static void record(struct backfill *b, uint64_t epoch, int64_t clock_us, uint64_
     atomic_store(&b->progress->waiting_bytes, b->queued_bytes);
     pthread_mutex_unlock(&b->lock);
     if (is_full)
-        set_hold(b, true);
+        engine_hold(b->engine, &b->holds, true);
 }
 
 void backfill_record(struct engine *engine, uint64_t epoch, int64_t clock_us, uint64_t seed)
@@ -362,7 +349,7 @@ static void stop_recording(struct backfill *b)
     b->is_recorded = false;
     for (uint32_t i = 0; i < b->frame.inputs_count; i++)
         b->frame.inputs[i].relation->recorders--;
-    set_hold(b, false);
+    engine_hold(b->engine, &b->holds, false);
 }
 
 static void run_abort(struct engine *engine, void *ctx)
@@ -442,7 +429,7 @@ static bool catch_up(struct fill *fill)
         wasted += cost > before - before / 4;
         before = cost;
         b->keeps_holding |= wasted > ROUNDS_MAX;
-        set_hold(b, b->keeps_holding);
+        engine_hold(b->engine, &b->holds, b->keeps_holding);
         if (!run_chunks(b, chunks, true, fill->cancel, fill->err))
             return false;
     }

@@ -480,6 +480,18 @@ void engine_command(struct engine *engine, void (*run)(struct engine *engine, vo
     pthread_mutex_unlock(&engine->lock);
 }
 
+void engine_hold(struct engine *engine, bool *holds, bool hold)
+{
+    pthread_mutex_lock(&engine->lock);
+    if (hold != *holds) {
+        *holds = hold;
+        engine->holds += hold ? 1 : -1u;
+        if (engine->holds == 0)
+            pthread_cond_signal(&engine->work);
+    }
+    pthread_mutex_unlock(&engine->lock);
+}
+
 struct boundary {
     void (*fn)(void *ctx);
     void *ctx;
@@ -528,19 +540,26 @@ static bool is_held(const struct engine *engine)
     return engine->held && !engine->stopping;
 }
 
+/* The same, or views and indexes that are behind have to come nearer first. */
+static bool takes_none(const struct engine *engine)
+{
+    return is_held(engine) || (engine->holds > 0 && !engine->stopping);
+}
+
 /* Waits for something to do, or until what the clock asks for is due: then true. Called with the lock held. */
 static bool wait_for_work(struct engine *engine)
 {
-    while ((engine->staged_first == NULL || is_held(engine) || engine->holds > 0) &&
-           engine->commands_first == NULL && !engine->stopping && !checkpoint_runs(engine)) {
-        if (engine->wake_us == INT64_MAX || atomic_load(&engine->recovering) || is_held(engine)) {
-            pthread_cond_wait(&engine->work, &engine->lock);
-            continue;
-        }
-        int64_t left_us = engine->wake_us - clock_now_us();
+    while ((engine->staged_first == NULL || takes_none(engine)) && engine->commands_first == NULL &&
+           !engine->stopping) {
+        int64_t left_us = INT64_MAX;
+        if (engine->wake_us != INT64_MAX && !atomic_load(&engine->recovering) && !is_held(engine))
+            left_us = engine->wake_us - clock_now_us();
         if (left_us <= 0)
             return true;
-        if (clock_is_set()) { /* it stands still: engine_run_due follows when it is moved */
+        if (checkpoint_runs(engine))
+            break;
+        if (left_us == INT64_MAX || clock_is_set()) { /* a clock that is set stands still: engine_run_due
+                                                         follows when it is moved */
             pthread_cond_wait(&engine->work, &engine->lock);
             continue;
         }
@@ -596,7 +615,7 @@ static void *engine_main(void *arg)
             pthread_cond_broadcast(&engine->done);
             continue;
         }
-        struct staged_txn *transactions = is_held(engine) ? NULL : take_staged(engine);
+        struct staged_txn *transactions = takes_none(engine) ? NULL : take_staged(engine);
         if (transactions == NULL && !engine->stopping) { /* a checkpoint runs, and has all the time */
             pthread_mutex_unlock(&engine->lock);
             checkpoint_step(engine, CHECKPOINT_IDLE_NS);

@@ -68,7 +68,8 @@ struct engine {
     struct command *commands_first, *commands_last;
     struct pending_tick *pending_first, *pending_last;
     uint32_t pending_count;
-    uint32_t holds; /* views that writers have to wait for: no transaction is taken while there are any */
+    uint32_t
+        holds; /* views and indexes that writers have to wait for: no transaction is taken while there are any */
     bool stopping;
     bool checkpoint_waits;         /* for room where its pieces go, or for its end */
     bool held;                     /* the log cannot be written for now: no tick begins */
@@ -98,8 +99,9 @@ struct engine {
 
     struct relation **watermarked; /* relations with rows and a watermark of their own */
     uint32_t watermarked_count, watermarked_cap;
-    struct backfill *backfills; /* views that are being filled, which every tick is recorded for */
-    struct relation **caches;   /* of external tables */
+    struct backfill *backfills;   /* views that are being filled, which every tick is recorded for */
+    struct index_job *index_jobs; /* indexes that are being filled, which changes are noted for */
+    struct relation **caches;     /* of external tables */
     uint32_t caches_count, caches_cap;
     struct relation **retained; /* relations with rows and a retention */
     uint32_t retained_count, retained_cap;
@@ -152,6 +154,10 @@ void engine_finish_tick(struct engine *engine, struct pending_tick *tick);
 void engine_acknowledge(struct pending_tick *tick);
 /* Runs fn on the engine's thread at a tick boundary and waits. */
 void engine_command(struct engine *engine, void (*run)(struct engine *engine, void *ctx), void *ctx);
+/* Writers wait, or not any more, for a view or an index that is behind; *holds: whether they do for this one. */
+void engine_hold(struct engine *engine, bool *holds, bool hold);
+/* engine_index.c: after a tick: indexes that are being filled may have too many changes before them. */
+void engine_index_noted(struct engine *engine);
 /* Engine's thread: waits until everything computed is published. */
 void engine_drain(struct engine *engine);
 /* Replay: what is computed is visible at once. */

@@ -829,6 +829,7 @@ static void run_dataflows(struct tick *tick, int64_t clock_us, uint64_t seed)
     }
     if (engine->backfills != NULL)
         backfill_record(engine, tick->epoch, clock_us, seed);
+    engine_index_noted(engine);
     uint64_t rows_processed = 0;
     for (uint32_t i = 0; i < ran_count; i++) {
         rows_processed += dataflow_take_rows_in(ran[i]);

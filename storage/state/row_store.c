@@ -65,7 +65,7 @@ int64_t row_store_bytes(const struct row_store *store)
     int64_t bytes = (int64_t)sizeof(*store) + slot_pages_bytes(&store->slots) +
                     hash_index_bytes(&store->index) + table_heap_bytes(store->heap) + store->undo.bytes;
     for (uint32_t i = 0; i < store->indexes_count; i++) {
-        if (store->indexes[i] != NULL)
+        if (store->indexes[i] != NULL && store->indexes[i]->build == NULL) /* else it changes beside us */
             bytes += btree_bytes(&store->indexes[i]->tree) + table_heap_bytes(store->indexes[i]->heap);
     }
     latch_read_done(latch);

@@ -53,17 +53,31 @@ void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct b
 
 /* ---- secondary indexes ---- */
 
-/* Adds an index (ordered: range scans too) over the columns, which has the keys of all changes from now on. Writer's
- * thread. Returns its number. */
-uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
-                               bool ordered);
-/* Adds the keys of the next `max` slots; *cursor starts at 0. Writer's thread, not inside a tick; changes may come between
- * two calls. false: all are there, and readers may use it. */
-bool row_store_fill_index(struct row_store *store, uint32_t index, uint32_t *cursor, uint32_t max);
-/* Both at once. */
+/* Adds an index (ordered: range scans too) over the columns of all rows. Writer's thread. Returns its number. */
 uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
                              bool ordered);
-void row_store_drop_index(struct row_store *store, uint32_t index);
+
+/* The same beside changes. The writer begins: from now on it notes the keys that come and go. *number: as above, for readers
+ * once it has ended. */
+struct store_index;
+struct store_index *row_store_begin_index(struct row_store *store, const uint32_t *columns,
+                                          uint32_t columns_count, bool ordered, uint32_t *number);
+/* One other thread fills: the next piece of what it has to do for the slots from *cursor, 0 at first, on. *keys: how many are
+ * new in the index, mostly one per row. false: it has those of all slots. Short enough to look whether it is to end in
+ * between. */
+bool row_store_fill_index(struct row_store *store, struct store_index *index, uint32_t *cursor,
+                          uint32_t *keys);
+/* The same thread: runs what is noted. */
+void row_store_fill_noted(struct row_store *store, struct store_index *index);
+/* Any thread: how many notes wait; adds to *bytes what they take. */
+uint64_t row_store_noted(struct store_index *index, int64_t *bytes);
+/* The writer, when that thread is done: runs what is still noted; readers may use it. */
+void row_store_end_index(struct row_store *store, struct store_index *index);
+
+/* Nobody finds it any more. Writer's thread, and nobody fills it. */
+struct store_index *row_store_take_index(struct row_store *store, uint32_t number);
+/* Afterwards; any thread, while the store lives. */
+void row_store_free_index(struct row_store *store, struct store_index *index);
 /* Rows visible at the snapshot with equal index columns. */
 void row_store_index_lookup(struct row_store *store, uint32_t index, uint64_t snapshot,
                             const struct batch *keys, const uint32_t *key_columns, struct batch *out);

@@ -3,12 +3,52 @@
  *
  * Every version of a row that some snapshot may still see has its key in the tree, so that a reader finds old
  * versions by their old values; it then resolves the slot at its snapshot and looks whether that version is
- * the one the key stands for. A key goes when the last version that has it goes. */
+ * the one the key stands for. A key goes when the last version that has it goes.
+ *
+ * An index over present rows is filled by a thread of its own, to which the tree belongs until it is done: the writer
+ * only notes which keys come and go. Keys of slots that were read at any time, then the notes in their order, make what the
+ * versions have: the last note about a key decides, and a key without any was there all the time. */
+#include "storage/state/memory_governor.h"
 #include "storage/state/row_store_internal.h"
 
 #include "storage/data/hash.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+#define RUN_KEYS     ((UINT32_C(1) << 19) - 4 * LATCH_ROWS) /* the last rows seldom make it grow once more */
+#define RUN_BYTES    ((size_t)32 << 20)
+#define NOTES_CHARGE ((size_t)64 << 10) /* notes are charged in pieces of this size */
+#define PIECE_KEYS   8192u              /* added at a time */
+
+/* Keys of many rows, to be added in order: neighbours then share the nodes that they touch. */
+struct run_key {
+    uint64_t prefix; /* the first eight bytes, big-endian */
+    union {
+        size_t start;         /* while the bytes may move */
+        const uint8_t *bytes; /* afterwards */
+    };
+    uint32_t len;
+    uint32_t slot;
+};
+
+struct key_run {
+    struct strbuf bytes;
+    struct run_key *keys;
+    uint32_t count, cap, added;
+    struct account *account; /* for the memory above; NULL: nobody's */
+    int64_t charged;
+};
+
+/* An index that is being filled. A note: bytes of the key * 2 + (1: it comes), as uint32_t, then the key. */
+struct index_build {
+    struct key_run run;   /* the filling thread's */
+    struct strbuf taken;  /* the same: notes that it runs */
+    pthread_mutex_t lock; /* for the rest */
+    struct strbuf notes;
+    uint64_t notes_count;
+    size_t notes_charged;
+};
 
 /* ---- keys ---- */
 
@@ -61,13 +101,33 @@ static bool same_key(const struct row_store *store, const struct store_index *in
 
 /* ---- keeping up ---- */
 
+static void note_key(struct row_store *store, struct index_build *build, bool comes)
+{
+    uint32_t head = (uint32_t)store->key_a.len * 2 + comes;
+    pthread_mutex_lock(&build->lock);
+    strbuf_add(&build->notes, &head, sizeof(head));
+    strbuf_add(&build->notes, store->key_a.data, store->key_a.len);
+    build->notes_count++;
+    size_t grown = build->notes.len - build->notes_charged;
+    if (build->notes.len > build->notes_charged && grown >= NOTES_CHARGE)
+        build->notes_charged += grown;
+    else
+        grown = 0;
+    pthread_mutex_unlock(&build->lock);
+    if (grown > 0)
+        account_charge(store->account, (int64_t)grown);
+}
+
 static void add_key(struct row_store *store, struct store_index *index, const uint8_t *row, uint32_t slot)
 {
     strbuf_reset(&store->key_a);
     key_of_row(store, index, row, &store->key_a);
     add_slot(&store->key_a, slot);
     uint32_t value = slot;
-    (void)btree_insert(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, &value);
+    if (index->build != NULL)
+        note_key(store, index->build, true);
+    else
+        (void)btree_insert(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, &value);
 }
 
 void indexes_add(struct row_store *store, uint32_t slot)
@@ -108,48 +168,14 @@ void indexes_forget(struct row_store *store, uint32_t slot, const uint8_t *row, 
         if (key_lives(store, index, slot, row, above))
             continue;
         add_slot(&store->key_a, slot);
-        (void)btree_remove(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, NULL);
+        if (index->build != NULL)
+            note_key(store, index->build, false);
+        else
+            (void)btree_remove(&index->tree, store->key_a.data, (uint32_t)store->key_a.len, NULL);
     }
 }
 
-/* ---- creating and dropping ---- */
-
-/* All versions of a slot's row. */
-static void add_versions(struct row_store *store, struct store_index *index, uint32_t slot)
-{
-    const uint8_t *row = store_row(store, slot);
-    if (!(slot_header(row) & SLOT_LIVE))
-        return;
-    add_key(store, index, row, slot);
-    uint64_t position = undo_position(store_meta(store, row)->undo);
-    while (position >= store->undo.first && position < store->undo.head) {
-        const struct undo_record *record = undo_at(&store->undo, position);
-        if (record->kind == UNDO_INSERT)
-            break;
-        if (record->kind == UNDO_IMAGE)
-            add_key(store, index, record->data, slot);
-        position = undo_position(record->undo);
-    }
-}
-
-/* Keys of many rows, to be added in order: neighbours then share the nodes that they touch. */
-struct key_run {
-    struct strbuf bytes;
-    struct run_key *keys;
-    uint32_t count, cap;
-};
-
-struct run_key {
-    uint64_t prefix; /* the first eight bytes, big-endian */
-    union {
-        size_t start;         /* while the bytes may move */
-        const uint8_t *bytes; /* afterwards */
-    };
-    uint32_t len;
-    uint32_t slot;
-};
-
-#define RUN_KEYS (UINT32_C(1) << 19)
+/* ---- keys of many rows ---- */
 
 static int compare_keys(const void *a_, const void *b_)
 {
@@ -160,7 +186,59 @@ static int compare_keys(const void *a_, const void *b_)
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-static void run_flush(struct store_index *index, struct key_run *run)
+static bool run_is_full(const struct key_run *run)
+{
+    return run->count >= RUN_KEYS || run->bytes.len >= RUN_BYTES;
+}
+
+static void run_charge(struct key_run *run)
+{
+    int64_t bytes = (int64_t)(run->bytes.cap + sizeof(*run->keys) * run->cap);
+    account_charge(run->account, bytes - run->charged);
+    run->charged = bytes;
+}
+
+static void run_release(struct key_run *run)
+{
+    mem_free(run->keys);
+    strbuf_release(&run->bytes);
+    account_charge(run->account, -run->charged);
+}
+
+static void run_add(struct row_store *store, const struct store_index *index, struct key_run *run,
+                    const uint8_t *row, uint32_t slot)
+{
+    if (run->count == run->cap) {
+        run->cap = run->cap ? run->cap * 2 : 64;
+        run->keys = mem_realloc(run->keys, sizeof(*run->keys) * run->cap);
+    }
+    size_t start = run->bytes.len;
+    key_of_row(store, index, row, &run->bytes);
+    add_slot(&run->bytes, slot);
+    run->keys[run->count++] =
+        (struct run_key){.start = start, .len = (uint32_t)(run->bytes.len - start), .slot = slot};
+}
+
+/* The keys of all versions of a slot's row. */
+static void run_add_slot(struct row_store *store, const struct store_index *index, struct key_run *run,
+                         uint32_t slot)
+{
+    const uint8_t *row = store_row(store, slot);
+    if (!(slot_header(row) & SLOT_LIVE))
+        return;
+    run_add(store, index, run, row, slot);
+    uint64_t position = undo_position(store_meta(store, row)->undo);
+    while (position >= store->undo.first && position < store->undo.head) {
+        const struct undo_record *record = undo_at(&store->undo, position);
+        if (record->kind == UNDO_INSERT)
+            break;
+        if (record->kind == UNDO_IMAGE)
+            run_add(store, index, run, record->data, slot);
+        position = undo_position(record->undo);
+    }
+}
+
+static void run_sort(struct key_run *run)
 {
     for (uint32_t i = 0; i < run->count; i++) {
         struct run_key *key = &run->keys[i];
@@ -171,59 +249,39 @@ static void run_flush(struct store_index *index, struct key_run *run)
             key->prefix = key->prefix << 8 | first[b];
     }
     qsort(run->keys, run->count, sizeof(*run->keys), compare_keys);
-    for (uint32_t i = 0; i < run->count; i++) {
-        uint32_t value = run->keys[i].slot;
-        (void)btree_insert(&index->tree, run->keys[i].bytes, run->keys[i].len, &value);
-    }
-    run->count = 0;
-    strbuf_reset(&run->bytes);
 }
 
-static void run_add(struct row_store *store, struct store_index *index, struct key_run *run,
-                    const uint8_t *row, uint32_t slot)
+/* Adds the next of them; false: that was the last. */
+static bool run_insert(struct store_index *index, struct key_run *run, uint32_t max)
 {
-    size_t start = run->bytes.len;
-    key_of_row(store, index, row, &run->bytes);
-    add_slot(&run->bytes, slot);
-    run->keys[run->count++] =
-        (struct run_key){.start = start, .len = (uint32_t)(run->bytes.len - start), .slot = slot};
-    if (run->count == run->cap)
-        run_flush(index, run);
+    uint32_t end = run->count - run->added <= max ? run->count : run->added + max;
+    for (; run->added < end; run->added++) {
+        uint32_t value = run->keys[run->added].slot;
+        (void)btree_insert(&index->tree, run->keys[run->added].bytes, run->keys[run->added].len, &value);
+    }
+    if (run->added < run->count)
+        return true;
+    run->count = run->added = 0;
+    strbuf_reset(&run->bytes);
+    return false;
 }
 
-/* All versions of all slots. Readers do not know the index yet, and nobody else changes the store: no latch.
- */
 void index_fill(struct row_store *store, struct store_index *index)
 {
     struct key_run run = {.bytes = STRBUF_INIT};
-    uint32_t cap = 64;
-    while (cap < store->slots.used && cap < RUN_KEYS)
-        cap *= 2;
-    run.cap = cap;
-    run.keys = mem_alloc(sizeof(*run.keys) * cap);
-    for (uint32_t slot = 0; slot < store->slots.used; slot++) {
-        const uint8_t *row = store_row(store, slot);
-        if (!(slot_header(row) & SLOT_LIVE))
-            continue;
-        run_add(store, index, &run, row, slot);
-        uint64_t position = undo_position(store_meta(store, row)->undo);
-        while (position >= store->undo.first && position < store->undo.head) {
-            const struct undo_record *record = undo_at(&store->undo, position);
-            if (record->kind == UNDO_INSERT)
-                break;
-            if (record->kind == UNDO_IMAGE)
-                run_add(store, index, &run, record->data, slot);
-            position = undo_position(record->undo);
-        }
+    for (uint32_t slot = 0; slot < store->slots.used;) {
+        while (slot < store->slots.used && !run_is_full(&run))
+            run_add_slot(store, index, &run, slot++);
+        run_sort(&run);
+        (void)run_insert(index, &run, UINT32_MAX);
     }
-    if (run.count > 0)
-        run_flush(index, &run);
-    mem_free(run.keys);
-    strbuf_release(&run.bytes);
+    run_release(&run);
 }
 
-uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
-                               bool ordered)
+/* ---- creating and dropping ---- */
+
+static struct store_index *index_create(struct row_store *store, const uint32_t *columns,
+                                        uint32_t columns_count, bool ordered)
 {
     struct store_index *index = mem_zalloc(sizeof(*index));
     index->ordered = ordered;
@@ -232,6 +290,11 @@ uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns,
     memcpy(index->columns, columns, sizeof(*columns) * columns_count);
     index->heap = table_heap_create(store->account);
     btree_init(&index->tree, index->heap, store->account);
+    return index;
+}
+
+static uint32_t index_list(struct row_store *store, struct store_index *index)
+{
     latch_write(&store->latch);
     uint32_t number = store->indexes_count++;
     store->indexes = mem_realloc(store->indexes, sizeof(*store->indexes) * store->indexes_count);
@@ -240,45 +303,138 @@ uint32_t row_store_begin_index(struct row_store *store, const uint32_t *columns,
     return number;
 }
 
-/* Readers do not know the index yet, and nobody else changes the store: no latch. What a change has added or taken away
- * before its slot's turn came does no harm: keys are there once, and those that are not there can be removed. */
-bool row_store_fill_index(struct row_store *store, uint32_t number, uint32_t *cursor, uint32_t max)
-{
-    for (; max > 0 && *cursor < store->slots.used; max--)
-        add_versions(store, store->indexes[number], (*cursor)++);
-    return *cursor < store->slots.used;
-}
-
 uint32_t row_store_add_index(struct row_store *store, const uint32_t *columns, uint32_t columns_count,
                              bool ordered)
 {
-    uint32_t number = row_store_begin_index(store, columns, columns_count, ordered);
-    index_fill(store, store->indexes[number]);
-    return number;
+    struct store_index *index = index_create(store, columns, columns_count, ordered);
+    index_fill(store, index);
+    return index_list(store, index);
 }
 
-static void index_destroy(struct store_index *index)
+struct store_index *row_store_begin_index(struct row_store *store, const uint32_t *columns,
+                                          uint32_t columns_count, bool ordered, uint32_t *number)
 {
+    struct store_index *index = index_create(store, columns, columns_count, ordered);
+    index->build = mem_zalloc(sizeof(*index->build));
+    index->build->run.account = store->account;
+    pthread_mutex_init(&index->build->lock, NULL);
+    *number = index_list(store, index);
+    return index;
+}
+
+bool row_store_fill_index(struct row_store *store, struct store_index *index, uint32_t *cursor,
+                          uint32_t *keys)
+{
+    struct key_run *run = &index->build->run;
+    *keys = 0;
+    memory_pace();
+    if (run->count > 0) {
+        *keys = run->count - run->added < PIECE_KEYS ? run->count - run->added : PIECE_KEYS;
+        (void)run_insert(index, run, PIECE_KEYS);
+        return true;
+    }
+    bool more = true;
+    while (more && !run_is_full(run)) {
+        memory_pace();
+        latch_read(&store->latch);
+        for (uint32_t i = 0; i < LATCH_ROWS && *cursor < store->slots.used; i++)
+            run_add_slot(store, index, run, (*cursor)++);
+        more = *cursor < store->slots.used;
+        latch_read_done(&store->latch);
+    }
+    run_charge(run);
+    run_sort(run);
+    return run->count > 0;
+}
+
+void row_store_fill_noted(struct row_store *store, struct store_index *index)
+{
+    struct index_build *build = index->build;
+    pthread_mutex_lock(&build->lock);
+    struct strbuf taken = build->notes;
+    int64_t charged = (int64_t)build->notes_charged;
+    build->notes = build->taken;
+    strbuf_reset(&build->notes);
+    build->notes_count = 0;
+    build->notes_charged = 0;
+    pthread_mutex_unlock(&build->lock);
+    build->taken = taken;
+    uint32_t keys = 0;
+    for (size_t at = 0; at < taken.len; keys++) {
+        uint32_t head, slot = 0;
+        memcpy(&head, taken.data + at, sizeof(head));
+        const uint8_t *key = (const uint8_t *)taken.data + at + sizeof(head);
+        uint32_t bytes = head / 2;
+        for (uint32_t i = bytes - 4; i < bytes; i++)
+            slot = slot << 8 | key[i];
+        if (keys % LATCH_ROWS == 0)
+            memory_pace();
+        if (head & 1)
+            (void)btree_insert(&index->tree, key, bytes, &slot);
+        else
+            (void)btree_remove(&index->tree, key, bytes, NULL);
+        at += sizeof(head) + bytes;
+    }
+    if (taken.cap > NOTES_CHARGE) /* it may have been an unusual many */
+        strbuf_release(&build->taken);
+    account_charge(store->account, -charged);
+}
+
+uint64_t row_store_noted(struct store_index *index, int64_t *bytes)
+{
+    struct index_build *build = index->build;
+    pthread_mutex_lock(&build->lock);
+    uint64_t count = build->notes_count;
+    *bytes += (int64_t)build->notes.len;
+    pthread_mutex_unlock(&build->lock);
+    return count;
+}
+
+static void build_destroy(struct row_store *store, struct index_build *build)
+{
+    run_release(&build->run);
+    account_charge(store->account, -(int64_t)build->notes_charged);
+    strbuf_release(&build->taken);
+    strbuf_release(&build->notes);
+    pthread_mutex_destroy(&build->lock);
+    mem_free(build);
+}
+
+void row_store_end_index(struct row_store *store, struct store_index *index)
+{
+    row_store_fill_noted(store, index);
+    latch_write(&store->latch);
+    struct index_build *build = index->build;
+    index->build = NULL;
+    latch_write_done(&store->latch);
+    build_destroy(store, build);
+}
+
+struct store_index *row_store_take_index(struct row_store *store, uint32_t number)
+{
+    CHECK(number < store->indexes_count && store->indexes[number] != NULL);
+    latch_write(&store->latch);
+    struct store_index *index = store->indexes[number];
+    store->indexes[number] = NULL; /* numbers are not used again: a reader may be in the middle of a range */
+    latch_write_done(&store->latch);
+    return index;
+}
+
+void row_store_free_index(struct row_store *store, struct store_index *index)
+{
+    if (index->build != NULL)
+        build_destroy(store, index->build);
     btree_release(&index->tree, false);
     table_heap_destroy(index->heap);
     mem_free(index->columns);
     mem_free(index);
 }
 
-void row_store_drop_index(struct row_store *store, uint32_t number)
-{
-    CHECK(number < store->indexes_count && store->indexes[number] != NULL);
-    latch_write(&store->latch);
-    index_destroy(store->indexes[number]);
-    store->indexes[number] = NULL; /* numbers are not used again: a reader may be in the middle of a range */
-    latch_write_done(&store->latch);
-}
-
 void indexes_release(struct row_store *store)
 {
     for (uint32_t i = 0; i < store->indexes_count; i++) {
         if (store->indexes[i] != NULL)
-            index_destroy(store->indexes[i]);
+            row_store_free_index(store, store->indexes[i]);
     }
     mem_free(store->indexes);
 }

@@ -65,7 +65,10 @@ struct undo_log {
     struct account *account;
 };
 
+struct index_build;
+
 struct store_index {
+    struct index_build *build; /* NULL: it is whole, and the writer's */
     bool ordered;
     bool is_behind; /* rows were restored that are not in it */
     uint32_t *columns;

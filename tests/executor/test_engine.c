@@ -5,6 +5,9 @@
 #include "storage/base/clock.h"
 #include "tests/test.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #define TXNS_MAX 16
 
 static const struct sql_type int4x3[3] = {{OID_INT4, -1}, {OID_INT4, -1}, {OID_INT4, -1}};
@@ -16,13 +19,15 @@ struct world {
     struct relation *t, *u; /* (k int4 primary key, g int4, v int4 unique), (k, g, v) without key */
 };
 
-static void world_start(struct world *w, uint32_t shards, uint32_t tick_rows_max)
+static void world_start_limited(struct world *w, uint32_t shards, uint32_t tick_rows_max,
+                                int64_t backfill_bytes)
 {
     static const uint32_t key[1] = {0}, value[1] = {2};
     static const struct unique_desc unique = {"t_v_key", 1, value};
     struct error err;
     arena_init(&w->arena, NULL);
-    w->engine = engine_create(&(struct engine_options){.shards = shards, .tick_rows_max = tick_rows_max});
+    w->engine = engine_create(&(struct engine_options){
+        .shards = shards, .tick_rows_max = tick_rows_max, .backfill_bytes = backfill_bytes});
     struct relation_desc desc = {.oid = 16384,
                                  .kind = RELATION_TABLE,
                                  .schema = "public",
@@ -44,6 +49,11 @@ static void world_start(struct world *w, uint32_t shards, uint32_t tick_rows_max
                                   .types = int4x3,
                                   .column_names = names};
     EXPECT(engine_create_relation(w->engine, &desc, &w->u, &err));
+}
+
+static void world_start(struct world *w, uint32_t shards, uint32_t tick_rows_max)
+{
+    world_start_limited(w, shards, tick_rows_max, 0);
 }
 
 static void world_end(struct world *w)
@@ -496,6 +506,148 @@ TEST(lookups_without_index)
     world_end(&w);
 }
 
+/* ---- indexes ---- */
+
+enum { MANY_ROWS = 400000 };
+
+static void commit_many(struct world *w, int first, int count)
+{
+    struct batch *rows = batch_create(&w->arena, int4x3, 3, (uint32_t)count);
+    for (int k = first; k < first + count; k++) {
+        struct datum values[3] = {datum_i32(k), datum_i32((int32_t)((uint32_t)k * 7919u % 100003u)),
+                                  datum_i32(k)};
+        batch_append_datums(rows, values, 1);
+    }
+    struct txn_change change = {.relation = w->t, .rows = rows};
+    struct engine_txn txn = {.changes_count = 1, .changes = &change};
+    uint64_t epoch;
+    struct error err;
+    EXPECT(engine_commit(w->engine, &txn, NULL, &epoch, &err));
+}
+
+struct making {
+    struct world *world;
+    struct backfill_progress progress;
+    bool is_unique;
+    uint32_t column, index;
+    pthread_t thread;
+    _Atomic bool ended, ok;
+    struct error error;
+};
+
+static void *make_index(void *argument)
+{
+    struct making *making = argument;
+    making->ok =
+        engine_create_index(making->world->engine, making->world->t, &making->column, 1, making->is_unique,
+                            "made", NULL, &making->progress, &making->index, &making->error);
+    making->ended = true;
+    return NULL;
+}
+
+static void start_making(struct making *making)
+{
+    error_init(&making->error);
+    EXPECT_INT(pthread_create(&making->thread, NULL, make_index, making), 0);
+    while (making->progress.phase == BACKFILL_STARTING || making->progress.rows_done == 0)
+        sched_yield();
+}
+
+/* As long as the engine's thread is here it does nothing else. */
+static void until_all_rows(void *ctx)
+{
+    struct making *making = ctx;
+    EXPECT(!making->ended);
+    while (making->progress.rows_done < making->progress.rows_total)
+        sched_yield();
+    EXPECT(!making->ended); /* its last step has a place between two ticks */
+}
+
+/* Rows whose g is that of row k, in the index. */
+static uint32_t indexed(struct world *w, uint32_t index, uint32_t column, int value)
+{
+    struct batch *keys = batch_create(&w->arena, int4x3, 1, 1);
+    struct datum datum = datum_i32(value);
+    batch_append_datums(keys, &datum, 1);
+    uint64_t snapshot = snapshot_open(engine_snapshots(w->engine), 0);
+    struct batch *found = batch_create(&w->arena, int4x3, 3, 4);
+    relation_lookup(w->t, (int32_t)index, &column, snapshot, keys, found);
+    snapshot_close(engine_snapshots(w->engine), snapshot);
+    return found->rows;
+}
+
+/* None of the rows that are there costs the engine's thread anything. */
+TEST(indexes_are_filled_beside_the_engine)
+{
+    for (int is_unique = 0; is_unique < 2; is_unique++) {
+        struct world w;
+        world_start(&w, 2, 0);
+        for (int first = 0; first < MANY_ROWS; first += MANY_ROWS / 10)
+            commit_many(&w, first, MANY_ROWS / 10);
+        struct making making = {.world = &w, .is_unique = is_unique, .column = is_unique ? 0 : 1};
+        start_making(&making);
+        engine_at_boundary(w.engine, until_all_rows, &making);
+        pthread_join(making.thread, NULL);
+        EXPECT(making.ok);
+        EXPECT_INT(indexed(&w, making.index, making.column, is_unique ? 17 : 17 * 7919 % 100003),
+                   is_unique ? 1 : 4);
+        world_end(&w);
+    }
+}
+
+/* Changes come faster than the index takes them: writers wait for it, it comes to its end and has all of them. */
+TEST(indexes_that_are_behind)
+{
+    for (int is_unique = 0; is_unique < 2; is_unique++) {
+        struct world w;
+        world_start_limited(&w, 2, 0, 1000);
+        commit_many(&w, 0, MANY_ROWS / 4);
+        struct making making = {.world = &w, .is_unique = is_unique, .column = 0};
+        start_making(&making);
+        int next = MANY_ROWS;
+        for (; !making.ended; next += 50)
+            commit_many(&w, next, 50);
+        pthread_join(making.thread, NULL);
+        EXPECT(making.ok);
+        for (int k = MANY_ROWS; k < next; k++)
+            EXPECT_INT(indexed(&w, making.index, 0, k), 1);
+        /* of a unique one: a value that came meanwhile is known */
+        struct outcomes all = {.world = &w};
+        struct outcome *outcome = add_txn(&all);
+        change(outcome, w.t, 1, next, 1, next);
+        uint64_t epoch;
+        struct error err;
+        EXPECT(engine_commit(w.engine, &outcome->txn, NULL, &epoch, &err));
+        EXPECT(engine_drop_index(w.engine, w.t, making.index, &err));
+        world_end(&w);
+    }
+}
+
+/* A value that comes a second time while the index is made. */
+TEST(unique_indexes_and_changes)
+{
+    struct world w;
+    world_start(&w, 2, 0);
+    commit_many(&w, 0, MANY_ROWS / 2);
+    struct making making = {.world = &w, .is_unique = true, .column = 1};
+    EXPECT(!engine_create_index(w.engine, w.t, &making.column, 1, true, "made", NULL, NULL, &making.index,
+                                &making.error));
+    EXPECT_INT(making.error.code, ERRCODE_UNIQUE_VIOLATION);
+    for (int round = 0; round < 2; round++) {
+        struct making again = {.world = &w, .is_unique = true, .column = 0};
+        start_making(&again);
+        commit_row(&w, w.t, 1, 1000000 + round, 0, -1 - round);
+        commit_row(&w, w.t, -1, 1000000 + round, 0, -1 - round);
+        commit_row(&w, w.t, 1, 1000000 + round, 1, -1 - round);
+        pthread_join(again.thread, NULL);
+        EXPECT(again.ok);
+        EXPECT_INT(indexed(&w, again.index, 0, 1000000 + round), 1);
+        struct error err;
+        EXPECT(engine_drop_index(w.engine, w.t, again.index, &err));
+    }
+    world_end(&w);
+}
+
 int main(void)
 {
     RUN(transactions_of_one_tick);
@@ -505,5 +657,8 @@ int main(void)
     RUN(streams_in_order);
     RUN(dropped_relations);
     RUN(lookups_without_index);
+    RUN(indexes_are_filled_beside_the_engine);
+    RUN(indexes_that_are_behind);
+    RUN(unique_indexes_and_changes);
     return test_result();
 }

@@ -48,6 +48,25 @@ static void check_rows(struct arena *arena, const struct batch *rows, const int3
         EXPECT_INT(seen[k], expected[k] >= 0 && (only_v < 0 || expected[k] == only_v));
 }
 
+/* Indexes are filled from the first of these epochs to the second. */
+enum { FIRST_FILL = 6, FIRST_INDEX = 15 };
+
+static void fill_some(struct row_store *store, struct store_index *const *indexes, uint32_t *cursors,
+                      uint64_t *seed)
+{
+    uint32_t i = next_random(seed) % 2, keys;
+    int64_t bytes = 0;
+    switch (next_random(seed) % 6) {
+    case 0:
+        (void)row_store_fill_index(store, indexes[i], &cursors[i], &keys);
+        break;
+    case 1:
+        row_store_fill_noted(store, indexes[i]);
+        EXPECT_INT(row_store_noted(indexes[i], &bytes), 0);
+        EXPECT_INT(bytes, 0);
+    }
+}
+
 static void check_epoch(struct row_store *store, uint64_t epoch, const int32_t *expected, bool indexed,
                         struct arena *arena)
 {
@@ -206,6 +225,8 @@ static void run_keyed(uint64_t seed, bool restores)
     struct saved_image image;
     image_init(&image);
     bool indexed = false;
+    struct store_index *filled[2];
+    uint32_t cursors[2] = {0, 0}, number, keys;
     for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
         row_store_begin_tick(store, epoch);
         for (uint64_t t = next_random(&seed) % 4; t-- > 0;) {
@@ -215,6 +236,8 @@ static void run_keyed(uint64_t seed, bool restores)
             for (uint64_t b = next_random(&seed) % 4; b-- > 0;) {
                 change_some(store, &seed, &arena);
                 check_current(store, &arena);
+                if (epoch > FIRST_FILL && epoch < FIRST_INDEX)
+                    fill_some(store, filled, cursors, &seed);
             }
             if (next_random(&seed) % 3 == 0) {
                 if (restores) /* what it saves is taken back */
@@ -225,14 +248,23 @@ static void run_keyed(uint64_t seed, bool restores)
             }
         }
         memcpy(history[epoch], current, sizeof(current));
-        if (epoch == 15) {
-            EXPECT_INT(row_store_add_index(store, &v_column, 1, false), 0);
-            EXPECT_INT(row_store_add_index(store, range_columns, 2, true), 1);
+        if (epoch == FIRST_FILL) {
+            filled[0] = row_store_begin_index(store, &v_column, 1, false, &number);
+            EXPECT_INT(number, 0);
+            filled[1] = row_store_begin_index(store, range_columns, 2, true, &number);
+            EXPECT_INT(number, 1);
+        }
+        if (epoch == FIRST_INDEX) {
+            for (int i = 0; i < 2; i++) {
+                while (row_store_fill_index(store, filled[i], &cursors[i], &keys))
+                    ;
+                row_store_end_index(store, filled[i]);
+            }
             indexed = true;
         }
         if (epoch == 100) {
-            row_store_drop_index(store, 0);
-            row_store_drop_index(store, 1);
+            for (uint32_t i = 0; i < 2; i++)
+                row_store_free_index(store, row_store_take_index(store, i));
             indexed = false;
         }
         if (next_random(&seed) % 3 == 0) {
@@ -241,7 +273,7 @@ static void run_keyed(uint64_t seed, bool restores)
         }
         if (restores && next_random(&seed) % 2 == 0)
             save_store(store, &image);
-        if (restores && next_random(&seed) % 8 == 0) {
+        if (restores && next_random(&seed) % 8 == 0 && (epoch < FIRST_FILL || epoch >= FIRST_INDEX)) {
             save_store(store, &image);
             EXPECT(epoch == 1 || image.written < KEYS);
             struct row_store *empty = row_store_create(types, 3, &key_column, 1, &account);
@@ -256,7 +288,8 @@ static void run_keyed(uint64_t seed, bool restores)
         }
         for (uint64_t e = oldest; e <= epoch; e++)
             check_epoch(store, e, history[e], indexed, &arena);
-        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        if (epoch < FIRST_FILL || epoch >= FIRST_INDEX)
+            EXPECT_INT(row_store_bytes(store), account.used_bytes);
         arena_reset(&arena);
     }
     /* all away, all trimmed */
@@ -377,7 +410,7 @@ static void run_multiset(uint64_t seed, bool restores)
         }
         if (restores && next_random(&seed) % 2 == 0)
             save_store(store, &image);
-        if (restores && next_random(&seed) % 8 == 0) {
+        if (restores && next_random(&seed) % 8 == 0 && (epoch < FIRST_FILL || epoch >= FIRST_INDEX)) {
             save_store(store, &image);
             struct row_store *empty = row_store_create(two, 2, NULL, 0, &account);
             EXPECT_INT(row_store_add_index(empty, &zero, 1, false), 0);
@@ -398,7 +431,8 @@ static void run_multiset(uint64_t seed, bool restores)
             row_store_index_lookup(store, 0, e, one, &zero, out);
             check_copies(&arena, out, counts_at[e], v);
         }
-        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        if (epoch < FIRST_FILL || epoch >= FIRST_INDEX)
+            EXPECT_INT(row_store_bytes(store), account.used_bytes);
         arena_reset(&arena);
     }
     row_store_destroy(store);
@@ -528,6 +562,51 @@ static void *reader(void *argument)
     return NULL;
 }
 
+/* Fills an index as often as it can; the writer begins and ends it. */
+struct filling {
+    struct shared *shared;
+    struct store_index *index;
+    _Atomic bool begun, filled;
+};
+
+static void *filler(void *argument)
+{
+    struct filling *filling = argument;
+    struct row_store *store = filling->shared->store;
+    while (!atomic_load(&filling->shared->stop)) {
+        if (!atomic_load(&filling->begun) || atomic_load(&filling->filled)) {
+            sched_yield();
+            continue;
+        }
+        uint32_t cursor = 0, keys;
+        while (row_store_fill_index(store, filling->index, &cursor, &keys))
+            row_store_fill_noted(store, filling->index);
+        row_store_fill_noted(store, filling->index);
+        atomic_store(&filling->filled, true);
+    }
+    return NULL;
+}
+
+/* What the index has must be what a scan has. */
+static void compare_index(struct row_store *store, uint32_t number, uint64_t epoch, struct arena *arena)
+{
+    struct batch *scanned = batch_create(arena, types, 3, SHARED_KEYS);
+    struct batch *ranged = batch_create(arena, types, 3, SHARED_KEYS);
+    uint64_t cursor = 0;
+    while (row_store_scan(store, epoch, &cursor, SHARED_KEYS, scanned))
+        ;
+    struct strbuf place = STRBUF_INIT;
+    while (row_store_index_range(store, number, epoch, NULL, NULL, &place, SHARED_KEYS, ranged))
+        ;
+    strbuf_release(&place);
+    EXPECT_INT(ranged->rows, scanned->rows);
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < scanned->rows && i < ranged->rows; i++)
+        sum += column_get(&scanned->columns[0], i).i64 * 1000003 + column_get(&scanned->columns[1], i).i32 -
+               column_get(&ranged->columns[0], i).i64 * 1000003 - column_get(&ranged->columns[1], i).i32;
+    EXPECT_INT(sum, 0);
+}
+
 TEST(readers_beside_the_writer)
 {
     static struct shared shared;
@@ -536,9 +615,12 @@ TEST(readers_beside_the_writer)
     shared.store = row_store_create(types, 3, &key_column, 1, NULL);
     memset(values, 0xff, sizeof(values));
     row_store_add_index(shared.store, &v_column, 1, true);
-    pthread_t threads[2];
+    pthread_t threads[3];
     for (int i = 0; i < 2; i++)
         EXPECT_INT(pthread_create(&threads[i], NULL, reader, &shared), 0);
+    struct filling filling = {.shared = &shared};
+    EXPECT_INT(pthread_create(&threads[2], NULL, filler, &filling), 0);
+    uint32_t number = 0, filled = 0;
     struct arena arena;
     arena_init(&arena, NULL);
     uint64_t seed = 21;
@@ -593,11 +675,27 @@ TEST(readers_beside_the_writer)
         }
         snapshots_publish(shared.snapshots, epoch);
         row_store_trim(shared.store, snapshots_oldest(shared.snapshots));
+        if (filling.begun && filling.filled) {
+            row_store_end_index(shared.store, filling.index);
+            compare_index(shared.store, number, epoch, &arena);
+            row_store_free_index(shared.store, row_store_take_index(shared.store, number));
+            filling.begun = false;
+            filled++;
+        } else if (!filling.begun) {
+            filling.index = row_store_begin_index(shared.store, range_columns, 2, true, &number);
+            filling.filled = false;
+            filling.begun = true;
+        }
         arena_reset(&arena);
+        if (epoch == SHARED_EPOCHS / 2) { /* however few processors there are */
+            while (filling.begun && !filling.filled)
+                sched_yield();
+        }
     }
     atomic_store(&shared.stop, true);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
+    EXPECT(filled > 0);
     EXPECT_INT(shared.wrong, 0);
     EXPECT(shared.rows[SHARED_EPOCHS] > 50);
     row_store_destroy(shared.store);
