@@ -254,7 +254,7 @@ void engine_index_noted(struct engine *engine)
 static void fill_noted(struct index_job *job)
 {
     for (uint32_t shard = 0; shard < job->relation->shards_count; shard++)
-        row_store_fill_noted(job->relation->stores[shard], job->indexes[shard]);
+        note_done(job, row_store_fill_noted(job->relation->stores[shard], job->indexes[shard]));
 }
 
 /* The calling thread: the rows that are there, while nobody waits but for too many changes. */

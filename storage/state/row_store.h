@@ -67,8 +67,9 @@ struct store_index *row_store_begin_index(struct row_store *store, const uint32_
  * between. */
 bool row_store_fill_index(struct row_store *store, struct store_index *index, uint32_t *cursor,
                           uint32_t *keys);
-/* The same thread: runs what is noted. */
-void row_store_fill_noted(struct row_store *store, struct store_index *index);
+/* The same thread: adds what it has read and not yet added, then runs what is noted. Returns how many keys of rows are new, as
+ * *keys above. */
+uint32_t row_store_fill_noted(struct row_store *store, struct store_index *index);
 /* Any thread: how many notes wait; adds to *bytes what they take. */
 uint64_t row_store_noted(struct store_index *index, int64_t *bytes);
 /* The writer, when that thread is done: runs what is still noted; readers may use it. */

@@ -322,15 +322,23 @@ struct store_index *row_store_begin_index(struct row_store *store, const uint32_
     return index;
 }
 
+/* The next piece of the keys that were read; how many. */
+static uint32_t insert_piece(struct store_index *index)
+{
+    struct key_run *run = &index->build->run;
+    uint32_t left = run->count - run->added;
+    memory_pace();
+    (void)run_insert(index, run, PIECE_KEYS);
+    return left < PIECE_KEYS ? left : PIECE_KEYS;
+}
+
 bool row_store_fill_index(struct row_store *store, struct store_index *index, uint32_t *cursor,
                           uint32_t *keys)
 {
     struct key_run *run = &index->build->run;
     *keys = 0;
-    memory_pace();
     if (run->count > 0) {
-        *keys = run->count - run->added < PIECE_KEYS ? run->count - run->added : PIECE_KEYS;
-        (void)run_insert(index, run, PIECE_KEYS);
+        *keys = insert_piece(index);
         return true;
     }
     bool more = true;
@@ -347,9 +355,12 @@ bool row_store_fill_index(struct row_store *store, struct store_index *index, ui
     return run->count > 0;
 }
 
-void row_store_fill_noted(struct row_store *store, struct store_index *index)
+uint32_t row_store_fill_noted(struct row_store *store, struct store_index *index)
 {
     struct index_build *build = index->build;
+    uint32_t read = 0; /* before what is noted now, some of it */
+    while (build->run.count > 0)
+        read += insert_piece(index);
     pthread_mutex_lock(&build->lock);
     struct strbuf taken = build->notes;
     int64_t charged = (int64_t)build->notes_charged;
@@ -378,6 +389,7 @@ void row_store_fill_noted(struct row_store *store, struct store_index *index)
     if (taken.cap > NOTES_CHARGE) /* it may have been an unusual many */
         strbuf_release(&build->taken);
     account_charge(store->account, -charged);
+    return read;
 }
 
 uint64_t row_store_noted(struct store_index *index, int64_t *bytes)
@@ -402,7 +414,7 @@ static void build_destroy(struct row_store *store, struct index_build *build)
 
 void row_store_end_index(struct row_store *store, struct store_index *index)
 {
-    row_store_fill_noted(store, index);
+    (void)row_store_fill_noted(store, index);
     latch_write(&store->latch);
     struct index_build *build = index->build;
     index->build = NULL;
