@@ -79,6 +79,7 @@ void engine_destroy(struct engine *engine)
     mem_free(engine->schedule);
     mem_free(engine->watermarked);
     mem_free(engine->caches);
+    mem_free(engine->kept);
     mem_free(engine->retained);
     mem_free(engine->timed);
     pthread_mutex_destroy(&engine->lock);

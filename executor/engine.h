@@ -77,6 +77,14 @@ MUST_CHECK
 bool engine_create_index(struct engine *engine, struct relation *relation, const uint32_t *columns,
                          uint32_t columns_count, bool is_unique, const char *name, const _Atomic bool *cancel,
                          struct backfill_progress *progress, uint32_t *index, struct error *err);
+/* Rows of a table with a primary key go by themselves: after each tick there are at most `rows` of them (0: any number), and none
+ * that has come age_us ago (0: at any time), by the tick's clock. In the order of the column in which it stands when a row has
+ * come (timestamptz), then of the key. They are deleted in the tick, as by a transaction at its end, and logged so: a replay
+ * knows nothing of this, and it has to be asked for anew after it. Both 0: no more. Of the rows that are there as many as a tick may take have
+ * gone when it returns (they are read in small steps between which ticks go on), the others follow at once. One call at a time per
+ * relation. */
+void engine_keep_newest(struct engine *engine, struct relation *relation, uint32_t column, uint64_t rows,
+                        int64_t age_us);
 MUST_CHECK
 bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
 /* External tables: joins ask once more (relation_lookup_source) for everything that waits in them. For who has begun to listen. */

@@ -2,6 +2,8 @@
  * engine_index.c. */
 #include "executor/dataflow_internal.h"
 #include "executor/engine_internal.h"
+#include "executor/kept_rows.h"
+#include "storage/base/clock.h"
 
 struct ddl {
     struct relation *relation;
@@ -42,6 +44,13 @@ struct relation *engine_create_shell(struct engine *engine, const struct relatio
     return relation;
 }
 
+static void unlist_kept(struct engine *engine, const struct relation *relation)
+{
+    for (uint32_t i = 0; i < engine->kept_count; i++)
+        if (engine->kept[i] == relation)
+            engine->kept[i--] = engine->kept[--engine->kept_count];
+}
+
 static void run_drop(struct engine *engine, void *ctx)
 {
     struct ddl *ddl = ctx;
@@ -73,6 +82,7 @@ static void run_drop(struct engine *engine, void *ctx)
         if (engine->retained[i] == relation)
             engine->retained[i--] = engine->retained[--engine->retained_count];
     }
+    unlist_kept(engine, relation);
     engine->wake_us = engine_next_due(engine);
     subscription_relation_dropped(relation);
     relation->dropped = true;
@@ -90,6 +100,81 @@ bool engine_drop_relation(struct engine *engine, struct relation *relation, stru
     if (ddl.ok)
         relation_release(relation);
     return ddl.ok;
+}
+
+/* ---- tables that keep their newest rows ---- */
+
+#define KEEP_STEP_ROWS 1024u /* read between two ticks */
+
+struct keep_job {
+    struct relation *relation;
+    uint32_t column, shard;
+    uint64_t rows, cursor;
+    int64_t age_us;
+    bool has_more, is_due;
+};
+
+static void run_keep(struct engine *engine, void *ctx)
+{
+    struct keep_job *job = ctx;
+    struct relation *relation = job->relation;
+    if (relation->dropped)
+        return;
+    if (job->rows == 0 && job->age_us == 0) {
+        unlist_kept(engine, relation);
+        kept_rows_destroy(relation->kept);
+        relation->kept = NULL;
+        engine->wake_us = engine_next_due(engine);
+        return;
+    }
+    if (relation->kept == NULL) {
+        relation->kept = kept_rows_create(relation, job->column);
+        job->has_more = true;
+        if (engine->kept_count == engine->kept_cap) {
+            engine->kept_cap = engine->kept_cap ? engine->kept_cap * 2 : 4;
+            engine->kept = mem_realloc(engine->kept, sizeof(*engine->kept) * engine->kept_cap);
+        }
+        engine->kept[engine->kept_count++] = relation;
+    }
+    kept_rows_limit(relation->kept, job->rows, job->age_us);
+    engine->wake_us = engine_next_due(engine);
+    job->is_due = engine->wake_us <= clock_now_us();
+}
+
+/* Changes come between two steps: kept_rows_note has them. */
+static void run_keep_step(struct engine *engine, void *ctx)
+{
+    struct keep_job *job = ctx;
+    struct relation *relation = job->relation;
+    struct arena arena;
+    arena_init(&arena, &relation->account);
+    struct batch *rows = batch_create(&arena, relation->types, relation->columns_count, KEEP_STEP_ROWS);
+    if (!row_store_scan(relation->stores[job->shard], UINT64_MAX - 1, &job->cursor, KEEP_STEP_ROWS, rows)) {
+        job->shard++;
+        job->cursor = 0;
+    }
+    kept_rows_note(relation->kept, rows);
+    arena_release(&arena);
+    job->has_more = job->shard < relation->shards_count;
+    if (job->has_more)
+        return;
+    kept_rows_ready(relation->kept);
+    engine->wake_us = engine_next_due(engine);
+    job->is_due = engine->wake_us <= clock_now_us();
+}
+
+void engine_keep_newest(struct engine *engine, struct relation *relation, uint32_t column, uint64_t rows,
+                        int64_t age_us)
+{
+    struct keep_job job = {.relation = relation, .column = column, .rows = rows, .age_us = age_us};
+    engine_command(engine, run_keep, &job);
+    while (job.has_more)
+        engine_command(engine, run_keep_step, &job);
+    const struct engine_txn nothing = {0};
+    uint64_t epoch;
+    struct error ignored;
+    if (job.is_due && !engine_commit(engine, &nothing, NULL, &epoch, &ignored))
+        return; /* when the log can be written again they go */
 }
 
 static void run_ask_again(struct engine *engine, void *ctx)

@@ -105,6 +105,8 @@ struct engine {
     uint32_t caches_count, caches_cap;
     struct relation **retained; /* relations with rows and a retention */
     uint32_t retained_count, retained_cap;
+    struct relation **kept; /* relations with kept_rows.h */
+    uint32_t kept_count, kept_cap;
     struct dataflow **timed; /* wait for a clock */
     uint32_t timed_count, timed_cap;
     int64_t wake_us; /* clock at which something is due though no row comes; INT64_MAX: nothing */

@@ -3,6 +3,7 @@
 
 #include "executor/cache.h"
 #include "executor/dataflow.h"
+#include "executor/kept_rows.h"
 #include "executor/lookup_source.h"
 #include "executor/outbox_internal.h"
 
@@ -139,6 +140,7 @@ static void relation_destroy(struct relation *relation)
     retention_destroy(relation->retention);
     relation_release(relation->late);
     cache_release(relation);
+    kept_rows_destroy(relation->kept);
     lookup_source_destroy(relation->lookup);
     feed_release(&relation->feed);
     pthread_mutex_destroy(&relation->lock);

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 struct dataflow;
+struct kept_rows;
 struct lookup_source;
 struct row_queue;
 struct subscription;
@@ -95,6 +96,7 @@ struct relation {
     bool wants_trim;
     struct retention *retention; /* NULL: no row goes */
     bool retention_listed;       /* in the engine's list */
+    struct kept_rows *kept;      /* tables (kept_rows.h); NULL: all rows stay */
     uint64_t dropped_epoch;      /* in which rows went last */
 
     /* External tables (cache.h), engine's thread. */

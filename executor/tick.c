@@ -6,6 +6,7 @@
 #include "executor/backfill.h"
 #include "executor/cache.h"
 #include "executor/engine_internal.h"
+#include "executor/kept_rows.h"
 #include "executor/outbox_internal.h"
 #include "executor/replace.h"
 
@@ -499,12 +500,25 @@ static void feed_part(struct tick *tick, struct part *part)
     struct relation *relation = part->relation;
     if (relation->lookup != NULL)
         cache_note(relation, part->net, &tick->engine->tick_arena);
+    if (relation->kept != NULL)
+        kept_rows_note(relation->kept, part->net);
     relation->feed.dirty |= part->net->rows > 0;
     tick->rows += part->net->rows;
     if (relation->watermark != NULL)
         relation_set_watermark(relation, tick->epoch, watermark_value(relation->watermark));
     if (part->rejected != NULL)
         report_rejected(tick, part);
+}
+
+static void log_part(struct tick *tick, const struct part *part)
+{
+    struct tick_log_entry entry = {.relation_oid = part->relation->oid,
+                                   .rows = part->logged,
+                                   .range = part->range,
+                                   .replaces = part->replaces,
+                                   .has_partition = part->has_partition,
+                                   .partition = part->partition};
+    ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
 }
 
 static bool adds_rows(const struct engine_txn *txn)
@@ -560,13 +574,7 @@ static bool apply_transaction(struct tick *tick, const struct engine_txn *txn, s
         if (part->logged->rows == 0 && !part_ends(part) && !part->has_partition)
             continue;
         feed_part(tick, part);
-        struct tick_log_entry entry = {.relation_oid = part->relation->oid,
-                                       .rows = part->logged,
-                                       .range = part->range,
-                                       .replaces = part->replaces,
-                                       .has_partition = part->has_partition,
-                                       .partition = part->partition};
-        ARENA_PUSH(&tick->engine->tick_arena, tick->entries, tick->entries_count, tick->entries_cap, entry);
+        log_part(tick, part);
     }
     return true;
 }
@@ -594,6 +602,27 @@ static bool has_expired(const struct engine *engine, int64_t clock_us)
         if (cache_has_expired(engine->caches[i], clock_us))
             return true;
     return false;
+}
+
+#define KEPT_ROWS_MAX 16384u /* go in one tick, and as many as it brings */
+
+/* Tables that keep their newest rows: behind the tick's transactions. That is logged, since what they keep may be another number
+ * when this is replayed. */
+static void drop_kept_rows(struct tick *tick)
+{
+    struct engine *engine = tick->engine;
+    for (uint32_t i = 0; i < engine->kept_count; i++) {
+        struct relation *relation = engine->kept[i];
+        struct part part = {.relation = relation, .replaces = true};
+        struct error ignored;
+        part.net =
+            kept_rows_take(relation->kept, tick->clock_us, KEPT_ROWS_MAX + tick->rows, &engine->tick_arena);
+        if (part.net == NULL)
+            continue;
+        CHECK(apply_part(tick, &part, false, &ignored));
+        feed_part(tick, &part);
+        log_part(tick, &part);
+    }
 }
 
 /* ---- the schedule ---- */
@@ -922,6 +951,11 @@ int64_t engine_next_due(struct engine *engine)
         int64_t goes = retention_due(engine->retained[i]->retention);
         due = goes < due ? goes : due;
     }
+    for (uint32_t i = 0; i < engine->kept_count; i++) {
+        int64_t goes = kept_rows_due(engine->kept[i]->kept);
+        goes = goes == INT64_MIN ? clock_now_us() : goes;
+        due = goes < due ? goes : due;
+    }
     for (uint32_t i = 0; i < engine->timed_count; i++) {
         if (dataflow_due_clock(engine->timed[i]) < due)
             due = dataflow_due_clock(engine->timed[i]);
@@ -959,6 +993,7 @@ void engine_run_tick(struct engine *engine, struct staged_txn *transactions)
         arena_reset(&engine->tick_arena);
         return;
     }
+    drop_kept_rows(&tick);
     engine->epoch = tick.epoch;
     uint64_t seed = random_u64();
     engine_log_tick(engine, pending, tick.clock_us, seed, tick.entries, tick.entries_count);

@@ -373,9 +373,9 @@ static bool set_options(struct ddl_job *job, struct definition *definition, cons
             error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "option \"%s\" of \"%s\" cannot be changed", name,
                       object->name);
             return sources_has_parts(object)
-                       ? error_hint(err,
-                                    "Those that can be are paused, on_error, on_lost, max_rows_per_second, "
-                                    "skip_offset, schema_change and schema_id.")
+                       ? error_hint(
+                             err, "Those that can be are paused, on_error, on_lost, max_rows_per_second, "
+                                  "skip_offset, errors_rows, errors_retention, schema_change and schema_id.")
                        : error_hint(err, "The option that can be is paused.");
         }
         size_t at = 0;

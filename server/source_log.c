@@ -183,6 +183,12 @@ static bool find_parts(struct log_source *s, struct server *server, const struct
            error_set(err, ERRCODE_DATA_CORRUPTED, "the relations of source \"%s\" are missing", object->name);
 }
 
+static void keep_errors(struct log_source *s)
+{
+    engine_keep_newest(s->source.server->engine, s->errors, ERRORS_REJECTED_AT, s->settings.errors_rows,
+                       s->settings.errors_us);
+}
+
 static bool start(struct server *server, struct catalog_object *object, struct running_source **out,
                   struct error *err)
 {
@@ -199,6 +205,7 @@ static bool start(struct server *server, struct catalog_object *object, struct r
         release(s);
         return false;
     }
+    keep_errors(s);
     if (!start_consumers(s, err)) {
         running_source_release(&s->source);
         release(s);
@@ -249,10 +256,12 @@ static void alter(struct running_source *source, const struct catalog_object *ob
     if (reopens)
         stop_consumers(s);
     pthread_mutex_lock(&s->lock);
-    struct source_skips *old_skips = s->settings.skips;
+    struct source_log_settings before = s->settings;
     s->settings = settings;
     pthread_mutex_unlock(&s->lock);
-    source_skips_release(old_skips);
+    source_skips_release(before.skips);
+    if (settings.errors_rows != before.errors_rows || settings.errors_us != before.errors_us)
+        keep_errors(s);
     if (reopens) {
         source->object = (struct catalog_object *)object;
         catalog_object_retain(source->object);

@@ -2,6 +2,7 @@
 #include "server/source_options.h"
 
 #include "planner/ddl.h"
+#include "planner/ddl_time.h"
 #include "server/sources.h"
 
 #include <stdlib.h>
@@ -13,6 +14,10 @@ const struct connector_option_row source_log_options[] = {
     {"on_error", "dead_letter",
      "what happens to a record that cannot become a row: dead_letter: it is kept in NAME_errors; skip: it is "
      "counted; fail: the source stops before it"},
+    {"errors_rows", "0",
+     "rows that NAME_errors keeps at most; the oldest go, by rejected_at, then partition and offset; 0: no "
+     "limit"},
+    {"errors_retention", "forever", "how long NAME_errors keeps a row: an interval, or forever"},
     {"skip_offset", "", "'PARTITION:OFFSET, PARTITION:OFFSET, ...' of records that are skipped unseen"},
     {"max_rows_per_second", "0", "records read per second, all consumers together; 0: no limit"},
     {"paused", "false", "true: nothing is read"},
@@ -165,15 +170,19 @@ bool source_options_read(const struct catalog_object *object, struct source_log_
     static const char *const on_error[] = {"dead_letter", "skip", "fail", NULL};
     static const char *const booleans[] = {"false", "true", NULL};
     uint32_t error_word, paused;
-    int64_t consumers;
+    int64_t consumers, errors_rows;
+    bool is_forever = strcmp(option(object, "errors_retention"), "forever") == 0;
     *out = (struct source_log_settings){0};
     if (!read_count(object, "consumers", 1, 1024, &consumers, err) ||
+        !read_count(object, "errors_rows", 0, INT64_MAX, &errors_rows, err) ||
+        (!is_forever && !ddl_interval_option(object, "errors_retention", false, &out->errors_us, err)) ||
         !read_count(object, "max_rows_per_second", 0, INT64_MAX, &out->rows_per_second, err) ||
         !read_word(object, "on_error", on_error, "It is dead_letter, skip or fail.", &error_word, err) ||
         !read_word(object, "paused", booleans, "It is true or false.", &paused, err) ||
         !read_skips(object, &out->skips, err))
         return false;
     out->consumers = (uint32_t)consumers;
+    out->errors_rows = (uint64_t)errors_rows;
     out->on_error = (enum source_on_error)error_word;
     out->is_paused = paused == 1;
     return true;

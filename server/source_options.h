@@ -14,6 +14,8 @@ struct source_log_settings {
     enum source_on_error on_error;
     int64_t rows_per_second;    /* records; 0: no limit */
     struct source_skips *skips; /* one reference; NULL: there are none */
+    uint64_t errors_rows;       /* that NAME_errors keeps; 0: any number */
+    int64_t errors_us;          /* for so long; 0: for ever */
 };
 
 /* Records that are skipped, in the order of partition and offset, each once; never changed. Any thread. */

@@ -36,8 +36,9 @@ bool sources_option_is_ours(const char *name)
 
 bool sources_option_may_change(const struct catalog_object *object, const char *name)
 {
-    static const char *const of_logs[] = {
-        "on_error", "on_lost", "max_rows_per_second", "skip_offset", "schema_change", "schema_id", NULL};
+    static const char *const of_logs[] = {"on_error",    "on_lost",          "max_rows_per_second",
+                                          "skip_offset", "schema_change",    "schema_id",
+                                          "errors_rows", "errors_retention", NULL};
     return strcmp(name, "paused") == 0 || (sources_has_parts(object) && ddl_is_option(of_logs, name));
 }
 
