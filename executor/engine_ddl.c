@@ -156,9 +156,6 @@ static void run_keep_step(struct engine *engine, void *ctx)
     kept_rows_note(relation->kept, rows);
     arena_release(&arena);
     job->has_more = job->shard < relation->shards_count;
-    if (job->has_more)
-        return;
-    kept_rows_ready(relation->kept);
     engine->wake_us = engine_next_due(engine);
     job->is_due = engine->wake_us <= clock_now_us();
 }

@@ -11,7 +11,6 @@ struct kept_rows {
     struct ordered_table *entries;
     uint64_t rows;
     int64_t age_us;
-    bool is_ready;
 };
 
 struct kept_rows *kept_rows_create(struct relation *relation, uint32_t column)
@@ -48,11 +47,6 @@ void kept_rows_limit(struct kept_rows *kept, uint64_t rows, int64_t age_us)
 {
     kept->rows = rows;
     kept->age_us = age_us;
-}
-
-void kept_rows_ready(struct kept_rows *kept)
-{
-    kept->is_ready = true;
 }
 
 void kept_rows_note(struct kept_rows *kept, const struct batch *change)
@@ -92,8 +86,6 @@ static int64_t goes_at(const struct kept_rows *kept, const struct ordered_cursor
 int64_t kept_rows_due(const struct kept_rows *kept)
 {
     struct ordered_cursor cursor;
-    if (!kept->is_ready)
-        return INT64_MAX;
     if (too_many(kept) > 0)
         return INT64_MIN;
     ordered_table_seek(kept->entries, NULL, 0, &cursor);
@@ -109,8 +101,6 @@ const struct batch *kept_rows_take(struct kept_rows *kept, int64_t clock_us, uin
     uint32_t count = 0, cap = 0;
     uint64_t excess = too_many(kept);
     struct ordered_cursor cursor;
-    if (!kept->is_ready)
-        return NULL;
     ordered_table_seek(kept->entries, NULL, 0, &cursor);
     for (; cursor.slot != SLOT_NONE && count < most && (count < excess || goes_at(kept, &cursor) <= clock_us);
          ordered_cursor_next(&cursor))

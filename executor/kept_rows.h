@@ -13,10 +13,9 @@ struct kept_rows *kept_rows_create(struct relation *relation, uint32_t column);
 void kept_rows_destroy(struct kept_rows *kept); /* NULL: nothing */
 /* Other limits, over the same column. */
 void kept_rows_limit(struct kept_rows *kept, uint64_t rows, int64_t age_us);
-/* The relation has changed, or (while they are being read) holds these rows. */
+/* The relation has changed, or holds these rows. While not all that were there have been read, the oldest of those that are known go: there are newer
+ * ones enough. */
 void kept_rows_note(struct kept_rows *kept, const struct batch *change);
-/* All rows that were there are known: only now does any go. */
-void kept_rows_ready(struct kept_rows *kept);
 /* Rows that go at this clock, the first ones first and at most `most`, as a change that replaces (struct txn_change), in the
  * arena; NULL: none. They are known until kept_rows_note says that they are gone. */
 const struct batch *kept_rows_take(struct kept_rows *kept, int64_t clock_us, uint64_t most,
