@@ -23,7 +23,7 @@
 #define GROUP_ROWS   UINT64_C(65536)     /* of a group, where ticks allow it */
 #define GROUP_BYTES  (INT64_C(16) << 20) /* the same, in bytes of records */
 #define RETRY_MIN_NS INT64_C(100000000)
-#define RETRY_MAX_NS INT64_C(10000000000)
+#define RETRY_MAX_NS INT64_C(2000000000)
 
 const struct connector_option_row sink_options[] = {
     {"format", "json", "how rows are written"},

@@ -52,6 +52,7 @@ static const struct connector_option defaults[] = {
     {"client.id", "millrace"},
     {"partitioner", "murmur2_random"}, /* as producers in Java: equal keys share a partition with theirs */
     {"queue.buffering.max.kbytes", "65536"},
+    {"reconnect.backoff.max.ms", "1000"},
 };
 
 static const struct connector_option of_reader[] = {
@@ -59,6 +60,8 @@ static const struct connector_option of_reader[] = {
     {"enable.partition.eof", "true"},
     {"isolation.level", "read_committed"},
     {"auto.offset.reset", "earliest"},
+    /* it reads what is there; brokers answer one connection's requests in turn, behind one that waits for what is not */
+    {"fetch.wait.max.ms", "5"},
 };
 
 static const struct kafka_reserved reserved[] = {
@@ -134,6 +137,7 @@ struct kafka_sink {
     int64_t marker_offset; /* where the record of a recover went; -1: it is on its way */
     int64_t ignored;       /* where records went of which nobody wants to know */
     struct error newest;   /* as librdkafka said it last, outside of any call; code NONE: it has not */
+    bool all_down;         /* it has said that no broker can be reached */
     rd_kafka_queue_t *queue;
     _Atomic bool interrupted;
 };
@@ -200,6 +204,7 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *o
     struct kafka_client *client = opaque;
     struct kafka_sink *self = client->owner;
     (void)producer;
+    self->all_down = self->all_down || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     kafka_note_error(client, code, reason, &self->newest);
 }
 
@@ -572,21 +577,28 @@ static bool count_partitions(struct kafka_sink *self, const char *name, int64_t 
     return fail(self, SINK_REOPEN, code, what, rd_kafka_err2str(code), err);
 }
 
-/* Whether the topic is there, asked so that no broker makes it for that. */
-static bool is_there(struct kafka_sink *self, const char *name)
+/* Whether the topic is there, asked so that no broker makes it for that. false: nobody has answered, of the brokers or of those that
+ * are left to try. */
+static bool look_for_topic(struct kafka_sink *self, const char *name, bool *found, struct error *err)
 {
-    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS / 3;
+    int64_t deadline_ns = clock_monotonic_ns() + CONNECT_NS;
     const struct rd_kafka_metadata *metadata = NULL;
-    while (rd_kafka_metadata(self->producer, 1, NULL, &metadata, SLICE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (is_interrupted(self) || clock_monotonic_ns() >= deadline_ns)
-            return false;
+    self->all_down = false;
+    for (;;) {
+        rd_kafka_resp_err_t code = rd_kafka_metadata(self->producer, 1, NULL, &metadata, SLICE_MS);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
         (void)rd_kafka_poll(self->producer, 100);
+        if (is_interrupted(self))
+            return fail_interrupted(self, err);
+        if (self->all_down || clock_monotonic_ns() >= deadline_ns)
+            return fail(self, SINK_REOPEN, code, "the brokers do not answer", rd_kafka_err2str(code), err);
     }
-    bool found = false;
+    *found = false;
     for (int i = 0; i < metadata->topic_cnt; i++)
-        found |= strcmp(metadata->topics[i].topic, name) == 0;
+        *found = *found || strcmp(metadata->topics[i].topic, name) == 0;
     rd_kafka_metadata_destroy(metadata);
-    return found;
+    return true;
 }
 
 /* A broker that makes topics by itself would make the progress topic with one policy for all, and forget it. So it is made here, and
@@ -596,8 +608,11 @@ static bool need_topics(struct kafka_sink *self, struct error *err)
     char text[256] = "";
     int32_t partitions;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool is_there = false;
     self->counted_ns = clock_monotonic_ns();
-    if (!is_there(self, self->progress_topic))
+    if (!look_for_topic(self, self->progress_topic, &is_there, err))
+        return false;
+    if (!is_there)
         code = create_topic(self, self->progress_topic, 1, -1, true, text, sizeof(text));
     bool may_be_there = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
                         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||
@@ -901,6 +916,18 @@ struct found_note {
     struct kafka_note note;
 };
 
+/* A consumer that is given partitions of a topic it knows nothing of looks for their leaders once a second. */
+static void learn_leaders(rd_kafka_t *reader, const char *name)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(reader, name, NULL);
+    if (topic == NULL)
+        return;
+    if (rd_kafka_metadata(reader, 0, topic, &metadata, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+}
+
 /* Reads the partition from an offset up to the marker, which is committed: so has ended what was written before it. */
 static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from, struct found_note *last,
                       struct error *err)
@@ -908,6 +935,7 @@ static bool read_from(struct kafka_sink *self, rd_kafka_t *reader, int64_t from,
     int64_t deadline_ns = clock_monotonic_ns() + 2 * self->transaction_timeout_ns + CONNECT_NS;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, self->progress_topic, self->progress_partition)->offset = from;
+    learn_leaders(reader, self->progress_topic);
     rd_kafka_resp_err_t code = rd_kafka_assign(reader, list);
     rd_kafka_topic_partition_list_destroy(list);
     bool done = false, ok = true;
