@@ -46,7 +46,7 @@ static const struct connector_option defaults[] = {
     {"fetch.wait.max.ms", "250"},            /* also how long the end of a topic may go unnoticed */
     {"queued.max.messages.kbytes", "32768"}, /* per reader: its partitions share a queue */
     {"fetch.max.bytes", "16777216"},         /* per broker on the way, beside the queues */
-    {"reconnect.backoff.max.ms", "5000"},
+    {"reconnect.backoff.max.ms", "1000"},
 };
 
 static const struct connector_option fixed[] = {

@@ -66,6 +66,7 @@ struct kafka_log {
     struct error status;  /* ERRCODE_NONE: brokers answer; else what ends by itself */
     struct error failure; /* ERRCODE_NONE, or what stays */
     struct error broker;  /* last error that librdkafka reported since brokers answered */
+    bool all_down;        /* it has reported since then that none of them can be reached */
     _Atomic uint32_t
         changes; /* of status, failure and suspicions: readers look under the lock when it has grown */
     /* Reasons to think that the topic may be another one of the same name: what comes after one grows it is worth nothing until the
@@ -91,7 +92,7 @@ void kafka_watch_nudge(struct kafka_log *log);
 /* kafka_notice: a leader has refused to be asked for a partition, as it does when that was deleted. Before anything else comes
  * of that partition. */
 void kafka_watch_noticed(void *owner, const char *facility);
-/* rd_kafka_conf_set_error_cb: remembers the last error of brokers. */
+/* rd_kafka_conf_set_error_cb: remembers the last error of brokers, and whether all are gone. */
 void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 /* Keeps the id of the cluster that answered; false with 55000 when it is another one than before: its offsets mean something
  * else. */

@@ -67,17 +67,23 @@ bool kafka_start_check(const char *start, struct error *err)
 
 /* ---- asking ---- */
 
+#define FIRST_MS 250
+
 struct asking {
     struct kafka_log *log;
     int64_t deadline_ns;
     struct error *err;
+    int patience_ms; /* for the next question; 0: FIRST_MS */
 };
 
-/* For one question: what brokers report meanwhile is looked at every second. */
-static int left_ms(const struct asking *asking)
+/* For one question: what librdkafka reports meanwhile is heard before the next one, which has twice the time. */
+static int left_ms(struct asking *asking)
 {
     int64_t left = (asking->deadline_ns - clock_monotonic_ns()) / 1000000;
-    return left < 1 ? 1 : left > 1000 ? 1000 : (int)left;
+    asking->patience_ms = asking->patience_ms == 0 ? FIRST_MS : 2 * asking->patience_ms;
+    if (left > asking->patience_ms)
+        return asking->patience_ms;
+    return left < 1 ? 1 : (int)left;
 }
 
 static bool is_late(const struct asking *asking)
@@ -102,13 +108,14 @@ static bool no_answer(const struct asking *asking, rd_kafka_resp_err_t failed)
                         last.code != ERRCODE_NONE ? last.message : rd_kafka_err2str(failed));
 }
 
-/* Waits a little before asking again; false when time is over, or brokers do not let us in and never will. Topics that were
- * just made have no leaders yet. */
+/* Waits a little before asking again; false when time is over, none of the brokers can be reached, or they do not let us in and
+ * never will. Topics that were just made have no leaders yet. */
 static bool wait_again(const struct asking *asking)
 {
     struct kafka_log *log = asking->log;
+    rd_kafka_poll(log->rk, 0);
     pthread_mutex_lock(&log->lock);
-    bool refused = log->broker.code == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+    bool refused = log->all_down || log->broker.code == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
     pthread_mutex_unlock(&log->lock);
     if (refused || is_late(asking))
         return false;
@@ -128,7 +135,7 @@ static bool no_topic(const struct asking *asking)
 }
 
 /* How many partitions there are, when all of them have leaders. */
-static bool ask_partitions(const struct asking *asking, uint32_t *count)
+static bool ask_partitions(struct asking *asking, uint32_t *count)
 {
     for (;;) {
         const struct rd_kafka_metadata *metadata;
@@ -156,7 +163,7 @@ static bool ask_partitions(const struct asking *asking, uint32_t *count)
 }
 
 /* Offsets of partitions 0 to count - 1 at a time. The list is the caller's to destroy. */
-static bool ask_offsets(const struct asking *asking, uint32_t count, int64_t at,
+static bool ask_offsets(struct asking *asking, uint32_t count, int64_t at,
                         rd_kafka_topic_partition_list_t **out)
 {
     for (;;) {
@@ -229,7 +236,7 @@ static bool choose_listed(const struct asking *asking, struct partition_position
     return true;
 }
 
-static bool choose_time(const struct asking *asking, struct partition_position *positions, uint32_t count,
+static bool choose_time(struct asking *asking, struct partition_position *positions, uint32_t count,
                         const struct rd_kafka_topic_partition_list_s *low,
                         const struct rd_kafka_topic_partition_list_s *high)
 {
@@ -252,7 +259,7 @@ static bool choose_time(const struct asking *asking, struct partition_position *
     return true;
 }
 
-static bool choose(const struct asking *asking, struct partition_position *positions, uint32_t count,
+static bool choose(struct asking *asking, struct partition_position *positions, uint32_t count,
                    const struct rd_kafka_topic_partition_list_s *low,
                    const struct rd_kafka_topic_partition_list_s *high)
 {
@@ -269,7 +276,7 @@ static bool choose(const struct asking *asking, struct partition_position *posit
 bool kafka_start(struct partitioned_log *base, int64_t timeout_ns, struct arena *arena,
                  struct partition_position **out, uint32_t *count, struct error *err)
 {
-    struct asking asking = {(struct kafka_log *)base, clock_monotonic_ns() + timeout_ns, err};
+    struct asking asking = {(struct kafka_log *)base, clock_monotonic_ns() + timeout_ns, err, 0};
     rd_kafka_topic_partition_list_t *low, *high;
     if (!ask_partitions(&asking, count) || !ask_offsets(&asking, *count, RD_KAFKA_OFFSET_BEGINNING, &low))
         return false;

@@ -18,6 +18,7 @@
 #define SECOND_NS      INT64_C(1000000000)
 #define ANSWER_MS      5000             /* how long to wait for an answer */
 #define ANSWER_GONE_MS 2000             /* likewise when librdkafka has reported that brokers are gone */
+#define FIRST_MS       500              /* and no longer the first time that it has */
 #define GONE_AFTER_NS  (10 * SECOND_NS) /* a broker that starts may not know its topics yet */
 #define CONFIRMATIONS  3u               /* answers in a row before a reader is told that its place is gone */
 
@@ -54,6 +55,7 @@ void kafka_watch_error(rd_kafka_t *rk, int err, const char *reason, void *opaque
     struct kafka_log *log = client->owner;
     pthread_mutex_lock(&log->lock);
     kafka_note_error(client, err, reason, &log->broker);
+    log->all_down = log->all_down || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -184,15 +186,32 @@ bool kafka_note_cluster(struct kafka_log *log, struct error *err)
     return same;
 }
 
+static bool are_gone(struct kafka_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    bool gone = log->broker.code != ERRCODE_NONE;
+    pthread_mutex_unlock(&log->lock);
+    return gone;
+}
+
+/* Asks a second time when the first answer takes long, and in between hears what librdkafka reports. */
+static rd_kafka_resp_err_t ask_metadata(struct watch *watch, const struct rd_kafka_metadata **out)
+{
+    struct kafka_log *log = watch->log;
+    bool gone = are_gone(log);
+    int first_ms = gone && watch->silent_count > 0 ? ANSWER_GONE_MS : FIRST_MS;
+    rd_kafka_resp_err_t failed = rd_kafka_metadata(log->rk, 0, log->rkt, out, first_ms);
+    if (failed == RD_KAFKA_RESP_ERR_NO_ERROR || gone)
+        return failed;
+    rd_kafka_poll(log->rk, 0);
+    return are_gone(log) ? failed : rd_kafka_metadata(log->rk, 0, log->rkt, out, ANSWER_MS - FIRST_MS);
+}
+
 static void look_at_topic(struct watch *watch)
 {
     struct kafka_log *log = watch->log;
     const struct rd_kafka_metadata *metadata;
-    pthread_mutex_lock(&log->lock);
-    bool gone = log->broker.code != ERRCODE_NONE;
-    pthread_mutex_unlock(&log->lock);
-    rd_kafka_resp_err_t failed =
-        rd_kafka_metadata(log->rk, 0, log->rkt, &metadata, gone ? ANSWER_GONE_MS : ANSWER_MS);
+    rd_kafka_resp_err_t failed = ask_metadata(watch, &metadata);
     watch->present = 0;
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
         watch->soon = true;
@@ -202,6 +221,7 @@ static void look_at_topic(struct watch *watch)
     watch->silent_count = 0;
     pthread_mutex_lock(&log->lock);
     log->broker.code = ERRCODE_NONE;
+    log->all_down = false;
     pthread_mutex_unlock(&log->lock);
     const struct rd_kafka_metadata_topic *topic = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
     rd_kafka_resp_err_t err = topic != NULL ? topic->err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
@@ -256,6 +276,16 @@ static void note_limits(struct watch *watch, struct kafka_partition *partition, 
     atomic_store(&partition->low, low);
 }
 
+/* As ask_metadata asks. */
+static bool ask_offsets(struct watch *watch, rd_kafka_topic_partition_list_t *list, int64_t at)
+{
+    rd_kafka_resp_err_t failed;
+    if (kafka_offsets_at(watch->log, list, at, FIRST_MS, &failed))
+        return true;
+    rd_kafka_poll(watch->log->rk, 0);
+    return !are_gone(watch->log) && kafka_offsets_at(watch->log, list, at, ANSWER_MS - FIRST_MS, &failed);
+}
+
 /* false: some partition had no answer. */
 static bool look_at_offsets(struct watch *watch)
 {
@@ -264,10 +294,8 @@ static bool look_at_offsets(struct watch *watch)
     int64_t *positions = ARENA_ARRAY(&watch->arena, int64_t, low->cnt);
     for (int i = 0; i < low->cnt; i++)
         positions[i] = atomic_load(&kafka_partition(log, low->elems[i].partition)->position);
-    rd_kafka_resp_err_t failed;
-    bool complete = low->cnt > 0 &&
-                    kafka_offsets_at(log, low, RD_KAFKA_OFFSET_BEGINNING, ANSWER_MS, &failed) &&
-                    kafka_offsets_at(log, high, RD_KAFKA_OFFSET_END, ANSWER_MS, &failed);
+    bool complete = low->cnt > 0 && ask_offsets(watch, low, RD_KAFKA_OFFSET_BEGINNING) &&
+                    ask_offsets(watch, high, RD_KAFKA_OFFSET_END);
     bool answered = complete;
     for (int i = 0; answered && i < low->cnt; i++) {
         bool both = is_limit(&low->elems[i]) && is_limit(&high->elems[i]);
