@@ -4,7 +4,7 @@
  * the new one. The deletion must find the row as it is: so a transaction that follows one that failed fails as well, and
  * nothing is left out or taken twice. Then all of them land, and the partitions are read again from where they stand
  * durably. When the engine has refused rows (a UNIQUE constraint, say), the record is cornered with smaller and smaller
- * transactions and rejected alone. */
+ * transactions and rejected alone; what was polled is kept for that, since asking the log again takes its time. */
 #include "planner/redact.h"
 #include "server/source_changes.h"
 #include "server/source_log.h"
@@ -25,6 +25,7 @@
 struct partition_state {
     struct partition_progress staged;  /* with what is in flight; the thread's own */
     struct partition_progress durable; /* under the thread's lock */
+    int64_t polled_from;               /* where it stood before the last poll */
     uint64_t lost;                     /* of the log's statistics, as far as they are counted */
 };
 
@@ -42,6 +43,8 @@ struct consumer {
     uint32_t pending_count;
     const struct partition_position *passed; /* behind the last of them */
     uint32_t passed_count;
+    const struct record *polled; /* all of the last poll */
+    uint32_t polled_count, polled_passed_count;
     uint32_t
         records_max; /* less than RECORDS_MAX: what the engine refuses is being cornered, one transaction at a time */
     bool has_refused;
@@ -124,10 +127,19 @@ static void set_state(struct consumer *c, const char *state, const struct error 
                   c->state_error.message);
 }
 
+static uint32_t partition_number(const struct consumer *c, int32_t partition)
+{
+    uint32_t number = 0;
+    while (c->partitions[number].staged.partition != partition)
+        number++;
+    return number;
+}
+
 static void forget_pending(struct consumer *c)
 {
     c->pending_count = 0;
     c->passed_count = 0;
+    c->polled_count = 0;
 }
 
 static void close_reader(struct consumer *c)
@@ -169,6 +181,43 @@ static void go_back(struct consumer *c)
         if (!class->seek(c->reader, progress_position(&c->partitions[i].staged), &ignored))
             close_reader(c); /* and open it there */
     }
+}
+
+static int64_t durable_offset(const struct consumer *c, int32_t partition)
+{
+    return c->partitions[partition_number(c, partition)].durable.next_offset;
+}
+
+/* Likewise, when all of that was in the last poll, whose records are still there. false: it was not. */
+static bool rewind_pending(struct consumer *c)
+{
+    bool ok = c->polled_count > 0;
+    for (uint32_t i = 0; i < c->count && ok; i++)
+        ok = c->partitions[i].durable.next_offset >= c->partitions[i].polled_from;
+    uint32_t first = c->polled_count;
+    int64_t durable = 0;
+    for (uint32_t i = 0; i < c->polled_count && ok; i++) {
+        const struct record *record = &c->polled[i];
+        if (i == 0 || record->partition != record[-1].partition)
+            durable = durable_offset(c, record->partition);
+        if (record->offset >= durable)
+            first = i < first ? i : first;
+        else
+            ok = first == c->polled_count; /* else something behind it is durable */
+    }
+    if (!ok)
+        return false;
+    c->pending = c->polled + first;
+    c->pending_count = c->polled_count - first;
+    c->passed_count = c->polled_passed_count;
+    pthread_mutex_lock(&c->thread.lock);
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct partition_state *state = &c->partitions[i];
+        state->lost -= (uint64_t)(state->staged.lost - state->durable.lost);
+        state->staged = state->durable;
+    }
+    pthread_mutex_unlock(&c->thread.lock);
+    return true;
 }
 
 static void set_refused(struct consumer *c, const struct error *err)
@@ -231,7 +280,8 @@ static void recover(struct consumer *c)
     } else {
         fail(c, &error);
     }
-    go_back(c);
+    if (!is_violation(error.code) || !rewind_pending(c))
+        go_back(c);
     if (waits)
         source_thread_wait(&c->thread, clock_monotonic_ns() + RETRY_NS);
 }
@@ -397,14 +447,6 @@ static void wait_for_change(struct consumer *c)
 }
 
 /* ---- one transaction ---- */
-
-static uint32_t partition_number(const struct consumer *c, int32_t partition)
-{
-    uint32_t number = 0;
-    while (c->partitions[number].staged.partition != partition)
-        number++;
-    return number;
-}
 
 /* Where the partitions stand behind some records, as far as they have moved. */
 struct step {
@@ -734,8 +776,14 @@ static bool poll(struct consumer *c, uint32_t records_max)
     bool ok = class->poll(c->reader, records_max, &c->pending, &c->pending_count, &c->passed,
                           &c->passed_count, &error);
     source_thread_add_cpu(&c->thread, clock_thread_cpu_ns() - cpu_ns);
-    if (ok)
+    if (ok) {
+        c->polled = c->pending;
+        c->polled_count = c->pending_count;
+        c->polled_passed_count = c->passed_count;
+        for (uint32_t i = 0; i < c->count; i++)
+            c->partitions[i].polled_from = c->partitions[i].staged.next_offset;
         return true;
+    }
     forget_pending(c);
     if (error.code == ERRCODE_CONNECTION_FAILURE ||
         error.code == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
