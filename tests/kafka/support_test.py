@@ -136,13 +136,13 @@ def schemas():
 def main():
     with kafka_support.cluster(sys.argv[1], security=True) as cluster:
         clients(cluster)
-        outage(cluster)
         transactions(cluster)
         if cluster.real:
             topics(cluster)
             security(cluster)
         else:
             left_out("retention, compaction, deleted topics, TLS and SASL")
+        outage(cluster)
     if cluster.real:
         scram(sys.argv[1])
     schemas()
