@@ -145,9 +145,7 @@ endfunction()
 add_kafka_test(support support_test.py)
 add_kafka_test(log log_test.py)
 add_kafka_test(rows rows_test.py)
-add_kafka_test(rows-2-workers rows_test.py --workers 2)
 add_kafka_test(sink sink_test.py)
-add_kafka_test(sink-2-workers sink_test.py --workers 2)
 add_kafka_test(consistency consistency_test.py)
 add_kafka_test(hazards hazards_test.py)
 add_kafka_test(crash crash_test.py)
@@ -158,5 +156,36 @@ add_kafka_test(schemas schemas_test.py)
 add_kafka_test(errors errors_test.py)
 add_kafka_test(errors-3-workers errors_test.py --workers 3)
 add_kafka_test(progress progress_test.py)
-add_kafka_test(progress-3-workers progress_test.py --workers 3)
 add_kafka_test(tutorial tutorial_test.py)
+# With more workers, what rows meet on their way through the views and back: where several of them decode, keep, order and write rows.
+# Brokers, options and what is said of them meet no worker: those parts run above.
+add_kafka_test(rows-2-workers rows_test.py --only many,counted,upserts,bad_records --workers 2)
+add_kafka_test(sink-2-workers sink_test.py --only changes,envelopes,altered,kills,at_least_once,large,memory --workers 2)
+add_kafka_test(progress-3-workers progress_test.py --only streams,belongings,tables,policies,watermarks,full,in_flight --workers 3)
+
+# How CTest packs them, which counts in halves of a processor: about half of the time, tests with brokers wait for those.
+get_property(all_tests DIRECTORY PROPERTY TESTS)
+foreach(name ${all_tests})
+  if(NOT name MATCHES "^kafka/|/test_kafka_log$")
+    set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+  endif()
+endforeach()
+
+# Seconds of those that take long, so that none of them begins when all others are done.
+function(add_costs)
+  while(ARGN)
+    list(POP_FRONT ARGN name cost)
+    if(name IN_LIST all_tests)
+      set_tests_properties(${name} PROPERTIES COST ${cost})
+    endif()
+  endwhile()
+endfunction()
+add_costs(
+  oracle/beside 240 server/consistency 200 oracle/1-worker 120 server/tpch 110 oracle/windows 100 oracle/big-ticks 100
+  server/tpch-4-workers 95 slt/postgres 80 oracle/2-workers 75 server/calendar 60 oracle/over 55 server/copy-2-workers 50
+  server/event-time-3-workers 50 oracle/restart 50 server/nexmark 45 server/temporal 40 oracle/4-workers 40 server/event-time 40
+  server/nexmark-4-workers 40 server/backfill 40 server/backfill-3-workers 40 server/copy 35 slt/one-worker 30 slt/four-workers 30
+  crash/build 30 crash/kill 30 crash/kill-any-workers 25 server/external 30 oracle/restart-2-workers 30
+  kafka/sink 130 kafka/sink-2-workers 100 kafka/crash 70 kafka/crash-broker 70 kafka/progress 50 kafka/progress-3-workers 40
+  kafka/security 40 kafka/rows 40 kafka/rows-2-workers 35 kafka/log 40 kafka/support 35 kafka/consistency 35 kafka/hazards 25
+  kafka/schemas 25 kafka/registry 20 protocol/test_kafka_log 30)

@@ -10,6 +10,18 @@ import harness  # noqa: E402
 BAD = "this is no record"
 
 
+def chosen(parts, options):
+    """Those of the functions that `--only NAME,NAME` names, which is taken out of the options; all of them without it."""
+    if "--only" not in options:
+        return parts
+    at = options.index("--only")
+    names = options[at + 1].split(",")
+    del options[at:at + 2]
+    for name in set(names) - {part.__name__ for part in parts}:
+        raise SystemExit("there is no part %s" % name)
+    return [part for part in parts if part.__name__ in names]
+
+
 def until(what, condition, also=lambda: "", seconds=180):
     """Waits until it holds, for as long as a busy machine may need; also says what to show when it never does."""
     deadline = time.monotonic() + seconds

@@ -459,14 +459,19 @@ class KafkaBroker(Cluster):
         if error != 0 or low != offset:
             raise RuntimeError("DeleteRecords of %s/%d before %d failed: error %d, first offset %d" % (topic, partition, offset, error, low))
 
-    def deny_transactions(self):
-        """To everybody; the broker needs the properties of AUTHORIZED."""
-        transactional_id, literal, everything, deny = 5, 3, 2, 2
-        answer = self.ask(30, 1, struct.pack("!ib", 1, transactional_id) + text("*") + struct.pack("!b", literal) + text("User:ANONYMOUS")
-                          + text("*") + struct.pack("!bb", everything, deny))
-        _throttled, count, error = struct.unpack("!iih", answer[:10])
-        if (count, error) != (1, 0):
-            raise RuntimeError("CreateAcls failed: error %d" % error)
+    @contextlib.contextmanager
+    def denied_transactions(self):
+        """To everybody, for a while; the broker needs the properties of AUTHORIZED."""
+        create_acls, delete_acls, transactional_id, literal, everything, deny = 30, 31, 5, 3, 2, 2
+        rule = (struct.pack("!ib", 1, transactional_id) + text("*") + struct.pack("!b", literal) + text("User:ANONYMOUS") + text("*")
+                + struct.pack("!bb", everything, deny))
+        for api in (create_acls, delete_acls):
+            answer = self.ask(api, 1, rule)
+            _throttled, count, error = struct.unpack("!iih", answer[:10])
+            if (count, error) != (1, 0):
+                raise RuntimeError("%s failed: error %d" % ("CreateAcls" if api == create_acls else "DeleteAcls", error))
+            if api == create_acls:
+                yield
 
 
 def text(value):

@@ -1,4 +1,4 @@
-"""progress_test.py MILLRACE [SERVER OPTIONS]
+"""progress_test.py MILLRACE [--only PART,PART] [SERVER OPTIONS]
 
 Sources over topics: rows, rejected records and offsets are one; over kill -9, with the relations that belong to a source."""
 
@@ -14,6 +14,7 @@ import time
 import psycopg
 
 import kafka_support
+from checks import chosen
 from kafka_support import Record
 from kafka_support import harness
 
@@ -395,12 +396,16 @@ def schemas(world):
     world.con.execute("DROP TABLE described")
 
 
+PARTS = [streams, belongings, tables, policies, watermarks, waiting, full, full_disk, schemas, in_flight, hazards]
+
+
 def main():
     binary, options = sys.argv[1], sys.argv[2:]
+    parts = chosen(PARTS, options)
     with kafka_support.cluster(binary) as cluster, harness.temp_dir() as base:
         world = World(binary, os.path.join(base, "data"), options, cluster)
         try:
-            for part in (streams, belongings, tables, policies, watermarks, waiting, full, full_disk, schemas, in_flight, hazards):
+            for part in parts:
                 part(world)
         except BaseException:
             sys.stderr.write(world.server.log_text()[-4000:])

@@ -1,4 +1,4 @@
-"""rows_test.py MILLRACE [SERVER OPTIONS]: rows come from a topic, each once: 8 partitions read by several threads, where a source begins, metadata,
+"""rows_test.py MILLRACE [--only PART,PART] [SERVER OPTIONS]: rows come from a topic, each once: 8 partitions read by several threads, where a source begins, metadata,
 upserts and tombstones, records that cannot become rows, records of transactions that were aborted; the server is stopped and killed
 in between."""
 
@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
-from checks import balanced, expect, offsets, one, read_all, refused, source_state, until, with_options  # noqa: E402
+from checks import balanced, chosen, expect, offsets, one, read_all, refused, source_state, until, with_options  # noqa: E402
 from kafka_support import Record, left_out  # noqa: E402
 
 ROWS = 20000 if harness.SMALL else 100000
@@ -254,12 +254,13 @@ TESTS = [many, counted, starts, upserts, bad_records, outage]
 
 
 def main():
-    with kafka_support.cluster(sys.argv[1]) as cluster, harness.millrace(sys.argv[1], *sys.argv[2:]) as server:
+    options = sys.argv[2:]
+    tests = chosen(TESTS, options)
+    with kafka_support.cluster(sys.argv[1]) as cluster, harness.millrace(sys.argv[1], *options) as server:
         con = harness.connect_millrace(server)
-        for test in TESTS:
-            if os.environ.get("ONLY", test.__name__) == test.__name__:
-                con = test(cluster, server, con)
-                print(test.__name__, "ok", flush=True)
+        for test in tests:
+            con = test(cluster, server, con)
+            print(test.__name__, "ok", flush=True)
 
 
 main()

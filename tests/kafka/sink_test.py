@@ -11,13 +11,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
+from checks import chosen  # noqa: E402
 
 BINARY, OPTIONS = sys.argv[1], sys.argv[2:]
-ONLY = None
-if "--only" in OPTIONS:
-    at = OPTIONS.index("--only")
-    ONLY = OPTIONS[at + 1].split(",")
-    del OPTIONS[at:at + 2]
 
 
 def until(what, condition):
@@ -417,26 +413,25 @@ def at_least_once(broker, server, con):
     con.execute("DROP SINK least, least_counts_out")
     con.execute("DROP STREAM le CASCADE")
     con.execute("DROP TABLE lt")
-    without_permission(con)
     return con
 
 
-def without_permission(con):
+def without_permission(broker, server, con):
     """A user who may use no transactions."""
-    if not kafka_support.wants_real():
-        return kafka_support.left_out("users without permission for transactions")
-    with kafka_support.cluster(BINARY, properties=kafka_support.AUTHORIZED) as broker:
-        broker.deny_transactions()
-        broker.create_topic("least", 1)
-        broker.create_topic("once", 1)
+    if not broker.real:
+        kafka_support.left_out("users without permission for transactions")
+        return
+    with broker.denied_transactions():
+        broker.create_topic("np_least", 1)
+        broker.create_topic("np_once", 1)
         con.execute("CREATE TABLE np (k int PRIMARY KEY)")
         con.execute("INSERT INTO np SELECT i FROM generate_series(1, 100) i")
-        con.execute(sink(broker, "np_least", "FROM np", "least", delivery="at_least_once"))
-        con.execute(sink(broker, "np_once", "FROM np", "once"))
+        con.execute(sink(broker, "np_least", "FROM np", "np_least", delivery="at_least_once"))
+        con.execute(sink(broker, "np_once", "FROM np", "np_once"))
         arrived(con, "np_least")
         con.execute("DELETE FROM np WHERE k > 50")
         arrived(con, "np_least")
-        same("a user without permission for transactions", con, "SELECT * FROM np", broker.read("least"), ["k"], duplicates=True)
+        same("a user without permission for transactions", con, "SELECT * FROM np", broker.read("np_least"), ["k"], duplicates=True)
         until("who wants them is told", lambda: status(con, "np_once", "state, sqlstate") == ("retrying", "42501"))
         con.execute("DROP SINK np_least, np_once")
         con.execute("DROP TABLE np")
@@ -664,17 +659,19 @@ def memory(broker, server, con):
         expect("every row once", (count, total), (rows * rounds + 1, rows * rounds * (rows * rounds + 1) // 2))
 
 
-TESTS = [changes, definitions, envelopes, altered, kills, at_least_once, large, outages, takeovers, doubts, memory]
+TESTS = [changes, definitions, envelopes, altered, kills, at_least_once, without_permission, large, outages, takeovers, doubts, memory]
 
 
 def main():
-    with kafka_support.cluster(BINARY) as broker, harness.millrace(BINARY, "--checkpoint-interval", "0", *OPTIONS) as server:
+    tests = chosen(TESTS, OPTIONS)
+    with kafka_support.cluster(BINARY, properties=kafka_support.AUTHORIZED) as broker, harness.millrace(BINARY, "--checkpoint-interval", "0", *OPTIONS) as server:
         con = connect(server)
         if not broker.real:
             kafka_support.left_out("each row once after kills")
             broker.create_topic("millrace_progress", 1)  # the mock cannot be asked to make topics
-        for test in TESTS if ONLY is None else [test for test in TESTS if test.__name__ in ONLY]:
+        for test in tests:
             con = test(broker, server, con) or con
+            print(test.__name__, "ok", flush=True)
 
 
 main()
