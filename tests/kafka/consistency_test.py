@@ -12,7 +12,7 @@ import consistency  # noqa: E402
 import harness  # noqa: E402
 import kafka_support  # noqa: E402
 
-N = min(consistency.N, 40000)  # a tick is no more than what has been polled: there are more states to see than without a broker
+N = consistency.N
 
 
 class KafkaRun(consistency.Run):

@@ -275,7 +275,7 @@ def kills(broker, server, con):
     con.execute(sink(broker, "once", "FROM events", "once"))
     con.execute(sink(broker, "counts_out", "FROM counts", "counts", **{"compression.type": "lz4"}))
     rng, at = random.Random(3), 0
-    for kill in range(3 if harness.SMALL else 6):  # all that differs by its number below is there in 6
+    for kill in range(3 if harness.SMALL else 10):
         for _ in range(rng.randrange(5, 25)):
             count = rng.randrange(1, 400)
             con.execute("INSERT INTO events SELECT i, i %% 17 FROM generate_series(%d, %d) i" % (at, at + count - 1))
@@ -376,7 +376,7 @@ def at_least_once(broker, server, con):
     con.execute(sink(broker, "least", "FROM le", "least", **options))
     con.execute(sink(broker, "least_counts_out", "FROM least_counts", "least_counts", **options))
     rng, at = random.Random(11), 0
-    for kill in range(3):  # each kind
+    for kill in range(3 if harness.SMALL else 6):
         for _ in range(rng.randrange(10, 40)):
             count = rng.randrange(1, 300)
             con.execute("INSERT INTO le SELECT i, i %% 31 FROM generate_series(%d, %d) i" % (at, at + count - 1))
@@ -439,7 +439,7 @@ def without_permission(broker, server, con):
 
 def large(broker, server, con):
     """First contents, and a tick, that are more than one transaction: cut, and killed in between."""
-    rows = 150000 if harness.SMALL else 200000
+    rows = 150000 if harness.SMALL else 400000
     broker.create_topic("large", 2 if broker.real else 32)  # a mock partition has room for 5 MB
     con.execute("CREATE TABLE big (k int PRIMARY KEY, v text)")
     con.execute("INSERT INTO big SELECT i, 'a text that is a bit longer than most ' || i FROM generate_series(1, %d) i" % rows)
