@@ -5,6 +5,7 @@ import os
 import signal
 import struct
 import sys
+from collections import Counter
 
 import psycopg
 
@@ -166,6 +167,65 @@ def adds(cluster, registry, con, server):
     return con
 
 
+def mixes(cluster, registry, con, server):
+    """Several fields at once, anywhere in the record; records of older schemas among the new ones; killed while the columns are being changed. Every value says
+    whose it is."""
+    key = registry.register("mixed-key", record("mixed_key", ("id", "long")))
+    options = {"format": "avro", "schema.registry.url": registry.url, "schema_change": "add"}
+    writers = {"long": long_, "int": long_, "string": text}
+    base = [("id", "long"), ("name", "string")]
+    schemas = [(registry.register("mixed-value", record("mixed", *base)), base)]
+    cluster.create_topic("mixed", 2)
+    con.execute("CREATE TABLE mixed " + with_options(cluster, topic="mixed", consumers=2, **options))
+    con.execute("CREATE STREAM mixed_log (*, off bigint OPTIONS (metadata 'offset')) " + with_options(cluster, topic="mixed", **options))
+    newest, log = {}, []
+
+    def written(i, schema):
+        number, fields = schema
+        row = {name: i if name == "id" else "%s of %d" % (name, i) if kind == "string" else 1000 * int(name[1:]) + i % 1000
+               for name, kind in fields if name in ("id", "name") or (i + int(name[1:])) % 5}
+        newest[i] = row
+        log.append(row)
+        body = b"".join(writers[kind](row[name]) if (name, kind) in base else maybe(row.get(name), writers[kind]) for name, kind in fields)
+        return Record(framed(number, body), framed(key, long_(i)), i % 2)
+
+    def check(what):
+        names = [name for name, _ in columns(con, "mixed")]
+        expect("%s: columns" % what, sorted(names), sorted(name for name, _ in schemas[-1][1]))
+        for relation, rows in ("mixed", newest.values()), ("mixed_log", log):
+            read_all(con, relation, cluster, "mixed")
+            balanced(con, relation)
+            expect("%s: refused of %s" % (what, relation), one(con, "SELECT count(*) FROM %s_errors" % relation), 0)
+            found = con.execute("SELECT %s FROM %s" % (", ".join(names), relation)).fetchall()
+            missing = Counter(tuple(row.get(name) for name in names) for row in rows)
+            missing.subtract(found)
+            expect("%s: rows of %s, missing and too many" % (what, relation), [(row, n) for row, n in missing.items() if n][:10], [])
+
+    cluster.produce("mixed", [written(i, schemas[0]) for i in range(4000 if harness.SMALL else 20000)])
+    for relation in ("mixed", "mixed_log"):
+        read_all(con, relation, cluster, "mixed")
+    number = 0
+    for round_, (first, middle, last) in enumerate([("string", "string", "int"), ("int", "int", "string"), ("string", "int", "int")]):
+        fields = list(schemas[-1][1])
+        for at, kind in (0, first), (len(fields) // 2, middle), (len(fields) + 2, last):
+            number += 1
+            fields.insert(at, ("f%d" % number, kind))
+        schemas.append((registry.register("mixed-value", record("mixed", *[(n, t if (n, t) in base else ["null", t]) for n, t in fields])), fields))
+        # ids that were there and ones that were not, and the newest of a key may be of an older schema
+        cluster.produce("mixed", [written(i * 31 % 25000, schemas[-1 - i * i % 3 % len(schemas)]) for i in range(3000)])
+        for moment in ("waiting for its columns to be changed", None):  # it has asked for them; it stands still for that
+            while source_state(con, "mixed", "state") != moment and len(columns(con, "mixed")) < len(fields):
+                pass
+            con = restart(server)
+            print("killed; there are %d of %d columns" % (len(columns(con, "mixed")), len(fields)), flush=True)
+        for relation in ("mixed", "mixed_log"):
+            read_all(con, relation, cluster, "mixed")
+        check("round %d" % round_)
+    con = restart(server)
+    check("one more start")
+    return con
+
+
 def widens(cluster, registry, con, server):
     """schema_change = 'widen': int to long, float to double, long to decimal, in Avro; int32 to int64 in Protobuf."""
     def schema(whole, broken, *more):
@@ -256,9 +316,9 @@ def refusals(cluster, registry, con):
 def main():
     with kafka_support.cluster(sys.argv[1]) as cluster, kafka_support.registry() as registry, harness.millrace(sys.argv[1], *sys.argv[2:]) as server:
         con = harness.connect_millrace(server)
-        for test in (tables, stops, adds, widens, protobuf, refusals):
+        for test in (tables, stops, adds, mixes, widens, protobuf, refusals):
             if os.environ.get("ONLY", test.__name__) == test.__name__:
-                con = test(cluster, registry, con, server) if test in (adds, widens) else test(cluster, registry, con) or con
+                con = test(cluster, registry, con, server) if test in (adds, mixes, widens) else test(cluster, registry, con) or con
                 print(test.__name__, "ok", flush=True)
 
 
