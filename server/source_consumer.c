@@ -934,9 +934,11 @@ void consumer_status(struct consumer *c, struct arena *arena, struct source_stat
     out->poll_cpu_us += c->thread.poll_cpu_ns / 1000;
     if (c->thread.is_failed) {
         const char *error = error_text(arena, &c->thread.error);
-        bool is_first = strcmp(out->state, "failed") != 0;
+        if (strcmp(out->state, "failed") != 0)
+            out->error = error;
+        else if (strstr(out->error, error) == NULL) /* those of all threads, each once */
+            out->error = arena_printf(arena, "%s; %s", out->error, error);
         out->state = "failed";
-        out->error = is_first ? error : arena_printf(arena, "%s; %s", out->error, error);
     } else if (c->state != NULL && out->error == NULL) {
         if (!c->thread.paused)
             out->state = c->state;
