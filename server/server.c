@@ -181,11 +181,6 @@ bool server_open(struct server *server, struct error *err)
          !tick_log_open(settings->data_dir, catalog_store_is_new(server->store), &server->log, err) ||
          !catalog_store_complete(server->store, err)))
         goto failed;
-    if (settings->secret_key_file != NULL && settings->secret_key_file[0] != '\0') {
-        server->secret_key = mem_zalloc(sizeof(*server->secret_key));
-        if (!secret_key_read(settings->secret_key_file, server->secret_key, err))
-            goto failed;
-    }
     if (settings->memory_limit_bytes > 0 && !limit_memory(server, durable ? settings->data_dir : ".", err))
         goto failed;
     if (recover(server, err) && (settings->safe_mode || start_sources(server, err))) {
