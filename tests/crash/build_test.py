@@ -20,6 +20,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import psycopg  # noqa: E402
+from statement import Statement  # noqa: E402
 
 PAIRS = 2_000_000 if harness.SMALL else 8_000_000  # of a self-join: what a build has to do
 
@@ -101,32 +102,6 @@ COUNTED = ("SELECT k, sum(n)::bigint AS n, sum(s)::bigint AS s FROM (SELECT k, 1
 # The same as JOINED, but whoever starts the server must think that it depends on when rows came.
 LIVING = "CREATE MATERIALIZED VIEW %s WITH (state_ttl = '300 days') AS " + JOINED
 PLAIN = "CREATE MATERIALIZED VIEW %s AS " + JOINED
-
-
-class Statement(threading.Thread):
-    """One statement in a session of its own."""
-
-    def __init__(self, server, sql):
-        super().__init__()
-        self.con = harness.connect_millrace(server)
-        self.sql, self.error = sql, None
-        self.start()
-
-    def run(self):
-        try:
-            with self.con:
-                self.con.execute(self.sql)
-        except psycopg.Error as error:
-            self.error = error
-
-    def wait(self):
-        self.join()
-        if self.error is not None:
-            raise self.error
-
-    @property
-    def done(self):
-        return not self.is_alive() and self.error is None
 
 
 class Scene:

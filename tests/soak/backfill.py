@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import psycopg  # noqa: E402
+from statement import Statement  # noqa: E402
 
 PIECE = 500_000
 BUILDS = {
@@ -78,20 +79,6 @@ class Reader(Session):
         return "SELECT g, v FROM t WHERE id = %d" % self.rng.randrange(self.rows)
 
 
-class Creator(threading.Thread):
-    def __init__(self, server, sql):
-        super().__init__()
-        self.con, self.sql, self.error = harness.connect_millrace(server), sql, None
-        self.start()
-
-    def run(self):
-        try:
-            with self.con:
-                self.con.execute(self.sql)
-        except psycopg.Error as error:
-            self.error = error
-
-
 def others_waited(sessions):
     taken = [session.take() for session in sessions]
     return sum(times for times, _ in taken), max(longest for _, longest in taken) * 1e3
@@ -115,7 +102,7 @@ def build(server, con, name, writers, readers):
     made = con.execute("SELECT made FROM millrace.checkpoints").fetchone()[0]
     others_waited(writers + readers)
     cpu, start = harness.cpu_seconds(server.pid), time.monotonic()
-    creator = Creator(server, create % query if query else create)
+    creator = Statement(server, create % query if query else create)
     seen, phases = set(), []
     while creator.is_alive():
         row = progress(con, name)
@@ -126,8 +113,7 @@ def build(server, con, name, writers, readers):
                 phases.append(row[0])
         time.sleep(0.05)
     wall, cpu = time.monotonic() - start, harness.cpu_seconds(server.pid) - cpu
-    if creator.error is not None:
-        raise creator.error
+    creator.wait()
     made = con.execute("SELECT made FROM millrace.checkpoints").fetchone()[0] - made
     print("%-13s %.1f s, %.1f CPU s with all others; beside it %s; progress seen %d times (%s); %d checkpoints; resident %d MB" % (
         name, wall, cpu, waits(writers, readers), len(seen), ", ".join(phases), made, resident_mb(server.pid)["VmRSS"]), flush=True)
@@ -142,7 +128,7 @@ def cancel(server, con, name):
     """Half way."""
     create, query = BUILDS[name]
     again = (create % query if query else create).replace(" index ", " ended ").replace('"%s"' % name, "ended").replace(" aggregate AS", " ended AS")
-    creator = Creator(server, again)
+    creator = Statement(server, again)
     while True:
         row = progress(con, "ended")
         assert creator.is_alive(), "it was over before it could be cancelled"
