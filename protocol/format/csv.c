@@ -163,11 +163,7 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     bool ok = text_check_utf8((const char *)record->value, (size_t)(end - record->value), why) &&
               read_fields(decoder, record->value, end, out, why) &&
               (!decoder->has_key_columns || key_reader_read(decoder->key, record, out, why));
-    if (ok)
-        format_row_end(out, 1);
-    else
-        format_row_cancel(out);
-    return ok;
+    return format_row_finish(out, ok, 1);
 }
 
 /* ---- writing ---- */

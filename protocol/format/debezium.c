@@ -328,16 +328,6 @@ static bool find_payload(struct debezium_decoder *decoder, const uint8_t **paylo
     return ok;
 }
 
-/* A row for which all is set now. */
-static bool finish_row(struct batch *out, bool ok, int64_t weight)
-{
-    if (ok)
-        format_row_end(out, weight);
-    else
-        format_row_cancel(out);
-    return ok;
-}
-
 static bool read_row(struct debezium_decoder *decoder, const struct record *record, const uint8_t *payload,
                      const uint8_t *after, struct batch *out, struct error *why)
 {
@@ -349,7 +339,7 @@ static bool read_row(struct debezium_decoder *decoder, const struct record *reco
               (decoder->envelope == NULL ||
                json_reader_read(decoder->envelope, &decoder->text, payload, &end, out, why)) &&
               (!key_reader_has_columns(decoder->key) || key_reader_read(decoder->key, record, out, why));
-    return finish_row(out, ok, 1);
+    return format_row_finish(out, ok, 1);
 }
 
 static bool read_deletion(struct debezium_decoder *decoder, const struct record *record,
@@ -364,7 +354,7 @@ static bool read_deletion(struct debezium_decoder *decoder, const struct record 
         if (!decoder->is_key[i])
             column_set_null(&out->columns[i], out->rows, out->capacity, out->arena);
     }
-    return finish_row(out, ok, -1);
+    return format_row_finish(out, ok, -1);
 }
 
 static bool decode(struct decoder *base, const struct record *record, struct batch *out, struct error *why)

@@ -30,6 +30,20 @@ bool evolution_open(const struct format_class *class, const struct format_spec *
     return true;
 }
 
+bool evolution_schema(const struct format_class *class, const struct format_spec *spec,
+                      struct registry *registry, bool is_key, const char *message, struct arena *arena,
+                      const struct registry_schema **out, struct error *err)
+{
+    struct evolution evolution;
+    const char *subject;
+    if (!evolution_open(class, spec, &evolution, err))
+        return false;
+    if (!is_key && evolution.known_id != REGISTRY_NO_ID)
+        return registry_by_id(registry, evolution.known_id, out, err);
+    return registry_subject(class, spec, is_key, message, arena, &subject, err) &&
+           registry_latest(registry, subject, out, NULL, NULL, err);
+}
+
 bool evolution_wants_known(const struct evolution *evolution)
 {
     return evolution->policy != EVOLUTION_IGNORE && evolution->known_id != REGISTRY_NO_ID &&

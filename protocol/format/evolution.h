@@ -50,6 +50,12 @@ struct evolution {
 MUST_CHECK
 bool evolution_open(const struct format_class *class, const struct format_spec *spec, struct evolution *out,
                     struct error *err);
+/* The schema that the columns of a relation are made from: that of option schema_id (of values), else the newest of the subject. message: of Protobuf, or NULL.
+ * Borrowed from the registry. */
+MUST_CHECK
+bool evolution_schema(const struct format_class *class, const struct format_spec *spec,
+                      struct registry *registry, bool is_key, const char *message, struct arena *arena,
+                      const struct registry_schema **out, struct error *err);
 /* Does it wait for the schema known_id to be looked at (evolution.known)? */
 bool evolution_wants_known(const struct evolution *evolution);
 /* What has to be done to the columns before records of a schema are taken. */

@@ -123,7 +123,7 @@ uint32_t format_row_begin(struct batch *out)
     return row;
 }
 
-void format_row_end(struct batch *out, int64_t weight)
+static void end_row(struct batch *out, int64_t weight)
 {
     if (weight != 1 && out->weights == NULL)
         batch_need_weights(out);
@@ -132,10 +132,19 @@ void format_row_end(struct batch *out, int64_t weight)
     out->rows++;
 }
 
-void format_row_cancel(struct batch *out)
+static void cancel_row(struct batch *out)
 {
     for (uint32_t i = 0; i < out->columns_count; i++) {
         if (out->columns[i].nulls != NULL && out->rows < out->capacity)
             out->columns[i].nulls[out->rows] = 0;
     }
+}
+
+bool format_row_finish(struct batch *out, bool ok, int64_t weight)
+{
+    if (LIKELY(ok))
+        end_row(out, weight);
+    else
+        cancel_row(out);
+    return ok;
 }

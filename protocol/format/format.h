@@ -126,9 +126,7 @@ bool format_blame_column(struct error *err, const char *column);
 
 /* Makes room and returns the row's number; all its values are NULL or zero until set. */
 uint32_t format_row_begin(struct batch *out);
-/* The row counts from here on. weight: +1 or -1. */
-void format_row_end(struct batch *out, int64_t weight);
-/* The row was begun, or NULLs were put into it, and it is not to be. */
-void format_row_cancel(struct batch *out);
+/* ok: the row counts from here on, weight: +1 or -1. Else it was begun, or NULLs were put into it, and it is not to be. Returns ok. */
+bool format_row_finish(struct batch *out, bool ok, int64_t weight);
 
 #endif

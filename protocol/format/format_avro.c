@@ -295,11 +295,7 @@ static bool decode_deletion(struct avro_decoder *self, const struct record *reco
         uint32_t column = self->keys[i].index;
         ok = !column_is_null(&out->columns[column], row) || missing_value(self, column, why);
     }
-    if (ok)
-        format_row_end(out, -1);
-    else
-        format_row_cancel(out);
-    return ok;
+    return format_row_finish(out, ok, -1);
 }
 
 static bool decode(struct decoder *base, const struct record *record, struct batch *out, struct error *why)
@@ -319,11 +315,7 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     for (uint32_t i = 0; ok && i < self->required_count; i++)
         ok = !column_is_null(&out->columns[self->required[i]], row) ||
              missing_value(self, self->required[i], why);
-    if (LIKELY(ok))
-        format_row_end(out, 1);
-    else
-        format_row_cancel(out);
-    return ok;
+    return format_row_finish(out, ok, 1);
 }
 
 static uint32_t changes(struct decoder *base, const struct format_change **out)
@@ -463,21 +455,13 @@ static bool find_schema(const struct format_spec *spec, bool is_key, struct aren
         return avro_schema_parse_text(arena, text, out, err);
     struct registry *registry;
     const struct registry_schema *schema;
-    const char *subject;
     if (!registry_open(&format_avro, spec, &registry, err))
         return false;
     if (registry == NULL)
         return error_set(err, ERRCODE_UNDEFINED_OBJECT, "there is no schema of the %s",
                          is_key ? "key" : "value");
-    struct evolution evolution;
-    bool ok = evolution_open(&format_avro, spec, &evolution, err);
-    uint32_t id = is_key || !ok ? REGISTRY_NO_ID : evolution.known_id;
-    if (ok && id != REGISTRY_NO_ID)
-        ok = registry_by_id(registry, id, &schema, err);
-    else
-        ok = ok && registry_subject(&format_avro, spec, is_key, NULL, arena, &subject, err) &&
-             registry_latest(registry, subject, &schema, NULL, NULL, err);
-    ok = ok && avro_schema_parse(arena, schema, out, err);
+    bool ok = evolution_schema(&format_avro, spec, registry, is_key, NULL, arena, &schema, err) &&
+              avro_schema_parse(arena, schema, out, err);
     registry_close(registry);
     return ok;
 }

@@ -292,11 +292,7 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
         ok = !column_is_null(&out->columns[self->required[i]], row) ||
              error_set(why, ERRCODE_NOT_NULL_VIOLATION, "column \"%s\": null value where none is allowed",
                        self->columns[self->required[i]].name);
-    if (LIKELY(ok))
-        format_row_end(out, 1);
-    else
-        format_row_cancel(out);
-    return ok;
+    return format_row_finish(out, ok, 1);
 }
 
 static uint32_t changes(struct decoder *base, const struct format_change **out)
@@ -399,22 +395,15 @@ static bool open_decoder(const struct format_spec *spec, struct decoder **out, s
 static bool find_message(const struct format_spec *spec, struct arena *arena, struct proto_message **out,
                          struct error *err)
 {
-    struct evolution evolution;
     struct registry *registry;
     const struct registry_schema *schema;
-    const char *subject;
     if (!is_set(spec, "schema.registry.url"))
         return parse_inline(spec, arena, out, err);
-    if (!evolution_open(&format_protobuf, spec, &evolution, err) ||
-        !registry_open(&format_protobuf, spec, &registry, err))
+    if (!registry_open(&format_protobuf, spec, &registry, err))
         return false;
-    bool ok;
-    if (evolution.known_id != REGISTRY_NO_ID)
-        ok = registry_by_id(registry, evolution.known_id, &schema, err);
-    else
-        ok = registry_subject(&format_protobuf, spec, false, message_option(spec), arena, &subject, err) &&
-             registry_latest(registry, subject, &schema, NULL, NULL, err);
-    ok = ok && proto_parse_registered(arena, schema, message_option(spec), NULL, 0, out, err);
+    bool ok = evolution_schema(&format_protobuf, spec, registry, false, message_option(spec), arena, &schema,
+                               err) &&
+              proto_parse_registered(arena, schema, message_option(spec), NULL, 0, out, err);
     registry_close(registry);
     return ok;
 }

@@ -99,11 +99,7 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
     bool ok = json_reader_read(decoder->reader, &decoder->text, decoder->text.bytes, NULL, out, why);
     if (ok && decoder->has_key_columns)
         ok = key_reader_read(decoder->key, record, out, why);
-    if (ok)
-        format_row_end(out, 1);
-    else
-        format_row_cancel(out);
-    return ok;
+    return format_row_finish(out, ok, 1);
 }
 
 /* ---- writing ---- */

@@ -207,16 +207,12 @@ bool key_reader_delete(struct key_reader *reader, const struct record *record, s
                        struct error *err)
 {
     batch_reserve(out, 1);
-    if (!key_reader_read(reader, record, out, err)) {
-        format_row_cancel(out);
-        return false;
-    }
-    for (uint32_t i = 0; i < reader->all_count; i++) {
+    bool ok = key_reader_read(reader, record, out, err);
+    for (uint32_t i = 0; ok && i < reader->all_count; i++) {
         if (!reader->is_key[i])
             column_set_null(&out->columns[i], out->rows, out->capacity, out->arena);
     }
-    format_row_end(out, -1);
-    return true;
+    return format_row_finish(out, ok, -1);
 }
 
 /* ---- writing ---- */

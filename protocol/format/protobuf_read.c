@@ -719,6 +719,21 @@ static bool note(struct run *r, uint32_t order, const struct wire *wire)
     return true;
 }
 
+/* The next number of a packed field. */
+static bool read_packed(struct run *r, const struct proto_field *field, const uint8_t **at,
+                        const uint8_t *end, struct wire *out)
+{
+    uint32_t type = wire_type(field->kind), bytes = type == 1 ? 8 : 4;
+    if (type == 0 ? !read_varint(at, end, &out->bits) : (size_t)(end - *at) < bytes)
+        return bad(r, *at, "the record ends within a number");
+    if (type != 0) {
+        out->bits = 0;
+        memcpy(&out->bits, *at, bytes);
+        *at += bytes;
+    }
+    return true;
+}
+
 static bool render_message(struct run *r, const struct proto_message *message, const struct wire *parts,
                            size_t parts_count, struct strbuf *out, int depth);
 
@@ -732,18 +747,10 @@ static bool render_elements(struct run *r, const struct proto_field *field, cons
     do {
         struct wire one = *wire;
         struct datum value;
-        if (packed) {
-            if (at == end)
-                return true;
-            uint32_t type = wire_type(field->kind), bytes = type == 1 ? 8 : 4;
-            if (type == 0 ? !read_varint(&at, end, &one.bits) : (size_t)(end - at) < bytes)
-                return bad(r, at, "the record ends within a number");
-            if (type != 0) {
-                one.bits = 0;
-                memcpy(&one.bits, at, bytes);
-                at += bytes;
-            }
-        }
+        if (packed && at == end)
+            return true;
+        if (packed && !read_packed(r, field, &at, end, &one))
+            return false;
         if (!*first)
             strbuf_adds(out, ", ");
         *first = false;
@@ -1092,18 +1099,10 @@ static bool add_elements(struct run *r, const struct action *action, const struc
     do {
         struct wire one = *wire;
         struct datum value;
-        if (packed) {
-            if (at == end)
-                return true;
-            uint32_t type = wire_type(field->kind), bytes = type == 1 ? 8 : 4;
-            if (type == 0 ? !read_varint(&at, end, &one.bits) : (size_t)(end - at) < bytes)
-                return bad(r, at, "the record ends within a number");
-            if (type != 0) {
-                one.bits = 0;
-                memcpy(&one.bits, at, bytes);
-                at += bytes;
-            }
-        }
+        if (packed && at == end)
+            return true;
+        if (packed && !read_packed(r, field, &at, end, &one))
+            return false;
         if (*count == scratch->elements_cap) {
             scratch->elements_cap = *count == 0 ? 64 : *count * 2;
             scratch->elements = mem_realloc(scratch->elements, scratch->elements_cap * sizeof(struct datum));

@@ -172,13 +172,9 @@ static bool decode(struct decoder *base, const struct record *record, struct bat
                          "record of %zu bytes is longer than the maximum of %u", record->value_len,
                          VALUE_BYTES_MAX);
     batch_reserve(out, 1);
-    if (!store_value(decoder, record, out, why) ||
-        (decoder->has_key_columns && !key_reader_read(decoder->key, record, out, why))) {
-        format_row_cancel(out);
-        return false;
-    }
-    format_row_end(out, 1);
-    return true;
+    bool ok = store_value(decoder, record, out, why) &&
+              (!decoder->has_key_columns || key_reader_read(decoder->key, record, out, why));
+    return format_row_finish(out, ok, 1);
 }
 
 /* ---- writing ---- */

@@ -375,6 +375,19 @@ static char *subject_path(struct registry *registry, const char *subject, const 
     return path.data;
 }
 
+/* what: of the subject, for errors: "version 7 of ". body and out as in ask. */
+static bool ask_subject(struct registry *registry, const char *what, const char *subject, const char *rest,
+                        const char *body, cJSON **out, struct error *err)
+{
+    struct strbuf whole = STRBUF_INIT;
+    strbuf_addf(&whole, "%ssubject \"%s\"", what, subject);
+    char *path = subject_path(registry, subject, rest);
+    bool ok = ask(registry, path, body, strbuf_text(&whole), out, err);
+    strbuf_release(&whole);
+    strbuf_release(&(struct strbuf){.data = path});
+    return ok;
+}
+
 static bool version_at_depth(struct registry *registry, const char *subject, const char *version, int depth,
                              const struct registry_schema **out, uint32_t *id, uint32_t *number,
                              struct error *err);
@@ -502,13 +515,10 @@ static bool version_at_depth(struct registry *registry, const char *subject, con
                              const struct registry_schema **out, uint32_t *id, uint32_t *number,
                              struct error *err)
 {
-    struct strbuf what = STRBUF_INIT;
-    strbuf_addf(&what, "version %s of subject \"%s\"", version + 1, subject);
-    char *path = subject_path(registry, subject, version);
+    char what[32];
+    snprintf(what, sizeof(what), "version %s of ", version + 1);
     cJSON *answer = NULL;
-    bool ok = ask(registry, path, NULL, strbuf_text(&what), &answer, err);
-    strbuf_release(&what);
-    strbuf_release(&(struct strbuf){.data = path});
+    bool ok = ask_subject(registry, what, subject, version, NULL, &answer, err);
     if (!ok)
         return false;
     if (!get_number(answer, "id", id) || !get_number(answer, "version", number))
@@ -565,14 +575,8 @@ bool registry_version(struct registry *registry, const char *subject, uint32_t v
 bool registry_versions(struct registry *registry, const char *subject, struct arena *arena, uint32_t **out,
                        uint32_t *count, struct error *err)
 {
-    struct strbuf what = STRBUF_INIT;
-    strbuf_addf(&what, "subject \"%s\"", subject);
-    char *path = subject_path(registry, subject, "");
     cJSON *answer = NULL;
-    bool ok = ask(registry, path, NULL, strbuf_text(&what), &answer, err);
-    strbuf_release(&what);
-    strbuf_release(&(struct strbuf){.data = path});
-    if (!ok)
+    if (!ask_subject(registry, "", subject, "", NULL, &answer, err))
         return false;
     *count = 0;
     *out = ARENA_ARRAY(arena, uint32_t, cJSON_GetArraySize(answer));
@@ -602,13 +606,8 @@ bool registry_register(struct registry *registry, const char *subject, enum regi
     cJSON_Delete(request);
     if (body == NULL)
         return error_set(err, ERRCODE_OUT_OF_MEMORY, "out of memory");
-    struct strbuf what = STRBUF_INIT;
-    strbuf_addf(&what, "the schema for subject \"%s\"", subject);
-    char *path = subject_path(registry, subject, "");
     cJSON *answer = NULL;
-    bool ok = ask(registry, path, body, strbuf_text(&what), &answer, err);
-    strbuf_release(&what);
-    strbuf_release(&(struct strbuf){.data = path});
+    bool ok = ask_subject(registry, "the schema for ", subject, "", body, &answer, err);
     cJSON_free(body);
     if (ok && !get_number(answer, "id", id))
         ok = no_answer(registry, err, "a registered schema without an id");
