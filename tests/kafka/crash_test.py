@@ -75,7 +75,7 @@ class Producer(threading.Thread):
     def finish(self):
         self.ends.set()
         self.join()
-        if self.producer.flush(240) != 0 or self.failed:
+        if self.producer.flush(600) != 0 or self.failed:
             raise AssertionError("the producer could not deliver: %s" % self.failed[:3])
 
 

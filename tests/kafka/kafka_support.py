@@ -391,8 +391,8 @@ class KafkaBroker(Cluster):
         Cluster.stop(self, how)
         if how == signal.SIGKILL:
             # It comes back as another one for its controller, which lets it in when the session of the one before is over. That
-            # takes 9 s; with less, a machine that is busy may seem to be dead.
-            write_properties(self.config, {**self.settings, "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500})
+            # takes 9 s; with much less, a broker that gets no processor for a while would seem to be dead.
+            write_properties(self.config, {**self.settings, "broker.session.timeout.ms": 5000, "broker.heartbeat.interval.ms": 500})
 
     def start(self):
         self.launch([*JAVA, "-Xmx384m", *class_archive("kafka-%s.jsa" % self.version, self.archive), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -483,11 +483,12 @@ def make_certificates(base):
     def openssl(*words):
         subprocess.run(["openssl", *words], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=base)
 
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")  # RSA looks for primes for seconds
+    openssl("req", "-x509", *curve, "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
     for who, names in (("broker", "IP:127.0.0.1,DNS:localhost"), ("client", "DNS:client")):
         with open(os.path.join(base, who + ".ext"), "w") as f:
             f.write("subjectAltName=%s\n" % names)
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", who + ".key", "-out", who + ".csr", "-subj", "/CN=" + who)
+        openssl("req", *curve, "-nodes", "-keyout", who + ".key", "-out", who + ".csr", "-subj", "/CN=" + who)
         openssl("x509", "-req", "-in", who + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-out",
                 who + ".pem", "-extfile", who + ".ext")
     with open(os.path.join(base, "broker.both"), "w") as out:
