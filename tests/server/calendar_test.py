@@ -41,14 +41,19 @@ class Model:
             first = shown(day)
             whole = shown(day + DAY) == first + DAY
             self.local += range(first, first + DAY) if whole else map(shown, range(day, day + DAY))
+        self.jumps = [i for i in range(1, len(self.local)) if self.local[i] != self.local[i - 1] + 1]
 
     def clock(self, size, offset):
         """Minutes at which windows begin."""
         bounds = []
-        for i in range(1, len(self.local)):
-            shown, passed = self.local[i] - offset, range(self.local[i - 1] + 1 - offset, self.local[i] + 1 - offset)
-            if (shown % DAY) % size == 0 or any((m % DAY) % size == 0 for m in passed):
-                bounds.append(i)
+        for begin, end in zip([0] + self.jumps, self.jumps + [len(self.local)]):
+            if begin > 0:
+                shown, passed = self.local[begin] - offset, range(self.local[begin - 1] + 1 - offset, self.local[begin] + 1 - offset)
+                if (shown % DAY) % size == 0 or any((m % DAY) % size == 0 for m in passed):
+                    bounds.append(begin)
+            first, behind = self.local[begin] + 1 - offset, self.local[begin] + end - begin - offset  # minute by minute from here on
+            for day in range(first - first % DAY, behind, DAY):
+                bounds += [minute - first + begin + 1 for minute in range(day, day + DAY, size) if first <= minute < behind]
         return bounds
 
     def first(self, local):
