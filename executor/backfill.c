@@ -73,7 +73,8 @@ struct fill {
 static const struct batch *copy_batch(const struct relation *relation, const struct batch *from,
                                       struct arena *arena)
 {
-    struct batch *copy = batch_create(arena, relation->types, relation->columns_count, from->rows);
+    struct batch *copy =
+        batch_create(arena, relation_shape(relation)->types, from->columns_count, from->rows);
     batch_append_range(copy, from, 0, from->rows, 1);
     if (from->watermarks != NULL) {
         copy->watermarks = arena_copy(arena, from->watermarks, sizeof(int64_t) * from->rows);

@@ -9,7 +9,7 @@
 
 static uint32_t expires_column(const struct relation *relation)
 {
-    return relation->columns_count - 1;
+    return relation_shape(relation)->columns_count - 1;
 }
 
 static void add_rows(struct relation *relation, const struct batch *rows, struct arena *scratch)
@@ -30,7 +30,7 @@ static void make_queue(struct relation *relation)
     arena_init(&arena, NULL);
     struct sql_type *types = arena_alloc(&arena, sizeof(*types) * relation->key_count);
     for (uint32_t i = 0; i < relation->key_count; i++)
-        types[i] = relation->types[relation->key_columns[i]];
+        types[i] = relation_shape(relation)->types[relation->key_columns[i]];
     relation->expiries = mem_zalloc(sizeof(*relation->expiries));
     row_queue_open(relation->expiries, types, relation->key_count, true, &relation->account);
     struct relation_scan scan;
@@ -78,7 +78,8 @@ const struct batch *cache_take_expired(struct relation *relation, int64_t clock_
     struct batch *present = NULL, *keys;
     while ((keys = row_queue_take(relation->expiries, clock_us, NULL, arena)) != NULL) {
         if (present == NULL)
-            present = batch_create(arena, relation->types, relation->columns_count, keys->rows);
+            present = batch_create(arena, relation_shape(relation)->types,
+                                   relation_shape(relation)->columns_count, keys->rows);
         relation_find_present(relation, keys, all, present, arena);
     }
     if (present == NULL)
@@ -90,7 +91,8 @@ const struct batch *cache_take_expired(struct relation *relation, int64_t clock_
             rows[count++] = row;
     if (count == 0)
         return NULL;
-    struct batch *gone = batch_create(arena, relation->types, relation->columns_count, count);
+    struct batch *gone =
+        batch_create(arena, relation_shape(relation)->types, relation_shape(relation)->columns_count, count);
     batch_append_rows(gone, present, rows, count, -1);
     /* one that was replaced by a row that has expired as well was found twice */
     const struct batch *net = batch_consolidate(gone, arena);

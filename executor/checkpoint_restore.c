@@ -42,7 +42,7 @@ static bool restore_table(struct checkpoint_store *store, const struct owner *ow
     struct restoring restoring = {.table = table};
     const struct checkpoint_visitor visitor = {&restoring, begin_slots, restore_rows};
     bool ok = checkpoint_store_read(store, owner->name, owner->shard, table->name, table->types,
-                                    table->columns_count, &visitor, err);
+                                    saved_table_least(table), table->columns_count, &visitor, err);
     if (restoring.begun)
         slot_pages_restore_end(table->slots);
     if (restoring.begun && table->index != NULL)
@@ -131,7 +131,7 @@ static bool move_rows(void *ctx, const uint32_t *slots, uint64_t first, const st
         }
         if (count == 0)
             continue;
-        struct batch *picked = batch_create(&moving->arena, table->types, table->columns_count, count);
+        struct batch *picked = batch_create(&moving->arena, table->types, rows->columns_count, count);
         batch_append_rows(picked, rows, list, count, 1);
         ok = move_to(&moving->to[shard], picked, version, &moving->arena, err);
     }
@@ -167,7 +167,7 @@ static bool move_relation(struct checkpoint_store *store, struct relation *relat
         }
         for (uint32_t shard = 0; ok && shard < saved_shards; shard++)
             ok = checkpoint_store_read(store, first.name, shard, table->name, table->types,
-                                       table->columns_count, &visitor, err);
+                                       saved_table_least(table), table->columns_count, &visitor, err);
         for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
             if (moving.to[shard].index != NULL)
                 hash_index_bulk_end(moving.to[shard].index);

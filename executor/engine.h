@@ -87,6 +87,12 @@ void engine_keep_newest(struct engine *engine, struct relation *relation, uint32
                         int64_t age_us);
 MUST_CHECK
 bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
+/* Columns behind those of a table or stream, at a tick boundary: rows that are there have the missing values in them, as have
+ * those of transactions that were made before and lack them. Views, subscriptions and plans over the relation go on as they
+ * are. Rows of append-only relations are not touched; those of others are laid out anew, by all workers at once, while
+ * ticks wait. */
+void engine_add_columns(struct engine *engine, struct relation *relation, uint32_t count,
+                        const struct sql_type *types, const char *const *names, const struct datum *missing);
 /* External tables: joins ask once more (relation_lookup_source) for everything that waits in them. For who has begun to listen. */
 void engine_ask_again(struct engine *engine, struct relation *relation);
 /* Runs fn(ctx) on the engine's thread between two ticks: catalog switches that must have a place in the
@@ -157,12 +163,12 @@ void engine_set_fill_clock(struct engine *engine, int64_t clock_us);
 /* ---- change streams ---- */
 
 struct subscription;
-/* Follows a table, stream or view from a tick boundary on: *epoch is the epoch of the snapshot to show first
+/* Follows the first columns of a table, stream or view from a tick boundary on: *epoch is the epoch of the snapshot to show first
  * (opened for the caller, who closes it with snapshot_close); every later change comes from
  * subscription_next, epoch by epoch. */
 MUST_CHECK
-bool engine_subscribe(struct engine *engine, struct relation *relation, struct subscription **out,
-                      uint64_t *epoch, struct error *err);
+bool engine_subscribe(struct engine *engine, struct relation *relation, uint32_t columns_count,
+                      struct subscription **out, uint64_t *epoch, struct error *err);
 /* Waits until there is something new, the deadline (clock_monotonic_ns; 0: none) passes or *cancel becomes
  * true. *rows: the consolidated net change of one tick, deletes before inserts (borrowed until the next
  * call), or NULL when only time passed; *epoch: all changes up to it have been given. false: 53400 when the

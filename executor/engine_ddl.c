@@ -148,7 +148,7 @@ static void run_keep_step(struct engine *engine, void *ctx)
     struct relation *relation = job->relation;
     struct arena arena;
     arena_init(&arena, &relation->account);
-    struct batch *rows = batch_create(&arena, relation->types, relation->columns_count, KEEP_STEP_ROWS);
+    struct batch *rows = batch_create(&arena, relation_shape(relation)->types, relation_shape(relation)->columns_count, KEEP_STEP_ROWS);
     if (!row_store_scan(relation->stores[job->shard], UINT64_MAX - 1, &job->cursor, KEEP_STEP_ROWS, rows)) {
         job->shard++;
         job->cursor = 0;
@@ -172,6 +172,31 @@ void engine_keep_newest(struct engine *engine, struct relation *relation, uint32
     struct error ignored;
     if (job.is_due && !engine_commit(engine, &nothing, NULL, &epoch, &ignored))
         return; /* when the log can be written again they go */
+}
+
+/* ---- columns that are added ---- */
+
+struct adding {
+    struct relation *relation;
+    uint32_t count;
+    const struct sql_type *types;
+    const char *const *names;
+    const struct datum *missing;
+};
+
+static void run_add_columns(struct engine *engine, void *ctx)
+{
+    const struct adding *adding = ctx;
+    relation_widen(adding->relation, engine->workers, adding->count, adding->types, adding->names,
+                   adding->missing);
+    engine->checkpoint_stale = true; /* the running one lists the columns */
+}
+
+void engine_add_columns(struct engine *engine, struct relation *relation, uint32_t count,
+                        const struct sql_type *types, const char *const *names, const struct datum *missing)
+{
+    struct adding adding = {relation, count, types, names, missing};
+    engine_command(engine, run_add_columns, &adding);
 }
 
 static void run_ask_again(struct engine *engine, void *ctx)

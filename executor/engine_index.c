@@ -86,7 +86,7 @@ static struct hashed_table *make_counts(const struct index_job *job)
 {
     struct sql_type types[COLUMNS_MAX];
     for (uint32_t i = 0; i < job->columns_count; i++)
-        types[i] = job->relation->types[job->columns[i]];
+        types[i] = relation_shape(job->relation)->types[job->columns[i]];
     return hashed_table_create(types, job->columns_count, sizeof(int64_t), &job->relation->account);
 }
 

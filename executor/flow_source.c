@@ -128,12 +128,14 @@ static const struct batch *deleted_rows_subtract(struct deleted_rows *deleted, c
     return result;
 }
 
-static const struct batch *overlay_of(const struct dataflow *flow, const struct relation *relation)
+/* With as many columns as what is read beside it: the transaction may have changed the relation when it had fewer. */
+static const struct batch *overlay_of(const struct dataflow *flow, const struct relation *relation,
+                                      uint32_t columns_count, struct arena *arena)
 {
     const struct overlay *overlay = flow->options->overlay;
     for (uint32_t i = 0; overlay != NULL && i < overlay->count; i++) {
         if (overlay->items[i].relation == relation)
-            return overlay->items[i].rows;
+            return relation_fit(relation, overlay->items[i].rows, columns_count, arena);
     }
     return NULL;
 }
@@ -180,15 +182,16 @@ static bool run_lookup(struct operator* op, const struct plan_scan *scan, struct
     for (uint32_t i = 0; i < scan->lookup_count; i++) {
         if (!expr_eval_constant(scan->lookup_values[i], op->ctx->env, arena, &values[i], err))
             return false;
-        types[i] = relation->types[scan->lookup_columns[i]];
+        types[i] = relation_shape(relation)->types[scan->lookup_columns[i]];
         has_null |= values[i].is_null;
     }
     struct batch *keys = batch_create(arena, types, scan->lookup_count, 1);
     if (!has_null) /* nothing equals NULL */
         batch_append_datums(keys, values, 1);
-    struct batch *found = batch_create(arena, relation->types, relation->columns_count, 16);
+    struct batch *found =
+        batch_create(arena, relation_shape(relation)->types, relation_shape(relation)->columns_count, 16);
     relation_lookup(relation, scan->lookup_index, scan->lookup_columns, flow->options->snapshot, keys, found);
-    const struct batch *overlay = overlay_of(flow, relation);
+    const struct batch *overlay = overlay_of(flow, relation, found->columns_count, arena);
     const struct batch *rows = found;
     if (overlay != NULL && found->rows > 0) {
         struct deleted_rows deleted;
@@ -229,12 +232,12 @@ static bool run_statement_scan(struct operator* op, const struct plan_scan *scan
         return false;
     if (scan->lookup_count > 0)
         return run_lookup(op, scan, relation, err);
-    const struct batch *overlay = overlay_of(flow, relation);
+    struct relation_scan rows;
+    relation_scan_start(&rows, relation, flow->options->snapshot, op->ctx->account);
+    const struct batch *overlay = overlay_of(flow, relation, rows.shape->columns_count, op->ctx->tick_arena);
     struct deleted_rows deleted;
     if (overlay != NULL)
         deleted_rows_init(&deleted, overlay, op->ctx->tick_arena);
-    struct relation_scan rows;
-    relation_scan_start(&rows, relation, flow->options->snapshot, op->ctx->account);
     struct arena scratch;
     arena_init(&scratch, op->ctx->account);
     bool ok = true;

@@ -15,7 +15,7 @@ struct kept_rows {
 
 struct kept_rows *kept_rows_create(struct relation *relation, uint32_t column)
 {
-    CHECK(relation->key_count > 0 && relation->types[column].oid == OID_TIMESTAMPTZ);
+    CHECK(relation->key_count > 0 && relation_shape(relation)->types[column].oid == OID_TIMESTAMPTZ);
     struct kept_rows *kept = mem_zalloc(sizeof(*kept));
     uint32_t count = kept->columns_count = relation->key_count + 1;
     kept->relation = relation;
@@ -26,7 +26,7 @@ struct kept_rows *kept_rows_create(struct relation *relation, uint32_t column)
         kept->columns[i] = relation->key_columns[i - 1];
     struct sql_type types[COLUMNS_MAX + 1];
     for (uint32_t i = 0; i < count; i++) {
-        types[i] = relation->types[kept->columns[i]];
+        types[i] = relation_shape(relation)->types[kept->columns[i]];
         kept->order[i].column = kept->columns[i];
     }
     kept->entries = ordered_table_create(types, count, 0, &relation->account);
@@ -107,14 +107,14 @@ const struct batch *kept_rows_take(struct kept_rows *kept, int64_t clock_us, uin
         ARENA_PUSH(arena, rows, count, cap, ordered_table_row(kept->entries, cursor.slot));
     if (count == 0)
         return NULL;
-    struct batch *gone = batch_header(arena, relation->columns_count);
+    struct batch *gone = batch_header(arena, relation_shape(relation)->columns_count);
     struct datum none = datum_null();
     gone->rows = count;
     gone->weights = arena_alloc(arena, sizeof(*gone->weights) * count);
     for (uint32_t i = 0; i < count; i++)
         gone->weights[i] = -1;
-    for (uint32_t c = 0; c < relation->columns_count; c++) { /* only the key's count */
-        column_init_constant(&gone->columns[c], relation->types[c], &none, arena);
+    for (uint32_t c = 0; c < relation_shape(relation)->columns_count; c++) { /* only the key's count */
+        column_init_constant(&gone->columns[c], relation_shape(relation)->types[c], &none, arena);
         column_expand(&gone->columns[c], count, arena);
     }
     for (uint32_t i = 1; i < kept->columns_count; i++)

@@ -130,7 +130,7 @@ static void append_piece(struct outbox_root *self, const struct batch *from, con
     struct operator* op = & self->base;
     struct dataflow *flow = flow_of(op);
     struct relation *target = flow->target;
-    uint32_t own = target->columns_count;
+    uint32_t own = relation_shape(target)->columns_count;
     struct batch *piece = batch_header(&self->arena, own + OUTBOX_COLUMNS);
     piece->rows = count;
     for (uint32_t c = 0; c < own; c++) {
@@ -190,12 +190,12 @@ static void take_back(struct outbox_root *self)
 {
     struct relation *target = flow_of(&self->base)->target;
     struct segments *segments = target->segments[0];
-    struct column *columns =
-        arena_alloc(self->base.ctx->tick_arena, sizeof(*columns) * (target->columns_count + OUTBOX_COLUMNS));
+    uint32_t own = relation_shape(target)->columns_count, stored = own + OUTBOX_COLUMNS;
+    struct column *columns = arena_alloc(self->base.ctx->tick_arena, sizeof(*columns) * stored);
     uint64_t cursor = 0;
     struct batch rows;
-    while (segments_scan(segments, UINT64_MAX - 1, &cursor, columns, &rows)) {
-        rows.columns_count = target->columns_count;
+    while (segments_scan(segments, UINT64_MAX - 1, &cursor, columns, stored, &rows)) {
+        rows.columns_count = own;
         collect(self, &rows);
     }
     segments_truncate(segments, 0);
@@ -282,9 +282,10 @@ bool outbox_read(struct relation *relation, uint64_t end, uint64_t from, struct 
                  struct outbox_rows *out)
 {
     uint64_t at = from;
-    if (from >= end || !segments_scan(relation->segments[0], UINT64_MAX - 1, &at, columns, &out->batch))
+    uint32_t own = relation_shape(relation)->columns_count;
+    if (from >= end || !segments_scan(relation->segments[0], UINT64_MAX - 1, &at, columns,
+                                      own + OUTBOX_COLUMNS, &out->batch))
         return false;
-    uint32_t own = relation->columns_count;
     out->first = at - out->batch.rows;
     if (out->first >= end)
         return false;

@@ -6,6 +6,7 @@
 #include "executor/kept_rows.h"
 #include "executor/lookup_source.h"
 #include "executor/outbox_internal.h"
+#include "executor/workers.h"
 
 #include <stdio.h>
 
@@ -15,6 +16,32 @@ static const struct sql_type error_types[RELATION_ERROR_COLUMNS] = {
 static uint32_t *copy_columns(struct arena *arena, const uint32_t *columns, uint32_t count)
 {
     return arena_copy(arena, columns, sizeof(*columns) * count);
+}
+
+/* missing NULL: they are the first. */
+static const struct relation_shape *add_columns(struct arena *arena, const struct relation_shape *before,
+                                                uint32_t count, const struct sql_type *types,
+                                                const char *const *names, const struct datum *missing)
+{
+    struct relation_shape *shape = arena_copy(arena, before, sizeof(*before));
+    uint32_t had = before->columns_count, total = had + count, had_added = had - before->base_count;
+    struct sql_type *all = ARENA_ARRAY(arena, struct sql_type, total);
+    struct datum *values = ARENA_ARRAY(arena, struct datum, missing != NULL ? had_added + count : 0);
+    shape->columns_count = total;
+    shape->column_names = ARENA_ARRAY(arena, char *, total);
+    for (uint32_t i = 0; i < total; i++) {
+        all[i] = i < had ? before->types[i] : types[i - had];
+        shape->column_names[i] = i < had ? before->column_names[i]
+                                         : arena_strdup(arena, names != NULL ? names[i - had] : "?column?");
+    }
+    for (uint32_t i = 0; missing != NULL && i < had_added + count; i++) {
+        values[i] = i < had_added ? before->missing[i] : missing[i - had_added];
+        if (i >= had_added && !values[i].is_null && type_phys(all[before->base_count + i].oid) == PHYS_VAR)
+            values[i].var = varlen_copy(arena, varlen_bytes(&missing[i - had_added].var), values[i].var.len);
+    }
+    shape->types = all;
+    shape->missing = values;
+    return shape;
 }
 
 struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
@@ -34,13 +61,11 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
                      : relation->name,
                  desc->memory_limit_bytes);
     relation->account.is_state = true;
-    relation->columns_count = desc->columns_count;
-    relation->types = arena_copy(&relation->arena, desc->types, sizeof(*desc->types) * desc->columns_count);
-    relation->column_names = ARENA_ARRAY(&relation->arena, char *, desc->columns_count);
-    for (uint32_t i = 0; i < desc->columns_count; i++) {
-        const char *name = desc->column_names != NULL ? desc->column_names[i] : "?column?";
-        relation->column_names[i] = arena_strdup(&relation->arena, name);
-    }
+    uint32_t base_count = desc->base_count > 0 ? desc->base_count : desc->columns_count;
+    const struct relation_shape none = {.base_count = base_count};
+    const struct relation_shape *shape =
+        add_columns(&relation->arena, &none, base_count, desc->types, desc->column_names, NULL);
+    atomic_init(&relation->shape, shape);
     relation->key_count = desc->key_count;
     relation->key_columns = copy_columns(&relation->arena, desc->key_columns, desc->key_count);
     relation->key_name = arena_strdup(&relation->arena, desc->key_name ? desc->key_name : "");
@@ -59,10 +84,10 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
         relation->hash_columns = relation->key_columns;
         relation->hash_columns_count = relation->key_count;
     } else {
-        relation->hash_columns = ARENA_ARRAY(&relation->arena, uint32_t, desc->columns_count);
-        for (uint32_t i = 0; i < desc->columns_count; i++)
+        relation->hash_columns = ARENA_ARRAY(&relation->arena, uint32_t, base_count);
+        for (uint32_t i = 0; i < base_count; i++)
             relation->hash_columns[i] = i;
-        relation->hash_columns_count = desc->columns_count;
+        relation->hash_columns_count = base_count;
     }
     relation->uniques_count = desc->unique_count;
     relation->uniques = ARENA_ARRAY(&relation->arena, struct unique_index, desc->unique_count);
@@ -73,7 +98,7 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
         unique->columns = copy_columns(&relation->arena, desc->uniques[i].columns, unique->columns_count);
         struct sql_type *types = ARENA_ARRAY(&relation->arena, struct sql_type, unique->columns_count);
         for (uint32_t c = 0; c < unique->columns_count; c++)
-            types[c] = relation->types[unique->columns[c]];
+            types[c] = desc->types[unique->columns[c]];
         unique->counts =
             hashed_table_create(types, unique->columns_count, sizeof(int64_t), &relation->account);
     }
@@ -92,23 +117,23 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
                                                          .greatest = WATERMARK_NONE,
                                                          .last_row_us = WATERMARK_NONE};
     relation->shards_count = shards_count;
-    uint32_t kept_columns = desc->columns_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0) +
+    uint32_t kept_columns = base_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0) +
                             (relation->outbox != NULL ? OUTBOX_COLUMNS : 0);
     struct sql_type *kept_types = ARENA_ARRAY(&relation->arena, struct sql_type, kept_columns);
-    memcpy(kept_types, relation->types, sizeof(*kept_types) * desc->columns_count);
-    for (uint32_t i = desc->columns_count; i < kept_columns; i++)
+    if (base_count > 0)
+        memcpy(kept_types, desc->types, sizeof(*kept_types) * base_count);
+    for (uint32_t i = base_count; i < kept_columns; i++)
         kept_types[i] = (struct sql_type){OID_INT8, -1};
     if (relation->outbox != NULL)
-        outbox_types(&kept_types[desc->columns_count]);
+        outbox_types(&kept_types[base_count]);
     relation->stores = ARENA_ARRAY(&relation->arena, struct row_store *, shards_count);
     relation->segments = ARENA_ARRAY(&relation->arena, struct segments *, shards_count);
     for (uint32_t shard = 0; shard < shards_count; shard++) {
         if (relation->append_only)
             relation->segments[shard] = segments_create(kept_types, kept_columns, &relation->account);
         else
-            relation->stores[shard] =
-                row_store_create(relation->types, relation->columns_count, relation->key_columns,
-                                 relation->key_count, &relation->account);
+            relation->stores[shard] = row_store_create(desc->types, base_count, relation->key_columns,
+                                                       relation->key_count, &relation->account);
     }
     if (desc->is_cache) {
         CHECK(desc->key_count > 0 && desc->columns_count > CACHE_COLUMNS);
@@ -116,7 +141,43 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     }
     feed_init(&relation->feed, shards_count);
     pthread_mutex_init(&relation->lock, NULL);
+    if (desc->columns_count > base_count)
+        relation_widen(relation, NULL, desc->columns_count - base_count, desc->types + base_count,
+                       desc->column_names + base_count, desc->missing);
     return relation;
+}
+
+struct widening {
+    struct relation *relation;
+    uint32_t count;
+    const struct sql_type *types;
+    const struct datum *missing;
+};
+
+static void widen_shard(void *ctx, uint32_t shard)
+{
+    const struct widening *widening = ctx;
+    if (widening->relation->append_only)
+        segments_widen(widening->relation->segments[shard], widening->types, widening->count,
+                       widening->missing);
+    else
+        row_store_widen(widening->relation->stores[shard], widening->types, widening->count,
+                        widening->missing);
+}
+
+void relation_widen(struct relation *relation, struct workers *workers, uint32_t count,
+                    const struct sql_type *types, const char *const *names, const struct datum *missing)
+{
+    struct widening widening = {relation, count, types, missing};
+    CHECK(relation->outbox == NULL && relation->lookup == NULL && relation->kind != RELATION_VIEW);
+    if (workers != NULL && !relation->append_only)
+        workers_run(workers, true, widen_shard, &widening);
+    for (uint32_t shard = 0; (workers == NULL || relation->append_only) && shard < relation->shards_count;
+         shard++)
+        widen_shard(&widening, shard);
+    const struct relation_shape *shape =
+        add_columns(&relation->arena, relation_shape(relation), count, types, names, missing);
+    atomic_store_explicit(&relation->shape, shape, memory_order_release);
 }
 
 static void relation_destroy(struct relation *relation)
@@ -165,14 +226,43 @@ enum relation_kind relation_kind(const struct relation *relation)
 
 uint32_t relation_columns(const struct relation *relation, const struct sql_type **types)
 {
+    const struct relation_shape *shape = relation_shape(relation);
     if (types != NULL)
-        *types = relation->types;
-    return relation->columns_count;
+        *types = shape->types;
+    return shape->columns_count;
 }
 
 const char *const *relation_column_names(const struct relation *relation)
 {
-    return (const char *const *)relation->column_names;
+    return (const char *const *)relation_shape(relation)->column_names;
+}
+
+uint32_t relation_base_columns(const struct relation *relation)
+{
+    return relation_shape(relation)->base_count;
+}
+
+const struct batch *relation_fit(const struct relation *relation, const struct batch *rows,
+                                 uint32_t columns_count, struct arena *arena)
+{
+    const struct relation_shape *shape = relation_shape(relation);
+    if (rows->columns_count == columns_count)
+        return rows;
+    CHECK(columns_count <= shape->columns_count && rows->columns_count >= shape->base_count);
+    struct batch *fitted = batch_header(arena, columns_count);
+    uint32_t shared = rows->columns_count < columns_count ? rows->columns_count : columns_count;
+    fitted->rows = rows->rows;
+    fitted->weights = rows->weights;
+    fitted->watermarks = rows->watermarks;
+    fitted->positions = rows->positions;
+    if (shared > 0)
+        memcpy(fitted->columns, rows->columns, sizeof(*fitted->columns) * shared);
+    for (uint32_t c = shared; c < columns_count; c++) {
+        column_init_constant(&fitted->columns[c], shape->types[c], &shape->missing[c - shape->base_count],
+                             arena);
+        column_expand(&fitted->columns[c], rows->rows, arena);
+    }
+    return fitted;
 }
 
 uint64_t relation_created_epoch(const struct relation *relation)
@@ -282,10 +372,13 @@ void relation_append(struct relation *relation, uint32_t shard, const struct bat
     struct arena arena;
     arena_init(&arena, NULL);
     struct batch *kept = batch_header(&arena, rows->columns_count + ARRIVAL_COLUMNS);
+    uint32_t base = relation_shape(relation)->base_count, added = rows->columns_count - base;
     kept->rows = rows->rows;
-    if (rows->columns_count > 0)
-        memcpy(kept->columns, rows->columns, sizeof(struct column) * rows->columns_count);
-    struct column *arrival = &kept->columns[rows->columns_count];
+    if (base > 0)
+        memcpy(kept->columns, rows->columns, sizeof(struct column) * base);
+    struct column *arrival = &kept->columns[base]; /* columns that were added come behind */
+    if (added > 0)
+        memcpy(arrival + ARRIVAL_COLUMNS, rows->columns + base, sizeof(struct column) * added);
     struct sql_type int8 = {OID_INT8, -1};
     if (rows->watermarks != NULL) {
         arrival[0] = (struct column){.type = int8, .phys = PHYS_I64, .data = (void *)rows->watermarks};
@@ -360,31 +453,41 @@ void relation_late_counts(const struct relation *relation, uint64_t *judged, uin
 void relation_scan_start(struct relation_scan *scan, struct relation *relation, uint64_t snapshot,
                          struct account *account)
 {
-    *scan = (struct relation_scan){.relation = relation, .snapshot = snapshot};
+    *scan =
+        (struct relation_scan){.relation = relation, .shape = relation_shape(relation), .snapshot = snapshot};
     arena_init(&scan->arena, account);
+}
+
+/* The arrival of rows lies between the columns of the start and those that were added. */
+static void take_arrival(const struct relation_scan *scan)
+{
+    uint32_t base = scan->shape->base_count, added = scan->shape->columns_count - base;
+    struct column *columns = scan->batch->columns;
+    scan->batch->columns_count = scan->shape->columns_count;
+    scan->batch->watermarks = columns[base].data;
+    scan->batch->positions = columns[base + 1].data;
+    memmove(columns + base, columns + base + ARRIVAL_COLUMNS, sizeof(*columns) * added);
 }
 
 const struct batch *relation_scan_next(struct relation_scan *scan)
 {
     struct relation *relation = scan->relation;
+    const struct relation_shape *shape = scan->shape;
+    uint32_t stored = shape->columns_count + (relation_keeps_arrival(relation) ? ARRIVAL_COLUMNS : 0);
     for (; scan->shard < relation->shards_count; scan->shard++, scan->cursor = 0) {
         if (relation->append_only) {
             if (scan->batch == NULL)
-                scan->batch = batch_header(&scan->arena, relation->columns_count + ARRIVAL_COLUMNS);
+                scan->batch = batch_header(&scan->arena, stored);
             if (!segments_scan(relation->segments[scan->shard], scan->snapshot, &scan->cursor,
-                               scan->batch->columns, scan->batch))
+                               scan->batch->columns, stored, scan->batch))
                 continue;
-            if (relation_keeps_arrival(relation)) {
-                scan->batch->columns_count = relation->columns_count;
-                scan->batch->watermarks = scan->batch->columns[relation->columns_count].data;
-                scan->batch->positions = scan->batch->columns[relation->columns_count + 1].data;
-            }
+            if (relation_keeps_arrival(relation))
+                take_arrival(scan);
             return scan->batch;
         }
         while (scan->cursor != UINT64_MAX) {
             arena_reset(&scan->arena);
-            scan->batch =
-                batch_create(&scan->arena, relation->types, relation->columns_count, BATCH_ROWS_MAX);
+            scan->batch = batch_create(&scan->arena, shape->types, shape->columns_count, BATCH_ROWS_MAX);
             if (!row_store_scan(relation->stores[scan->shard], scan->snapshot, &scan->cursor, BATCH_ROWS_MAX,
                                 scan->batch))
                 scan->cursor = UINT64_MAX;

@@ -65,6 +65,10 @@ struct relation_desc {
     uint32_t columns_count;
     const struct sql_type *types;
     const char *const *column_names;
+    /* Tables and streams: the first so many were there from the start; rows from before one of the others was added have its
+     * missing value. 0: all were. */
+    uint32_t base_count;
+    const struct datum *missing; /* [columns_count - base_count] */
     bool append_only;
     bool no_retention;       /* append-only, and its rows are only passed on to views: none is kept */
     int64_t retention_us;    /* append-only: rows that came longer ago go; 0: none do */
@@ -92,6 +96,8 @@ struct relation;
 uint32_t relation_oid(const struct relation *relation);
 const char *relation_name(const struct relation *relation);
 enum relation_kind relation_kind(const struct relation *relation);
+/* As many as there are now: columns may be added behind them (engine_add_columns) while somebody works with those that a
+ * catalog object or a plan has. Types and names stay where they are. */
 uint32_t relation_columns(const struct relation *relation, const struct sql_type **types);
 const char *const *relation_column_names(const struct relation *relation);
 /* The epoch of the tick in which a view was filled; 0 for other relations. */
@@ -106,16 +112,23 @@ uint32_t relation_key(const struct relation *relation, const uint32_t **columns)
 /* Of an external table: where its rows are asked for; NULL: it is none. */
 struct lookup_source;
 struct lookup_source *relation_lookup_source(const struct relation *relation);
+/* How many of them were there from the start. */
+uint32_t relation_base_columns(const struct relation *relation);
+/* Rows with the first columns of the relation, however many, as rows with its first columns_count ones: those beyond are left
+ * out, those that are not there have their missing values. Header (or the rows themselves) in the arena; values are shared. */
+const struct batch *relation_fit(const struct relation *relation, const struct batch *rows,
+                                 uint32_t columns_count, struct arena *arena);
 void relation_retain(struct relation *relation);
 void relation_release(struct relation *relation);
 
 /* ---- reading, any thread ---- */
 
-/* Scans the rows visible at a snapshot. Fill with relation_scan_start; each call of relation_scan_next gives
+/* Scans the rows visible at a snapshot, with the columns there are when it starts. Fill with relation_scan_start; each call of relation_scan_next gives
  * a borrowed batch of up to BATCH_ROWS_MAX rows (valid until the next call), NULL at the end. Weights may be
  * > 1. */
 struct relation_scan {
     struct relation *relation;
+    const struct relation_shape *shape;
     uint64_t snapshot;
     uint32_t shard;
     uint64_t cursor;
@@ -126,7 +139,7 @@ void relation_scan_start(struct relation_scan *scan, struct relation *relation, 
                          struct account *account);
 const struct batch *relation_scan_next(struct relation_scan *scan);
 void relation_scan_end(struct relation_scan *scan);
-/* Appends to out the rows visible at the snapshot whose key (index -1) or secondary index columns equal those
+/* Appends to out, which has the relation's columns or the first of them, the rows visible at the snapshot whose key (index -1) or secondary index columns equal those
  * of each row of `keys`, whose columns are `columns` of the relation. An index that was dropped in the
  * meantime gives way to a scan. */
 void relation_lookup(struct relation *relation, int32_t index, const uint32_t *columns, uint64_t snapshot,

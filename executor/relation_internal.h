@@ -38,6 +38,15 @@ struct relation_index {
     uint64_t serial; /* of creation: numbers are used again */
 };
 
+/* The columns. Never changed: columns that are added make another one. */
+struct relation_shape {
+    uint32_t columns_count;
+    const struct sql_type *types;
+    char **column_names;
+    uint32_t base_count;         /* behind these were added: */
+    const struct datum *missing; /* what rows from before have in them */
+};
+
 struct relation {
     _Atomic uint32_t references;
     struct arena arena;     /* names, types */
@@ -45,9 +54,8 @@ struct relation {
     uint32_t oid;
     enum relation_kind kind;
     char *schema, *name;
-    uint32_t columns_count;
-    struct sql_type *types;
-    char **column_names;
+    _Atomic(const struct relation_shape *)
+        shape; /* relation_shape; changed by the engine's thread between ticks */
     bool append_only;
     bool only_grows;
     const struct outbox_desc *outbox; /* NULL: it is no sink */
@@ -56,7 +64,8 @@ struct relation {
     uint32_t key_count;
     uint32_t *key_columns;
     char *key_name;
-    uint32_t *hash_columns; /* what decides the shard: the key, else every column */
+    uint32_t
+        *hash_columns; /* what decides the shard: the key, else every column that was there from the start */
     uint32_t hash_columns_count;
     uint32_t uniques_count;
     struct unique_index *uniques;
@@ -110,8 +119,17 @@ struct relation {
     _Atomic uint64_t errors_count;
 };
 
+/* Lives as long as the relation. Any thread; nobody but the engine's thread and its workers may count on it staying the same. */
+static inline const struct relation_shape *relation_shape(const struct relation *relation)
+{
+    return atomic_load_explicit(&relation->shape, memory_order_acquire);
+}
 struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
                                  struct account *parent);
+/* Columns behind the others, of tables and streams; the shape's is shown last. Engine's thread, between two ticks. */
+struct workers;
+void relation_widen(struct relation *relation, struct workers *workers, uint32_t count,
+                    const struct sql_type *types, const char *const *names, const struct datum *missing);
 /* The writer's: what is applied from now on belongs to this epoch; what no snapshot >= oldest wants goes. */
 void relation_begin_tick(struct relation *relation, uint64_t epoch);
 void relation_trim(struct relation *relation, uint64_t oldest);

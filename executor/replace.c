@@ -27,12 +27,13 @@ void relation_find_present(struct relation *relation, const struct batch *rows, 
 
 const struct batch *replace_by_key(struct relation *relation, const struct batch *change, struct arena *arena)
 {
-    struct batch *old = batch_create(arena, relation->types, relation->columns_count, 16);
+    struct batch *old =
+        batch_create(arena, relation_shape(relation)->types, relation_shape(relation)->columns_count, 16);
     relation_find_present(relation, change, relation->key_columns, old, arena);
     if (old->rows == 0 && change->weights == NULL)
         return change;
-    struct batch *net =
-        batch_create(arena, relation->types, relation->columns_count, old->rows + change->rows);
+    struct batch *net = batch_create(arena, relation_shape(relation)->types,
+                                     relation_shape(relation)->columns_count, old->rows + change->rows);
     batch_append_range(net, old, 0, old->rows, -1);
     uint32_t *inserted = arena_alloc(arena, sizeof(*inserted) * (change->rows + 1)), count = 0;
     for (uint32_t row = 0; row < change->rows; row++) {

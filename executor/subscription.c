@@ -12,6 +12,7 @@
 struct subscription {
     struct engine *engine;
     struct relation *relation;
+    uint32_t columns_count;                /* of what the reader gets */
     struct subscription *next_of_relation; /* engine's thread */
     struct subscription *next_of_engine;   /* engine->subscriptions_lock */
     pthread_mutex_t lock;
@@ -30,11 +31,11 @@ static void message_free(struct subscription_message *message)
     mem_free(message);
 }
 
-/* The relation's whole change of this tick, deletes first. */
-static const struct batch *net_change(struct relation *relation, struct arena *arena)
+/* The first columns of the relation's whole change of this tick, deletes first. */
+static const struct batch *net_change(struct relation *relation, uint32_t columns_count, struct arena *arena)
 {
-    struct batch *all =
-        batch_create(arena, relation->types, relation->columns_count, (uint32_t)feed_rows(&relation->feed));
+    struct batch *all = batch_create(arena, relation_shape(relation)->types, columns_count,
+                                     (uint32_t)feed_rows(&relation->feed));
     for (int sign = -1; sign <= 1; sign += 2) {
         for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
             const struct feed_shard *list = &relation->feed.shards[shard];
@@ -66,7 +67,7 @@ struct subscription_message *subscription_collect(struct relation *relation, uin
         struct subscription_message *message = mem_zalloc(sizeof(*message));
         arena_init(&message->arena, &relation->account);
         message->epoch = epoch;
-        message->rows = net_change(relation, &message->arena);
+        message->rows = net_change(relation, to->columns_count, &message->arena);
         message->bytes = (int64_t)message->arena.total_bytes;
         message->to = to;
         message->next = list;
@@ -158,12 +159,13 @@ static void run_subscribe(struct engine *engine, void *ctx)
     subscription->relation->subscriptions = subscription;
 }
 
-bool engine_subscribe(struct engine *engine, struct relation *relation, struct subscription **out,
-                      uint64_t *epoch, struct error *err)
+bool engine_subscribe(struct engine *engine, struct relation *relation, uint32_t columns_count,
+                      struct subscription **out, uint64_t *epoch, struct error *err)
 {
     struct subscription *subscription = mem_zalloc(sizeof(*subscription));
     subscription->engine = engine;
     subscription->relation = relation;
+    subscription->columns_count = columns_count;
     relation_retain(relation);
     pthread_mutex_init(&subscription->lock, NULL);
     pthread_condattr_t monotonic;

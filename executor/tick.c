@@ -87,7 +87,7 @@ static void describe_key(const struct relation *relation, const uint32_t *column
     struct strbuf text = STRBUF_INIT;
     strbuf_adds(&text, "Key (");
     for (uint32_t i = 0; i < count; i++)
-        strbuf_addf(&text, "%s%s", i ? ", " : "", relation->column_names[columns[i]]);
+        strbuf_addf(&text, "%s%s", i ? ", " : "", relation_shape(relation)->column_names[columns[i]]);
     strbuf_adds(&text, ")=(");
     for (uint32_t i = 0; i < count; i++) {
         strbuf_adds(&text, i ? ", " : "");
@@ -95,7 +95,7 @@ static void describe_key(const struct relation *relation, const uint32_t *column
         if (value.is_null)
             strbuf_adds(&text, "null");
         else
-            type_output(relation->types[columns[i]].oid, &value, &io_env_default, &text);
+            type_output(relation_shape(relation)->types[columns[i]].oid, &value, &io_env_default, &text);
     }
     strbuf_adds(&text, ") already exists.");
     error_detail(err, "%s", strbuf_text(&text));
@@ -128,15 +128,15 @@ static bool check_deletes(struct relation *relation, uint32_t shard, const struc
     uint8_t *found = arena_alloc(arena, deletes->rows);
     int64_t *counts = arena_alloc(arena, sizeof(*counts) * deletes->rows);
     if (relation->key_count == 0) {
-        row_store_current(relation->stores[shard], deletes, relation->hash_columns, hashes, found, counts,
-                          NULL);
+        row_store_current(relation->stores[shard], deletes, NULL, hashes, found, counts, NULL);
         for (uint32_t row = 0; row < deletes->rows; row++) {
             if (!found[row] || counts[row] < -deletes->weights[row])
                 return conflict(relation, err);
         }
         return true;
     }
-    struct batch *current = batch_create(arena, relation->types, relation->columns_count, deletes->rows);
+    struct batch *current = batch_create(arena, relation_shape(relation)->types,
+                                         relation_shape(relation)->columns_count, deletes->rows);
     row_store_current(relation->stores[shard], deletes, relation->key_columns, hashes, found, NULL, current);
     uint32_t next = 0;
     for (uint32_t row = 0; row < deletes->rows; row++) {
@@ -205,11 +205,11 @@ static void count_unique(struct unique_index *unique, const struct batch *rows, 
     }
 }
 
-static const uint64_t *hash_rows(const struct relation *relation, const struct batch *rows,
-                                 struct arena *arena)
+static const uint64_t *hash_for_store(const struct row_store *store, const struct batch *rows,
+                                      struct arena *arena)
 {
     uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * (rows->rows + 1));
-    batch_hash(rows, relation->hash_columns, relation->hash_columns_count, hashes);
+    row_store_hash(store, rows, hashes);
     return hashes;
 }
 
@@ -241,7 +241,8 @@ static void split_by_shard(struct tick *tick, struct part *part)
         slice_by_shard(tick, part);
         return;
     }
-    const uint64_t *hashes = hash_rows(relation, part->net, arena);
+    uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * (part->net->rows + 1));
+    batch_hash(part->net, relation->hash_columns, relation->hash_columns_count, hashes);
     uint32_t *lists[SHARDS_MAX], counts[SHARDS_MAX];
     relation_partition(relation, part->net, hashes, arena, lists, counts);
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
@@ -360,7 +361,7 @@ static void report_rejected(struct tick *tick, const struct part *part)
     error_init(&error);
     error_set(&error, ERRCODE_DATETIME_FIELD_OVERFLOW,
               "column \"%s\" is further ahead of the clock than max_future",
-              relation->column_names[relation->watermark_desc.column]);
+              relation_shape(relation)->column_names[relation->watermark_desc.column]);
     struct io_env io = io_env_default;
     for (uint32_t row = 0; row < part->rejected->rows; row++) {
         struct strbuf text = STRBUF_INIT;
@@ -383,13 +384,13 @@ static bool apply_piece(struct tick *tick, struct relation *relation, uint32_t s
     const struct batch *deletes = select_sign(piece, false, arena),
                        *inserts = select_sign(piece, true, arena);
     if (deletes->rows > 0) {
-        const uint64_t *hashes = hash_rows(relation, deletes, arena);
+        const uint64_t *hashes = hash_for_store(relation->stores[shard], deletes, arena);
         if (check && !check_deletes(relation, shard, deletes, hashes, arena, err))
             return false;
         row_store_apply(relation->stores[shard], deletes, hashes);
     }
     if (inserts->rows > 0) {
-        const uint64_t *hashes = hash_rows(relation, inserts, arena);
+        const uint64_t *hashes = hash_for_store(relation->stores[shard], inserts, arena);
         if (check && relation->key_count > 0 && !check_inserts(relation, shard, inserts, hashes, arena, err))
             return false;
         row_store_apply(relation->stores[shard], inserts, hashes);
@@ -454,7 +455,8 @@ static void take_back(struct tick *tick, struct part *part)
                      &ignored);
 }
 
-/* The transaction's changes: one part per relation, but rows that are only inserted stay as they are. */
+/* The transaction's changes: one part per relation, but rows that are only inserted stay as they are. Those made before a
+ * column was added get it. */
 static struct part *make_parts(struct tick *tick, const struct txn_change *changes, uint32_t changes_count,
                                uint32_t *parts_count)
 {
@@ -462,7 +464,8 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
     struct part *parts = ARENA_ARRAY(arena, struct part, changes_count);
     *parts_count = 0;
     for (uint32_t i = 0; i < changes_count; i++) {
-        const struct batch *rows = changes[i].rows;
+        const struct batch *rows = relation_fit(changes[i].relation, changes[i].rows,
+                                                relation_shape(changes[i].relation)->columns_count, arena);
         struct part *part = NULL;
         bool stands_alone = changes[i].replaces || changes[i].has_partition;
         for (uint32_t p = 0; p < *parts_count && rows->weights != NULL && !stands_alone; p++) {
@@ -478,8 +481,9 @@ static struct part *make_parts(struct tick *tick, const struct txn_change *chang
                                                     .partition = changes[i].partition};
             continue;
         }
-        struct batch *sum = batch_create(arena, part->relation->types, part->relation->columns_count,
-                                         part->net->rows + rows->rows);
+        struct batch *sum =
+            batch_create(arena, relation_shape(part->relation)->types,
+                         relation_shape(part->relation)->columns_count, part->net->rows + rows->rows);
         batch_append_range(sum, part->net, 0, part->net->rows, 1);
         batch_append_range(sum, rows, 0, rows->rows, 1);
         part->net = sum;

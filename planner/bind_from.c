@@ -118,13 +118,13 @@ static struct plan *scan_plan(struct planner_context *ctx, const struct catalog_
 {
     bool is_system = object->kind == CATALOG_SYSTEM_VIEW,
          is_external = object->kind == CATALOG_EXTERNAL_TABLE;
-    uint32_t count = object->columns_count + is_external; /* and whether there is such a row */
+    uint32_t own = catalog_visible_columns(object, ctx->as_of_oid);
+    uint32_t count = own + is_external; /* and whether there is such a row */
     struct plan *plan = plan_new(ctx->arena, is_system ? PLAN_SYSTEM : PLAN_SCAN, count, 0);
     uint32_t *columns = ARENA_ARRAY(ctx->arena, uint32_t, count);
     for (uint32_t i = 0; i < count; i++) {
         columns[i] = i;
-        plan->types[i] =
-            i < object->columns_count ? object->columns[i].type : (struct sql_type){OID_BOOL, -1};
+        plan->types[i] = i < own ? object->columns[i].type : (struct sql_type){OID_BOOL, -1};
     }
     if (is_system) {
         plan->system.name = arena_strdup(ctx->arena, object->name);
@@ -175,7 +175,9 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
     const char *sql = ctx->sql;
     int32_t base = ctx->position_base;
     const struct eval_env *env = ctx->env;
+    uint32_t as_of_oid = ctx->as_of_oid;
     ctx->sql = object->query_sql;
+    ctx->as_of_oid = catalog_defined_at(object);
     ctx->position_base = 0;
     ctx->env = view_env(ctx, object);
     bool ok = statement_parse_query(ctx->arena, object->query_sql, &tree, err);
@@ -190,6 +192,7 @@ static bool expand_view(struct planner_context *ctx, const struct catalog_object
     ctx->sql = sql;
     ctx->position_base = base;
     ctx->env = env;
+    ctx->as_of_oid = as_of_oid;
     bind_leave(ctx);
     return ok;
 }
@@ -312,14 +315,15 @@ bool from_relation(struct planner_context *ctx, struct scope *parent, const PgQu
         return false;
     depend_on(ctx, object->oid);
     out->scope = from_scope(ctx, parent);
-    struct range_entry *entry = from_entry(ctx, object->name, object->columns_count);
+    uint32_t columns_count = catalog_visible_columns(object, ctx->as_of_oid);
+    struct range_entry *entry = from_entry(ctx, object->name, columns_count);
     const struct catalog_schema *schema = catalog_find_schema_oid(ctx->catalog, object->schema_oid);
     entry->schema = schema != NULL ? schema->name : NULL;
     entry->object = object;
     if (entry->columns_count > out->plan->columns_count)
         return error_set(err, ERRCODE_INTERNAL_ERROR, "view \"%s\" gives fewer columns than it declares",
                          object->name);
-    for (uint32_t i = 0; i < object->columns_count; i++)
+    for (uint32_t i = 0; i < columns_count; i++)
         entry->columns[i] = (struct range_column){object->columns[i].name, i, out->plan->types[i]};
     return from_alias(ctx, entry, name->alias, name->location, err) &&
            scope_add_entry(ctx, out->scope, entry, name->location, err);

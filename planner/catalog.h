@@ -42,6 +42,10 @@ struct catalog_column {
         metadata; /* OPTIONS (metadata 'offset'): what of a source's record it holds; NULL: part of its value */
     const char
         *path; /* OPTIONS (path 'a.b[0]'): where that is in the record; NULL: under the column's name */
+    /* Tables and streams, of columns that were added while others read the relation: an OID from then, greater than those of
+     * the views whose text was written before, which do not see the column; 0: it was there from the start. */
+    uint32_t since;
+    const char *missing; /* what rows from before have in it, as text; NULL: NULL */
     const char *comment;
 };
 
@@ -86,7 +90,9 @@ struct catalog_object {
     const char *watermark_sql;
     const char *sql;       /* as stored: the whole CREATE statement, normalised */
     const char *query_sql; /* views and sinks: the SELECT alone */
-    const char *timezone;  /* settings recorded at CREATE; NULL for tables */
+    uint32_t
+        defined_oid; /* views: an OID from when this text was written (catalog_column.since); 0: its own */
+    const char *timezone; /* settings recorded at CREATE; NULL for tables */
     const char *search_path;
     uint32_t depends_count;
     uint32_t *depends;         /* OIDs of the relations a view, sink or index reads */
@@ -138,6 +144,10 @@ struct catalog_object *catalog_object_create(void);
 bool catalog_object_keeps_rows(const struct catalog_object *object);
 /* A copy with the same OID, for a change of it; holds the relation as well. The sequence is shared. */
 struct catalog_object *catalog_object_clone(const struct catalog_object *object);
+/* How many of its columns a text sees that was written when this was the newest OID (0: now); they are the first ones. */
+uint32_t catalog_visible_columns(const struct catalog_object *object, uint32_t as_of_oid);
+/* When the object's text was written, for the above. */
+uint32_t catalog_defined_at(const struct catalog_object *object);
 /* Goes with its owner without being asked: an index, a sequence of a column, a relation of a source. */
 bool catalog_object_is_part_of(const struct catalog_object *object, uint32_t owner_oid);
 void catalog_object_retain(struct catalog_object *object);

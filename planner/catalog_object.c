@@ -50,6 +50,7 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
         column->generated_sql = copy_text(to, column->generated_sql);
         column->metadata = copy_text(to, column->metadata);
         column->path = copy_text(to, column->path);
+        column->missing = copy_text(to, column->missing);
         column->comment = copy_text(to, column->comment);
     }
     object->constraints = ARENA_ARRAY(to, struct catalog_constraint, from->constraints_count);
@@ -79,6 +80,19 @@ struct catalog_object *catalog_object_clone(const struct catalog_object *from)
     if (object->relation != NULL)
         relation_retain(object->relation);
     return object;
+}
+
+uint32_t catalog_visible_columns(const struct catalog_object *object, uint32_t as_of_oid)
+{
+    uint32_t count = object->columns_count;
+    while (as_of_oid != 0 && count > 0 && object->columns[count - 1].since > as_of_oid)
+        count--;
+    return count;
+}
+
+uint32_t catalog_defined_at(const struct catalog_object *object)
+{
+    return object->defined_oid != 0 ? object->defined_oid : object->oid;
 }
 
 bool catalog_object_is_part_of(const struct catalog_object *object, uint32_t owner_oid)

@@ -7,6 +7,7 @@
 #include "planner/ddl_time.h"
 #include "planner/parse_tree.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct table_builder {
@@ -327,6 +328,11 @@ static bool add_column(struct table_builder *b, const char *name, struct sql_typ
     return true;
 }
 
+bool ddl_is_added_option(const char *name)
+{
+    return strcmp(name, DDL_OPTION_ADDED) == 0 || strcmp(name, DDL_OPTION_MISSING) == 0;
+}
+
 static bool watermark_option(struct table_builder *b, const PgQuery__ColumnDef *def,
                              const PgQuery__DefElem *option, struct error *err)
 {
@@ -344,6 +350,21 @@ static bool watermark_option(struct table_builder *b, const PgQuery__ColumnDef *
     return true;
 }
 
+/* Of columns that were added to a relation that others read; only the store says so. */
+static bool added_option(struct table_builder *b, struct catalog_column *column,
+                         const PgQuery__DefElem *option, struct error *err)
+{
+    struct datum ignored;
+    const char *value = node_string(option->arg);
+    if (strcmp(option->defname, DDL_OPTION_ADDED) == 0) {
+        column->since = (uint32_t)strtoul(value, NULL, 10);
+        return true;
+    }
+    column->missing = arena_strdup(b->arena, value);
+    return type_input(column->type.oid, column->type.typmod, value, strlen(value), &io_env_default, b->arena,
+                      &ignored, err);
+}
+
 static bool column_options(struct table_builder *b, const PgQuery__ColumnDef *def, uint32_t at,
                            struct error *err)
 {
@@ -353,6 +374,11 @@ static bool column_options(struct table_builder *b, const PgQuery__ColumnDef *de
         bool is_metadata = strcmp(option->defname, "metadata") == 0;
         if (strcmp(option->defname, "watermark") == 0) {
             if (!watermark_option(b, def, option, err))
+                return false;
+            continue;
+        }
+        if (b->stored && ddl_is_added_option(option->defname)) {
+            if (!added_option(b, column, option, err))
                 return false;
             continue;
         }

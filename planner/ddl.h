@@ -27,6 +27,11 @@ struct ddl_table {
     struct ddl_sequence *sequences;
 };
 
+/* Options of columns in the store's text alone: catalog_column.since and missing. */
+#define DDL_OPTION_ADDED   "added"
+#define DDL_OPTION_MISSING "missing"
+bool ddl_is_added_option(const char *name);
+
 /* oid 0: new OIDs for it, its constraints and the indexes behind its keys are taken from the catalog; else
  * they follow this one, in order, as at its creation. stored: the statement comes from the store: sequences
  * exist already. */

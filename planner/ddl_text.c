@@ -4,6 +4,7 @@
 #include "planner/parse_tree.h"
 #include "storage/base/units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -393,7 +394,12 @@ static void add_options(struct strbuf *out, const struct catalog_object *object)
 
 static void add_column_options(struct strbuf *out, const struct catalog_column *column)
 {
-    const struct catalog_option options[] = {{"metadata", column->metadata}, {"path", column->path}};
+    char since[16];
+    snprintf(since, sizeof(since), "%u", column->since);
+    const struct catalog_option options[] = {{"metadata", column->metadata},
+                                             {"path", column->path},
+                                             {DDL_OPTION_ADDED, column->since != 0 ? since : NULL},
+                                             {DDL_OPTION_MISSING, column->missing}};
     bool any = false;
     for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
         if (options[i].value == NULL)
@@ -484,6 +490,21 @@ const char *ddl_sequence_sql(struct arena *arena, struct catalog *catalog,
     return finish(arena, &out);
 }
 
+static const struct datum *missing_values(struct arena *arena, const struct catalog_object *object,
+                                          uint32_t first)
+{
+    struct datum *values = ARENA_ARRAY(arena, struct datum, object->columns_count - first + 1);
+    for (uint32_t i = first; i < object->columns_count; i++) {
+        const struct catalog_column *column = &object->columns[i];
+        struct error never; /* it was read when the definition was bound */
+        values[i - first] = datum_null();
+        if (column->missing != NULL)
+            CHECK(type_input(column->type.oid, column->type.typmod, column->missing, strlen(column->missing),
+                             &io_env_default, arena, &values[i - first], &never));
+    }
+    return values;
+}
+
 void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struct catalog_object *object,
                        struct relation_desc *out)
 {
@@ -511,6 +532,10 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
         types[i] = object->columns[i].type;
         names[i] = object->columns[i].name;
     }
+    out->base_count = object->columns_count;
+    while (out->base_count > 0 && object->columns[out->base_count - 1].since != 0)
+        out->base_count--;
+    out->missing = missing_values(arena, object, out->base_count);
     if (object->kind == CATALOG_EXTERNAL_TABLE) {
         out->is_cache = true;
         types[out->columns_count] = (struct sql_type){OID_BOOL, -1};

@@ -30,6 +30,7 @@ struct planner_context {
     bool for_view;              /* CREATE MATERIALIZED VIEW: refuses what cannot be maintained (0A000, with
                                    hint) */
     struct view_time view_time; /* for_view */
+    uint32_t as_of_oid;  /* catalog_visible_columns: of whose stored text this is; 0: of a statement's */
     bool in_lookup_join; /* the next relation is the right side of a join with FOR SYSTEM_TIME AS OF now() */
     /* Parameters: types known so far (OID 0: infer). Grown while binding; at most PARAMS_MAX. */
     uint32_t params_count;

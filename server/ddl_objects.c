@@ -129,6 +129,7 @@ static bool plan_view(struct server *server, struct catalog_object *object, cons
     planner_init(&ctx, out->arena, server->catalog, &out->env);
     ctx.sql = object->query_sql;
     ctx.for_view = true;
+    ctx.as_of_oid = catalog_defined_at(object);
     ctx.params_fixed = true;
     int64_t memory_limit_bytes = 0;
     ctx.sees_disabled = sees_disabled;
@@ -343,6 +344,8 @@ const char *ddl_settings_json(struct arena *arena, const struct catalog_object *
         cJSON_AddNumberToObject(root, "owned_by", object->index_of);
     if (object->role != CATALOG_ROLE_NONE)
         cJSON_AddStringToObject(root, "role", roles[object->role]);
+    if (object->defined_oid != 0)
+        cJSON_AddNumberToObject(root, "defined_oid", object->defined_oid);
     if (object->kind == CATALOG_INDEX) { /* names in its SQL may be out of date after a RENAME */
         cJSON_AddNumberToObject(root, "index_of", object->index_of);
         cJSON *numbers = cJSON_AddArrayToObject(root, "index_columns");
@@ -390,6 +393,9 @@ bool ddl_settings_apply(struct catalog_object *object, const char *json, struct 
     for (size_t i = CATALOG_ROLE_NONE + 1; cJSON_IsString(role) && i < ARRAY_COUNT(roles); i++)
         if (strcmp(role->valuestring, roles[i]) == 0)
             object->role = (enum catalog_role)i;
+    const cJSON *defined = cJSON_GetObjectItemCaseSensitive(root, "defined_oid");
+    if (cJSON_IsNumber(defined))
+        object->defined_oid = (uint32_t)defined->valuedouble;
     const cJSON *index_of = cJSON_GetObjectItemCaseSensitive(root, "index_of");
     if (cJSON_IsNumber(index_of))
         object->index_of = (uint32_t)index_of->valuedouble;
@@ -471,7 +477,7 @@ bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uin
     return ok;
 }
 
-bool ddl_replace(struct server *server, struct catalog_object *object, struct error *err)
+bool ddl_store(struct server *server, const struct catalog_object *object, struct error *err)
 {
     struct arena arena;
     arena_init(&arena, NULL);
@@ -479,7 +485,12 @@ bool ddl_replace(struct server *server, struct catalog_object *object, struct er
     bool ok = server->store == NULL || is_key_index(object) ||
               catalog_store_write(server->store, &record, 1, NULL, 0, next_oid(server), err);
     arena_release(&arena);
-    if (!ok)
+    return ok;
+}
+
+bool ddl_replace(struct server *server, struct catalog_object *object, struct error *err)
+{
+    if (!ddl_store(server, object, err))
         return false;
     catalog_write_lock(server->catalog);
     catalog_replace(server->catalog, object);

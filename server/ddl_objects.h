@@ -55,6 +55,9 @@ void ddl_batch_undo(struct server *server, struct ddl_batch *batch);
 MUST_CHECK
 bool ddl_batch_publish(struct server *server, struct ddl_batch *batch, const uint32_t *drop,
                        uint32_t drop_count, struct error *err);
+/* Puts a changed object (same OID) in the store; the catalog has the old one. */
+MUST_CHECK
+bool ddl_store(struct server *server, const struct catalog_object *object, struct error *err);
 /* Puts a changed object (same OID) in the store and in place of the old one. */
 MUST_CHECK
 bool ddl_replace(struct server *server, struct catalog_object *object, struct error *err);

@@ -21,13 +21,19 @@ struct dml_conflict {
     struct key_map *maps; /* one per arbiter */
 };
 
+/* Of the columns that the statement knows: others may have been added meanwhile. */
+static const struct sql_type *target_types(const struct dml_run *run)
+{
+    const struct sql_type *types;
+    (void)relation_columns(run->relation, &types);
+    return types;
+}
+
 struct dml_conflict *dml_conflict_create(struct dml_run *run)
 {
     struct dml_conflict *conflict = ARENA_NEW(&run->arena, struct dml_conflict);
-    const struct sql_type *types;
-    uint32_t count = relation_columns(run->relation, &types);
     conflict->run = run;
-    conflict->proposed = batch_create(&run->arena, types, count, 16);
+    conflict->proposed = batch_create(&run->arena, target_types(run), run->columns_count, 16);
     return conflict;
 }
 
@@ -72,8 +78,8 @@ static void find_existing(struct dml_conflict *conflict, struct key_map *map,
 {
     struct dml_run *run = conflict->run;
     struct arena *arena = &run->arena;
-    const struct sql_type *types;
-    uint32_t columns_count = relation_columns(run->relation, &types);
+    const struct sql_type *types = target_types(run);
+    uint32_t columns_count = run->columns_count;
     key_map_init(map, arena, arbiter->columns, arbiter->columns_count, columns_count);
     struct batch *found = batch_create(arena, types, columns_count, 16);
     struct batch *keys = batch_header(arena, arbiter->columns_count);
@@ -92,8 +98,9 @@ static void find_existing(struct dml_conflict *conflict, struct key_map *map,
     for (uint32_t i = 0; overlay != NULL && i < overlay->count; i++) {
         if (overlay->items[i].relation != run->relation)
             continue;
-        add_rows(conflict, map, arbiter, overlay->items[i].rows, true);
-        add_rows(conflict, map, arbiter, overlay->items[i].rows, false);
+        const struct batch *rows = relation_fit(run->relation, overlay->items[i].rows, columns_count, arena);
+        add_rows(conflict, map, arbiter, rows, true);
+        add_rows(conflict, map, arbiter, rows, false);
     }
 }
 
@@ -154,8 +161,8 @@ static bool return_in_order(struct dml_conflict *conflict, const uint32_t *inser
                             struct error *err)
 {
     struct dml_run *run = conflict->run;
-    const struct sql_type *types;
-    uint32_t columns_count = relation_columns(run->relation, &types);
+    const struct sql_type *types = target_types(run);
+    uint32_t columns_count = run->columns_count;
     struct batch *rows = batch_create(&run->arena, types, columns_count, inserted_count + updated_count);
     for (uint32_t i = 0, u = 0; i < inserted_count || u < updated_count;) {
         if (u == updated_count || (i < inserted_count && inserted[i] < updated[u]))
@@ -180,8 +187,8 @@ bool dml_conflict_finish(struct dml_conflict *conflict, struct error *err)
     const struct dml_plan *plan = run->plan;
     const struct batch *proposed = conflict->proposed;
     struct arena *arena = &run->arena;
-    const struct sql_type *types;
-    uint32_t columns_count = relation_columns(run->relation, &types);
+    const struct sql_type *types = target_types(run);
+    uint32_t columns_count = run->columns_count;
     conflict->maps = ARENA_ARRAY(arena, struct key_map, plan->arbiters_count);
     uint64_t **hashes = ARENA_ARRAY(arena, uint64_t *, plan->arbiters_count);
     for (uint32_t a = 0; a < plan->arbiters_count; a++) {

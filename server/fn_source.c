@@ -44,7 +44,7 @@ static bool follow(struct session *session, struct relation *progress, int32_t p
     struct relation_scan scan;
     const struct batch *rows;
     uint64_t epoch;
-    if (!engine_subscribe(engine, progress, &subscription, &epoch, err))
+    if (!engine_subscribe(engine, progress, relation_columns(progress, NULL), &subscription, &epoch, err))
         return false;
     relation_scan_start(&scan, progress, epoch, &session->account);
     while ((rows = relation_scan_next(&scan)) != NULL)

@@ -387,6 +387,7 @@ static bool restore_view(struct recovery *recovery, const struct stored *stored,
         ddl_recorded_env(&recovery->arena, server->catalog, object, &recovery->env, &env, &info);
         planner_init(&ctx, &recovery->arena, server->catalog, &env);
         ctx.sql = stored->record.sql;
+        ctx.as_of_oid = catalog_defined_at(object);
         ctx.sees_disabled = true;
         ok = planner_select(&ctx, node->query->select_stmt, &plan, err);
         object->depends_count = ctx.depends_count;
@@ -629,9 +630,16 @@ static bool replay_tick(void *ctx, uint64_t epoch, int64_t clock_us, uint64_t se
             ok = read_again(recovery, object, &entries[i].range, &arena, &rows, err);
         } else {
             const struct sql_type *types;
-            uint32_t columns_count = relation_columns(object->relation, &types);
+            uint32_t columns_count = relation_columns(object->relation, &types),
+                     logged_count = batch_serialized_columns(entries[i].bytes, entries[i].len);
+            if (logged_count <
+                columns_count) /* from before others were added; the engine adds their values */
+                columns_count = logged_count;
             rows = decoded = batch_create(&arena, types, columns_count, 16);
-            ok = tick_log_decode(&entries[i], rows, err);
+            ok = columns_count >= relation_base_columns(object->relation)
+                     ? tick_log_decode(&entries[i], rows, err)
+                     : error_set(err, ERRCODE_DATA_CORRUPTED,
+                                 "file \"log.db\" holds rows that do not fit the relation");
         }
         if (!ok)
             error_detail(err, "Tick %llu of log.db, relation \"%s\".", (unsigned long long)epoch,

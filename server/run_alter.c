@@ -1,11 +1,14 @@
 /* run_alter.c: ALTER ... RENAME, ALTER TABLE, COMMENT ON.
  *
  * A change of a table's definition is made on the tree of its stored CREATE TABLE. When rows stay as they are
- * (defaults), the catalog object is exchanged; else a new relation with a new OID is filled from the old one
- * and takes its name: the log then never holds rows of two shapes under one OID. Views that read the table
- * are not rewritten: while there are any, the change is refused and names them. */
+ * (defaults), the catalog object is exchanged. New columns that have one value for all rows there are (NULL, or that of their
+ * DEFAULT) are added to the relation while others go on reading it (docs/architecture.md, "Columns are added"). Else a new relation
+ * with a new OID is filled from the old one and takes its name. Views that read the table are not rewritten: while there are
+ * any, such a change is refused and names them. */
 #include "server/run_ddl.h"
 
+#include "executor/expr_program.h"
+#include "planner/bind_dml.h"
 #include "planner/parse_tree.h"
 #include "planner/redact.h"
 #include "server/run_dml.h"
@@ -392,10 +395,11 @@ static bool set_options(struct ddl_job *job, struct definition *definition, cons
     return true;
 }
 
-/* Applies one command to the tree; *rows_stay = false when rows have to be written anew or checked. */
+/* Applies one command to the tree; *rows_stay = false when rows have to be written anew or checked, *adds = true when that
+ * depends on the columns which are new. */
 static bool apply_command(struct ddl_job *job, struct definition *definition,
                           const PgQuery__AlterTableCmd *cmd, const struct catalog_object *object,
-                          bool *rows_stay, struct error *err)
+                          bool *rows_stay, bool *adds, struct error *err)
 {
     PgQuery__ColumnDef *column = cmd->name[0] != '\0' ? column_of(definition, cmd->name) : NULL;
     switch (cmd->subtype) {
@@ -415,6 +419,10 @@ static bool apply_command(struct ddl_job *job, struct definition *definition,
             if (def->constraints[i]->constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY)
                 return error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED,
                                  "adding an identity column is not supported");
+        for (size_t i = 0; i < def->n_fdwoptions; i++)
+            if (ddl_is_added_option(def->fdwoptions[i]->def_elem->defname))
+                return error_set(err, ERRCODE_INVALID_PARAMETER_VALUE, "unrecognized column option \"%s\"",
+                                 def->fdwoptions[i]->def_elem->defname);
         /* behind the last column, before the constraints */
         size_t at = 0;
         while (at < definition->create->n_table_elts &&
@@ -424,7 +432,7 @@ static bool apply_command(struct ddl_job *job, struct definition *definition,
         PgQuery__Node **elements = definition->create->table_elts;
         memmove(elements, elements + 1, at * sizeof(PgQuery__Node *));
         elements[at] = cmd->def;
-        *rows_stay = false;
+        *adds = true;
         return true;
     }
     case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn:
@@ -635,6 +643,114 @@ static bool rebuild(struct ddl_job *job, struct catalog_object *old, struct ddl_
     return ok;
 }
 
+/* ---- columns are added ---- */
+
+/* The one value that rows from before have in a new column: *is_one = false when they have different ones, or it is not allowed.
+ * Needs the read lock. */
+static bool missing_value(struct ddl_job *job, const struct catalog_object *object, uint32_t at,
+                          struct datum *value, bool *is_one, struct error *err)
+{
+    const struct catalog_column *column = &object->columns[at];
+    struct expr *expr;
+    *is_one = column->generated_sql == NULL && column->identity == 0;
+    if (!*is_one)
+        return true;
+    if (!bind_column_default(&job->planner, object, at, &expr, err))
+        return false;
+    *is_one = !expr_is_volatile(expr);
+    if (!*is_one)
+        return true;
+    if (!expr_eval_constant(expr, &job->session->env, &job->arena, value, err))
+        return false;
+    *is_one = !value->is_null || !column->not_null;
+    return true;
+}
+
+/* Whether the columns behind those of `old` can be added while others read it; they are noted as such then, with their values
+ * in *missing. Needs the read lock. */
+static bool may_add_columns(struct ddl_job *job, const struct catalog_object *old, struct ddl_table *table,
+                            const struct datum **missing, bool *may, struct error *err)
+{
+    struct catalog_object *object = table->object;
+    uint32_t first = old->columns_count, count = object->columns_count - first;
+    struct datum *values = ARENA_ARRAY(&job->arena, struct datum, count + 1);
+    /* of a relation without columns all rows lie in one place */
+    *may = first > 0 && table->sequences_count == 0 && object->constraints_count == old->constraints_count &&
+           (ddl_option(old, "connector") == NULL || sources_has_parts(old));
+    for (uint32_t i = 0; i < count && *may; i++)
+        if (!missing_value(job, object, first + i, &values[i], may, err))
+            return false;
+    uint32_t since = *may && count > 0 ? catalog_new_oid(job->server->catalog) : 0;
+    for (uint32_t i = 0; i < count && *may; i++) {
+        struct catalog_column *column = &object->columns[first + i];
+        column->since = since;
+        if (values[i].is_null)
+            continue;
+        struct strbuf text = STRBUF_INIT;
+        type_output(column->type.oid, &values[i], &io_env_default, &text);
+        column->missing = arena_strdup(&object->arena, strbuf_text(&text));
+        strbuf_release(&text);
+    }
+    object->sql = ddl_table_sql(&object->arena, job->server->catalog, object);
+    *missing = values;
+    return true;
+}
+
+/* Store first: then the log never holds rows that are wider than the definition. */
+static bool add_columns(struct server *server, const struct catalog_object *old,
+                        struct catalog_object *object, const struct datum *missing, struct error *err)
+{
+    if (!ddl_store(server, object, err))
+        return false;
+    uint32_t first = old->columns_count, count = object->columns_count - first;
+    struct sql_type *types = mem_alloc(sizeof(*types) * count);
+    const char **names = mem_alloc(sizeof(*names) * count);
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = object->columns[first + i].type;
+        names[i] = object->columns[first + i].name;
+    }
+    engine_add_columns(server->engine, object->relation, count, types, names, missing);
+    mem_free(types);
+    mem_free(names);
+    catalog_write_lock(server->catalog);
+    catalog_replace(server->catalog, object);
+    catalog_unlock(server->catalog);
+    return true;
+}
+
+/* The object is one whose rows are written anew: no column of it came later. Needs the read lock. */
+static void forget_added(struct ddl_job *job, struct catalog_object *object)
+{
+    for (uint32_t i = 0; i < object->columns_count; i++) {
+        object->columns[i].since = 0;
+        object->columns[i].missing = NULL;
+    }
+    object->sql = ddl_table_sql(&object->arena, job->server->catalog, object);
+}
+
+/* The definition as an object; *adds: with columns for the same relation. Needs the read lock. */
+static bool bind_altered(struct ddl_job *job, const struct catalog_object *old,
+                         const struct definition *definition, struct ddl_table *table, bool *rows_stay,
+                         bool *adds, const struct datum **missing, struct error *err)
+{
+    table->replaces = old;
+    job->planner.sql = NULL; /* positions of two texts are mixed in the tree */
+    bool ok =
+        ddl_bind_table(&job->planner, &definition->statement, *rows_stay ? old->oid : 0, true, table, err);
+    if (ok && *adds && *rows_stay) {
+        ok = may_add_columns(job, old, table, missing, rows_stay, err);
+        if (!ok || !*rows_stay) {
+            catalog_object_release(table->object);
+            *table = (struct ddl_table){.replaces = old};
+        }
+        if (ok && !*rows_stay)
+            ok = ddl_bind_table(&job->planner, &definition->statement, 0, true, table, err);
+    }
+    if (ok && !*rows_stay)
+        forget_added(job, table->object);
+    return ok || error_at(err, 0);
+}
+
 /* ---- ALTER SINK ---- */
 
 /* SET and RESET: the options of the clone without those named, then with those given. */
@@ -721,7 +837,8 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
     struct catalog_object *old;
     struct definition definition;
     struct ddl_table table = {0};
-    bool rows_stay = true, owner_only = node->n_cmds > 0;
+    const struct datum *missing = NULL;
+    bool rows_stay = true, adds = false, owner_only = node->n_cmds > 0;
     for (size_t i = 0; i < node->n_cmds; i++)
         owner_only &= node->cmds[i]->alter_table_cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ChangeOwner;
     catalog_read_lock(server->catalog);
@@ -739,13 +856,15 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
         ok = error_set(err, ERRCODE_FEATURE_NOT_SUPPORTED, "OWNER TO is not supported");
     ok = ok && read_definition(job, old, &definition, err);
     for (size_t i = 0; i < node->n_cmds && ok; i++)
-        ok = apply_command(job, &definition, node->cmds[i]->alter_table_cmd, old, &rows_stay, err);
-    ok = ok && (rows_stay || refuse_dependents(job, old, err));
+        ok = apply_command(job, &definition, node->cmds[i]->alter_table_cmd, old, &rows_stay, &adds, err);
+    ok = ok && (rows_stay || refuse_dependents(job, old, err)); /* before what is wrong with the definition */
     if (ok) {
-        table.replaces = old;
-        job->planner.sql = NULL; /* positions of two texts are mixed in the tree */
-        ok =
-            ddl_bind_table(&job->planner, &definition.statement, rows_stay ? old->oid : 0, true, &table, err);
+        bool stayed = rows_stay;
+        ok = bind_altered(job, old, &definition, &table, &rows_stay, &adds, &missing, err);
+        if (ok && stayed && !rows_stay && !refuse_dependents(job, old, err)) {
+            catalog_object_release(table.object);
+            ok = false;
+        }
         if (ok) {
             for (uint32_t i = 0; i < table.object->columns_count; i++)
                 for (uint32_t j = 0; j < old->columns_count; j++)
@@ -755,8 +874,6 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
                             arena_strdup(&table.object->arena, old->columns[j].comment);
             if (old->comment != NULL)
                 table.object->comment = arena_strdup(&table.object->arena, old->comment);
-        } else {
-            error_at(err, 0);
         }
     }
     if (ok)
@@ -769,7 +886,10 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
         relation_retain(old->relation);
         bool is_fed = ddl_option(table.object, "connector") != NULL && server->sources != NULL;
         catalog_object_retain(table.object);
-        ok = (!is_fed || sources_check(server, table.object, err)) && ddl_replace(server, table.object, err);
+        ok = (!is_fed || sources_check(server, table.object, err)) &&
+             (table.object->columns_count > old->columns_count
+                  ? add_columns(server, old, table.object, missing, err)
+                  : ddl_replace(server, table.object, err));
         if (ok && is_fed)
             ok = server->sources->source_alter(server, table.object, err);
         else if (!ok)

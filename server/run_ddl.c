@@ -384,6 +384,7 @@ static bool create_view(struct ddl_job *job, const PgQuery__ViewStmt *node, stru
         object->depends =
             arena_copy(&object->arena, job->planner.depends, object->depends_count * sizeof(uint32_t));
         object->oid = old != NULL ? old->oid : catalog_new_oid(server->catalog);
+        object->defined_oid = old != NULL ? catalog_new_oid(server->catalog) : 0;
         view_sql(job, object);
         ok = old == NULL || check_replacement(job, old, object, err);
     }

@@ -116,6 +116,7 @@ static bool explain_view(struct session *session, struct planner_context *planne
     if (ok && !analyze) {
         planner->sql = view->query_sql;
         planner->for_view = true;
+        planner->as_of_oid = catalog_defined_at(view);
         ok = ddl_view_time(view, &planner->view_time, err) &&
              statement_parse_query(planner->arena, view->query_sql, &parse, err) &&
              planner_select(planner, parse->stmts[0]->stmt->select_stmt, &plan, err);

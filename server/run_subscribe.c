@@ -86,8 +86,7 @@ static bool find_relation(struct subscribe_run *run, const struct statement *sta
 
 static void name_columns(struct subscribe_run *run)
 {
-    const struct sql_type *types;
-    uint32_t count = relation_columns(run->relation, &types);
+    uint32_t count = run->object->columns_count;
     run->columns_count = count + 2;
     run->names = ARENA_ARRAY(&run->arena, const char *, count + 2);
     run->types = ARENA_ARRAY(&run->arena, struct sql_type, count + 2);
@@ -95,8 +94,8 @@ static void name_columns(struct subscribe_run *run)
     run->names[1] = "diff";
     run->types[0] = run->types[1] = (struct sql_type){.oid = OID_INT8, .typmod = -1};
     for (uint32_t i = 0; i < count; i++) {
-        run->names[i + 2] = i < run->object->columns_count ? run->object->columns[i].name : "?column?";
-        run->types[i + 2] = types[i];
+        run->names[i + 2] = run->object->columns[i].name;
+        run->types[i + 2] = run->object->columns[i].type;
     }
 }
 
@@ -113,7 +112,8 @@ bool subscribe_open(struct session *session, const struct statement *statement, 
     arena_init(&run->arena, &session->account);
     arena_init(&run->batch_arena, &session->account);
     if (!find_relation(run, statement, err) ||
-        !engine_subscribe(session->server->engine, run->relation, &run->subscription, &run->snapshot, err)) {
+        !engine_subscribe(session->server->engine, run->relation, run->object->columns_count,
+                          &run->subscription, &run->snapshot, err)) {
         subscribe_close(run);
         return false;
     }

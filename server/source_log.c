@@ -237,6 +237,8 @@ static bool needs_reopening(const struct catalog_object *old, const struct catal
     for (size_t i = 0; i < ARRAY_COUNT(options); i++)
         if (differ(ddl_option(old, options[i]), ddl_option(new, options[i])))
             return true;
+    if (old->columns_count != new->columns_count)
+        return true;
     for (uint32_t i = 0; i < new->columns_count; i++)
         if (differ(old->columns[i].default_sql, new->columns[i].default_sql) ||
             old->columns[i].not_null != new->columns[i].not_null)

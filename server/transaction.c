@@ -124,15 +124,37 @@ static struct txn_table *need_table(struct session *session, struct relation *re
     return table;
 }
 
+/* Rows to be added to the table's changes: a column may have been added since the first of them were made, or since these
+ * were. They get as many columns as the wider of the two. */
+static const struct batch *with_changes(struct transaction *txn, struct txn_table *table,
+                                        const struct batch *rows)
+{
+    struct batch *before = table->changes;
+    if (rows->columns_count > before->columns_count) {
+        const struct sql_type *types;
+        (void)relation_columns(table->relation, &types);
+        table->changes = batch_create(&txn->arena, types, rows->columns_count, before->rows + rows->rows);
+        batch_append_range(table->changes,
+                           relation_fit(table->relation, before, rows->columns_count, &txn->arena), 0,
+                           before->rows, 1);
+        if (before->weights != NULL)
+            batch_need_weights(table->changes);
+        table->net = NULL;
+    }
+    return relation_fit(table->relation, rows, table->changes->columns_count, &txn->arena);
+}
+
 static bool has_rows(const struct txn_table *table)
 {
     return table->changes->rows > 0 || table->pieces_count > 0;
 }
 
-static void gather_pieces(struct txn_table *table)
+static void gather_pieces(struct transaction *txn, struct txn_table *table)
 {
-    for (uint32_t i = 0; i < table->pieces_count; i++)
-        batch_append_range(table->changes, table->pieces[i], 0, table->pieces[i]->rows, 1);
+    for (uint32_t i = 0; i < table->pieces_count; i++) {
+        const struct batch *piece = with_changes(txn, table, table->pieces[i]);
+        batch_append_range(table->changes, piece, 0, piece->rows, 1);
+    }
     table->pieces_count = 0;
 }
 
@@ -153,10 +175,12 @@ void transaction_change(struct session *session, struct relation *relation, cons
 {
     if (rows->rows == 0)
         return;
+    struct transaction *txn = &session->txn;
     struct txn_table *table = need_table(session, relation, rows->rows);
-    gather_pieces(table);
+    gather_pieces(txn, table);
     for (uint32_t i = 0; rows->weights != NULL && i < rows->rows && !table->has_deletes; i++)
         table->has_deletes = rows->weights[i] < 0;
+    rows = with_changes(txn, table, rows);
     batch_append_range(table->changes, rows, 0, rows->rows, 1);
 }
 
@@ -186,13 +210,13 @@ bool transaction_check_keys(struct session *session, const struct dml_plan *plan
     if (table == NULL || plan->keys_count == 0 ||
         (txn->is_implicit && txn->ends_now && plan->returning_count == 0))
         return true;
-    gather_pieces(table);
+    gather_pieces(&session->txn, table);
     return txn_keys_check(&table->keys, session, plan, table->changes, err);
 }
 
-static void make_net(struct txn_table *table)
+static void make_net(struct transaction *txn, struct txn_table *table)
 {
-    gather_pieces(table);
+    gather_pieces(txn, table);
     if (table->net != NULL && table->net_rows == table->changes->rows)
         return;
     arena_reset(&table->net_arena);
@@ -213,7 +237,7 @@ const struct overlay *transaction_overlay(struct session *session, struct arena 
         struct txn_table *table = &txn->tables[i];
         if (!has_rows(table))
             continue;
-        make_net(table);
+        make_net(txn, table);
         items[overlay->count++] = (struct overlay_relation){table->relation, table->net};
     }
     overlay->items = items;
@@ -406,7 +430,7 @@ bool transaction_savepoint(struct session *session, const char *name, struct err
     savepoint->tables_count = txn->tables_count;
     savepoint->rows = ARENA_ARRAY(&txn->arena, uint32_t, txn->tables_count);
     for (uint32_t i = 0; i < txn->tables_count; i++) {
-        gather_pieces(&txn->tables[i]);
+        gather_pieces(txn, &txn->tables[i]);
         savepoint->rows[i] = txn->tables[i].changes->rows;
     }
     savepoint->outer = txn->savepoints;

@@ -140,6 +140,8 @@ bool batch_from_text(struct batch *batch, const char *text, struct error *err);
 /* Columnar encoding for the log and checkpoints (types are not part of it; little-endian; checksummed by the
  * caller). Decoding appends to `batch`, whose columns give the types; XX001 when damaged. */
 void batch_serialize(const struct batch *batch, struct strbuf *out);
+/* How many columns they have; 0 when there is no telling. */
+uint32_t batch_serialized_columns(const uint8_t *bytes, size_t len);
 MUST_CHECK
 bool batch_deserialize(struct batch *batch, const uint8_t *bytes, size_t len, size_t *used,
                        struct error *err);

@@ -283,6 +283,14 @@ static bool read_batch(struct batch *batch, struct byte_reader *reader)
     return ok;
 }
 
+uint32_t batch_serialized_columns(const uint8_t *bytes, size_t len)
+{
+    uint32_t columns_count = 0;
+    if (len >= 9)
+        memcpy(&columns_count, bytes + 4, 4);
+    return columns_count;
+}
+
 bool batch_deserialize(struct batch *batch, const uint8_t *bytes, size_t len, size_t *used, struct error *err)
 {
     struct byte_reader reader = {bytes, bytes + len};

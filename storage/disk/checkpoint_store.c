@@ -525,7 +525,7 @@ static bool ended(sqlite3 *db, int step, struct error *err)
 struct reading {
     const char *owner, *table;
     const struct sql_type *types;
-    uint32_t types_count;
+    uint32_t types_least, types_count;
     const struct checkpoint_visitor *visitor;
     uint64_t *seen; /* a bit per slot */
     uint64_t used;
@@ -553,7 +553,10 @@ static bool decode(struct reading *reading, const uint8_t *bytes, size_t len, ui
 {
     struct error error;
     size_t used;
-    *out = batch_create(&reading->arena, reading->types, reading->types_count, rows);
+    uint32_t columns_count = batch_serialized_columns(bytes, len);
+    if (columns_count < reading->types_least || columns_count > reading->types_count)
+        return false;
+    *out = batch_create(&reading->arena, reading->types, columns_count, rows);
     return batch_deserialize(*out, bytes, len, &used, &error) && used == len && (*out)->rows == rows;
 }
 
@@ -591,7 +594,7 @@ static bool visit_slots(struct reading *reading, struct chunk chunk, uint32_t ve
         return true;
     const struct batch *visible = batch;
     if (count < rows) {
-        struct batch *picked = batch_create(&reading->arena, reading->types, reading->types_count, count);
+        struct batch *picked = batch_create(&reading->arena, reading->types, batch->columns_count, count);
         batch_append_rows(picked, batch, kept, count, 1);
         visible = picked;
         for (uint32_t i = 0; i < count; i++)
@@ -777,11 +780,15 @@ bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owne
 }
 
 bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, uint32_t shard,
-                           const char *table, const struct sql_type *types, uint32_t types_count,
-                           const struct checkpoint_visitor *visitor, struct error *err)
+                           const char *table, const struct sql_type *types, uint32_t types_least,
+                           uint32_t types_count, const struct checkpoint_visitor *visitor, struct error *err)
 {
-    struct reading reading = {
-        .owner = owner, .table = table, .types = types, .types_count = types_count, .visitor = visitor};
+    struct reading reading = {.owner = owner,
+                              .table = table,
+                              .types = types,
+                              .types_least = types_least,
+                              .types_count = types_count,
+                              .visitor = visitor};
     struct stored_piece *pieces;
     uint32_t count;
     struct arena arena;

@@ -83,7 +83,7 @@ MUST_CHECK
 bool checkpoint_store_read_rest(struct checkpoint_store *store, const char *owner, uint32_t shard,
                                 struct arena *arena, const void **rest, size_t *rest_bytes,
                                 struct error *err);
-/* Rows of a table, decoded as these types. PIECE_SLOTS: *used is told before the first visit (slots have smaller
+/* Rows of a table, decoded as these types; a piece may lack the last ones but the first types_least. PIECE_SLOTS: *used is told before the first visit (slots have smaller
  * numbers); each slot comes once. PIECE_ROWS: in order, `first` of each batch. visit's memory is borrowed. */
 struct checkpoint_visitor {
     void *ctx;
@@ -93,7 +93,7 @@ struct checkpoint_visitor {
 };
 MUST_CHECK
 bool checkpoint_store_read(struct checkpoint_store *store, const char *owner, uint32_t shard,
-                           const char *table, const struct sql_type *types, uint32_t types_count,
-                           const struct checkpoint_visitor *visitor, struct error *err);
+                           const char *table, const struct sql_type *types, uint32_t types_least,
+                           uint32_t types_count, const struct checkpoint_visitor *visitor, struct error *err);
 
 #endif

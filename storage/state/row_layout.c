@@ -2,6 +2,7 @@
  * differ in bytes are compared by type_compare. */
 #include "storage/state/row_layout.h"
 #include "storage/state/memory_governor.h"
+#include "storage/state/slot_pages.h"
 
 #include "storage/data/hash.h"
 
@@ -204,6 +205,34 @@ void row_layout_free_text(const struct row_layout *layout, const uint8_t *row, s
     }
 }
 
+static void store_value(const struct row_layout *layout, uint8_t *row, uint32_t column,
+                        const struct datum *value, struct table_heap *heap)
+{
+    uint8_t *field = row + layout->offsets[column];
+    enum phys phys = layout->phys[column];
+    if (value->is_null) {
+        row[ROW_HEADER_BYTES + column / 8] |= (uint8_t)(1u << (column % 8));
+        memset(field, 0, phys_bytes(phys));
+    } else if (phys == PHYS_VAR && value->var.len > VARLEN_INLINE_MAX && heap != NULL) {
+        struct varlen var = table_heap_store(heap, &value->var);
+        memcpy(field, &var, sizeof(var));
+    } else {
+        memcpy(field, &value->fix16, phys_bytes(phys));
+    }
+}
+
+void row_layout_convert(const struct row_layout *from, const uint8_t *row, const struct row_layout *to,
+                        uint8_t *out, const struct datum *missing, struct table_heap *heap)
+{
+    slot_set_header(out, slot_header(row));
+    memset(out + ROW_HEADER_BYTES, 0, (to->columns_count + 7) / 8);
+    memcpy(out + ROW_HEADER_BYTES, row + ROW_HEADER_BYTES, (from->columns_count + 7) / 8);
+    for (uint32_t c = 0; c < from->columns_count; c++)
+        memcpy(out + to->offsets[c], row + from->offsets[c], phys_bytes(from->phys[c]));
+    for (uint32_t c = from->columns_count; c < to->columns_count; c++)
+        store_value(to, out, c, &missing[c - from->columns_count], heap);
+}
+
 /* ---- reading ---- */
 
 struct datum row_layout_get(const struct row_layout *layout, const uint8_t *row, uint32_t column)
@@ -317,12 +346,12 @@ void row_layout_gather_fields(const struct row_layout *layout, const uint8_t *co
 void row_layout_append(const struct row_layout *layout, const uint8_t *const *rows, const int64_t *counts,
                        uint32_t count, struct batch *out)
 {
-    CHECK(out->columns_count == layout->columns_count);
+    CHECK(out->columns_count <= layout->columns_count);
     if (count == 0)
         return;
     batch_reserve(out, count);
     uint32_t at = out->rows;
-    for (uint32_t c = 0; c < layout->columns_count; c++) {
+    for (uint32_t c = 0; c < out->columns_count; c++) {
         struct column *column = &out->columns[c];
         uint8_t *data = (uint8_t *)column->data + (size_t)at * phys_bytes(layout->phys[c]);
         copy_fields(layout, rows, count, c, data);

@@ -63,7 +63,12 @@ bool row_layout_fields_equal(const struct row_layout *layout, const uint8_t *row
 uint64_t row_layout_hash(const struct row_layout *layout, const uint8_t *row);
 uint64_t row_layout_hash_of(const struct row_layout *layout, const struct batch *batch, uint32_t batch_row,
                             const uint32_t *columns_map);
-/* Appends many stored rows to a batch of the same types, text copied into its arena. counts NULL: all +1. */
+/* A row in the layout `from` as one of `to`, which has more columns behind the same ones: those are missing[0..]. Text of the
+ * row and, with heap NULL, of the missing values is borrowed; else each row gets its own. */
+void row_layout_convert(const struct row_layout *from, const uint8_t *row, const struct row_layout *to,
+                        uint8_t *out, const struct datum *missing, struct table_heap *heap);
+/* Appends many stored rows to a batch of the same types, or of the first of them, text copied into its arena. counts NULL:
+ * all +1. */
 void row_layout_append(const struct row_layout *layout, const uint8_t *const *rows, const int64_t *counts,
                        uint32_t count, struct batch *out);
 

@@ -20,7 +20,9 @@ struct row_store *row_store_create(const struct sql_type *types, uint32_t column
     struct row_store *store = mem_zalloc(sizeof(*store));
     store->account = account;
     account_charge(account, (int64_t)sizeof(*store));
+    arena_init(&store->arena, account);
     row_layout_init(&store->layout, types, columns_count);
+    store->base_count = columns_count;
     store->key_count = key_count;
     store->key_columns = mem_alloc(sizeof(*key_columns) * key_count);
     if (key_count > 0)
@@ -48,6 +50,11 @@ void row_store_destroy(struct row_store *store)
     mem_free(store->pending);
     mem_free(store->key_columns);
     row_layout_release(&store->layout);
+    for (uint32_t i = 0; i < store->old_layouts_count; i++)
+        row_layout_release(&store->old_layouts[i]);
+    mem_free(store->old_layouts);
+    mem_free(store->missing);
+    arena_release(&store->arena);
     account_charge(store->account, -(int64_t)sizeof(*store));
     mem_free(store);
 }
@@ -63,7 +70,8 @@ int64_t row_store_bytes(const struct row_store *store)
     struct latch *latch = (struct latch *)(uintptr_t)&store->latch;
     latch_read(latch);
     int64_t bytes = (int64_t)sizeof(*store) + slot_pages_bytes(&store->slots) +
-                    hash_index_bytes(&store->index) + table_heap_bytes(store->heap) + store->undo.bytes;
+                    hash_index_bytes(&store->index) + table_heap_bytes(store->heap) + store->undo.bytes +
+                    (int64_t)store->arena.total_bytes;
     for (uint32_t i = 0; i < store->indexes_count; i++) {
         if (store->indexes[i] != NULL && store->indexes[i]->build == NULL) /* else it changes beside us */
             bytes += btree_bytes(&store->indexes[i]->tree) + table_heap_bytes(store->indexes[i]->heap);

@@ -21,6 +21,12 @@ struct row_store *row_store_create(const struct sql_type *types, uint32_t column
                                    const uint32_t *key_columns, uint32_t key_count, struct account *account);
 void row_store_destroy(struct row_store *store);
 
+/* More columns, behind the others: rows and before-images that are there have the missing values in them. Rows are laid out
+ * anew, in as many steps as readers need between them; slots, and what is saved of them, stay. Between two ticks, on the writer's thread or, for
+ * several stores, on some that it waits for. Copies. */
+void row_store_widen(struct row_store *store, const struct sql_type *types, uint32_t count,
+                     const struct datum *missing);
+
 /* ---- writer ---- */
 
 /* All changes up to the next begin_tick belong to `epoch`, which is larger than every epoch that may be open.
@@ -28,8 +34,11 @@ void row_store_destroy(struct row_store *store);
 void row_store_begin_tick(struct row_store *store, uint64_t epoch);
 /* Applies a change. With a key: +1 puts the row (replacing one with an equal key), -1 removes the row with
  * that key if it is identical. In a batch, deletes are applied before inserts. Without a key: weights add up.
- * hashes = batch_hash over the key columns (key_count 0: over all columns). */
+ * hashes: of row_store_hash. */
 void row_store_apply(struct row_store *store, const struct batch *change, const uint64_t *hashes);
+/* Of rows with all columns: batch_hash over the key columns; key_count 0: over all columns but the last ones that were added
+ * and hold their missing values. Any thread that may not meet row_store_widen. */
+void row_store_hash(const struct row_store *store, const struct batch *rows, uint64_t *hashes);
 /* Where the tick stands: rolling back to it later takes back everything since, as a rejected transaction
  * needs. A mark holds until the next begin_tick or until an earlier one is rolled back to. */
 uint64_t row_store_mark(struct row_store *store);
@@ -90,7 +99,8 @@ bool row_store_index_range(struct row_store *store, uint32_t index, uint64_t sna
 
 /* ---- checkpoints (saved_table.h), engine's thread ---- */
 
-/* Adds the table: the columns of a row, then (multisets) how many copies there are. Its name is borrowed. Restored rows
+/* Adds the table: the columns of a row that it was created with, (multisets) how many copies there are, and the columns that
+ * were added. Its name is borrowed. Restored rows
  * are visible at every snapshot; readers of other threads may be there meanwhile. */
 void row_store_saved(struct row_store *store, const char *name, struct saved_tables *out);
 /* All rows are back: secondary indexes that were there before get them. Any one thread. */

@@ -138,6 +138,15 @@ void indexes_add(struct row_store *store, uint32_t slot)
     }
 }
 
+static bool image_has_key(struct row_store *store, const struct store_index *index,
+                          const struct undo_record *record)
+{
+    uint8_t *room = undo_image_is_old(store, record) ? mem_alloc(store->layout.row_bytes) : NULL;
+    bool has = same_key(store, index, undo_image(store, record, room), &store->key_b, &store->key_a);
+    mem_free(room);
+    return has;
+}
+
 /* Whether the present row, or an image logged behind `above`, has the key in store->key_a. */
 static bool key_lives(struct row_store *store, const struct store_index *index, uint32_t slot,
                       const uint8_t *gone, uint64_t above)
@@ -148,9 +157,9 @@ static bool key_lives(struct row_store *store, const struct store_index *index, 
     uint64_t position = undo_position(store_meta(store, row)->undo);
     while (position > above && position >= store->undo.first && position < store->undo.head) {
         const struct undo_record *record = undo_at(&store->undo, position);
-        if (record->kind == UNDO_INSERT)
+        if (record_kind(record) == UNDO_INSERT)
             return false;
-        if (record->kind == UNDO_IMAGE && same_key(store, index, record->data, &store->key_b, &store->key_a))
+        if (record_kind(record) == UNDO_IMAGE && image_has_key(store, index, record))
             return true;
         position = undo_position(record->undo);
     }
@@ -230,10 +239,13 @@ static void run_add_slot(struct row_store *store, const struct store_index *inde
     uint64_t position = undo_position(store_meta(store, row)->undo);
     while (position >= store->undo.first && position < store->undo.head) {
         const struct undo_record *record = undo_at(&store->undo, position);
-        if (record->kind == UNDO_INSERT)
+        if (record_kind(record) == UNDO_INSERT)
             break;
-        if (record->kind == UNDO_IMAGE)
-            run_add(store, index, run, record->data, slot);
+        if (record_kind(record) == UNDO_IMAGE) {
+            uint8_t *room = undo_image_is_old(store, record) ? mem_alloc(store->layout.row_bytes) : NULL;
+            run_add(store, index, run, undo_image(store, record, room), slot);
+            mem_free(room);
+        }
         position = undo_position(record->undo);
     }
 }
@@ -492,7 +504,8 @@ static bool lookup_piece(struct row_store *store, uint32_t number, uint64_t snap
             place.node = NULL;
             break;
         }
-        counts[n] = store_version(store, store_row(store, btree_value(&place)), snapshot, &rows[n]);
+        counts[n] =
+            store_version(store, store_row(store, btree_value(&place)), snapshot, out->arena, &rows[n]);
         n += counts[n] != 0 && row_layout_fields_equal(&store->layout, rows[n], index->columns, keys, at,
                                                        key_columns, index->columns_count);
         if (looked + 1 == LATCH_ROWS)
@@ -557,7 +570,7 @@ bool row_store_index_range(struct row_store *store, uint32_t number, uint64_t sn
                 break;
             }
             const uint8_t *row = store_row(store, btree_value(&place));
-            counts[n] = store_version(store, row, snapshot, &rows[n]);
+            counts[n] = store_version(store, row, snapshot, out->arena, &rows[n]);
             uint64_t undo = undo_position(store_meta(store, row)->undo);
             if (counts[n] != 0 && undo >= store->undo.first) {
                 /* several versions: is the visible one that of this key? */

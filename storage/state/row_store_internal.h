@@ -36,6 +36,7 @@ struct slot_meta {
 };
 
 enum undo_kind { UNDO_INSERT = 1, UNDO_STATE, UNDO_IMAGE };
+#define UNDO_KINDS 3u /* an image's kind says above it in which layout it is */
 
 struct undo_record {
     uint32_t bytes;    /* of the record; 0: the rest of this chunk is unused */
@@ -52,8 +53,14 @@ struct undo_tick {
     uint64_t start; /* its first record is here or behind */
 };
 
+/* A record that is larger than a chunk has one of its own, and the numbers of one. */
+struct undo_chunk {
+    uint8_t *data;
+    uint32_t bytes;
+};
+
 struct undo_log {
-    uint8_t **chunks; /* those from first_chunk on */
+    struct undo_chunk *chunks; /* those from first_chunk on */
     uint32_t chunks_count, chunks_capacity;
     uint64_t first_chunk;
     uint32_t chunk_bytes; /* power of two */
@@ -80,6 +87,11 @@ struct store_index {
 
 struct row_store {
     struct row_layout layout;
+    struct row_layout *old_layouts; /* before each row_store_widen: images from then are in them */
+    uint32_t old_layouts_count;
+    uint32_t base_count;   /* columns behind these were added later */
+    struct datum *missing; /* of those: what rows from before have in them */
+    struct arena arena;    /* of their text */
     uint32_t *key_columns;
     uint32_t key_count; /* 0: a multiset */
     struct slot_pages slots;
@@ -108,6 +120,11 @@ static inline struct slot_meta *store_meta(const struct row_store *store, const 
     return (struct slot_meta *)(void *)(uintptr_t)(row + store->layout.row_bytes);
 }
 
+static inline enum undo_kind record_kind(const struct undo_record *record)
+{
+    return (enum undo_kind)(record->kind & UNDO_KINDS);
+}
+
 static inline enum slot_state undo_state(uint64_t undo)
 {
     return (enum slot_state)(undo & SLOT_STATES);
@@ -133,13 +150,28 @@ static inline int64_t record_count(const struct row_store *store, const struct u
     return count;
 }
 
+/* ---- row_store_widen.c ---- */
+
+/* The row of an image in the present layout: the record's own, or one that is made in `room`, of as many bytes as a row has.
+ * Text is borrowed. */
+const uint8_t *undo_image(const struct row_store *store, const struct undo_record *record, uint8_t *room);
+static inline bool undo_image_is_old(const struct row_store *store, const struct undo_record *record)
+{
+    return record->kind >> 2 != store->old_layouts_count;
+}
+static inline const struct row_layout *undo_image_layout(const struct row_store *store,
+                                                         const struct undo_record *record)
+{
+    return undo_image_is_old(store, record) ? &store->old_layouts[record->kind >> 2] : &store->layout;
+}
+
 /* ---- row_store_undo.c ---- */
 
 void undo_init(struct undo_log *log, uint32_t row_bytes, struct account *account);
 void undo_release(struct undo_log *log);
 static inline struct undo_record *undo_at(const struct undo_log *log, uint64_t position)
 {
-    uint8_t *chunk = log->chunks[position / log->chunk_bytes - log->first_chunk];
+    uint8_t *chunk = log->chunks[position / log->chunk_bytes - log->first_chunk].data;
     return (struct undo_record *)(void *)(chunk + (position & (log->chunk_bytes - 1)));
 }
 /* Logs the state of a slot before a change of this tick and stamps the slot; the state bits of meta->undo and
@@ -168,8 +200,8 @@ void store_shrink(struct row_store *store);
 
 /* ---- row_store_read.c ---- */
 
-/* The version of a slot's row that a snapshot sees and how many copies; 0 when none. */
+/* The version of a slot's row that a snapshot sees and how many copies; 0 when none. It may be made in the arena. */
 int64_t store_version(const struct row_store *store, const uint8_t *row, uint64_t snapshot,
-                      const uint8_t **version);
+                      struct arena *arena, const uint8_t **version);
 
 #endif

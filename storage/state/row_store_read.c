@@ -5,25 +5,32 @@
 #define SCAN_SLOTS 4096u /* slots looked at under the latch once, however few of them are visible */
 
 int64_t store_version(const struct row_store *store, const uint8_t *row, uint64_t snapshot,
-                      const uint8_t **version)
+                      struct arena *arena, const uint8_t **version)
 {
     const struct slot_meta *meta = store_meta(store, row);
     *version = row;
     if (LIKELY(meta->epoch <= snapshot))
         return slot_count(store, meta);
     uint64_t undo = meta->undo;
+    const struct undo_record *image = NULL;
     for (;;) {
         uint64_t position = undo_position(undo);
         if (position < store->undo.first || position >= store->undo.head)
             return 0;
         const struct undo_record *record = undo_at(&store->undo, position);
-        if (record->kind == UNDO_INSERT)
+        if (record_kind(record) == UNDO_INSERT)
             return 0;
-        if (record->kind == UNDO_IMAGE)
-            *version = record->data;
-        if (record->epoch <= snapshot)
-            return record_count(store, record);
-        undo = record->undo;
+        if (record_kind(record) == UNDO_IMAGE)
+            image = record;
+        if (record->epoch > snapshot) {
+            undo = record->undo;
+            continue;
+        }
+        if (image != NULL)
+            *version = undo_image(
+                store, image,
+                undo_image_is_old(store, image) ? arena_alloc(arena, store->layout.row_bytes) : NULL);
+        return record_count(store, record);
     }
 }
 
@@ -41,7 +48,7 @@ static bool scan_piece(struct row_store *store, uint64_t snapshot, uint64_t *cur
         const uint8_t *row = store_row(store, (uint32_t)*cursor);
         if (!(slot_header(row) & SLOT_LIVE))
             continue;
-        counts[n] = store_version(store, row, snapshot, &rows[n]);
+        counts[n] = store_version(store, row, snapshot, out->arena, &rows[n]);
         n += counts[n] != 0;
     }
     bool more = *cursor < used;
@@ -87,7 +94,7 @@ void row_store_lookup(struct row_store *store, uint64_t snapshot, const struct b
                     !row_layout_fields_equal(&store->layout, row, store->key_columns, keys, i, key_columns,
                                              store->key_count))
                     continue;
-                n += store_version(store, row, snapshot, &rows[n]) != 0;
+                n += store_version(store, row, snapshot, out->arena, &rows[n]) != 0;
                 break;
             }
         }

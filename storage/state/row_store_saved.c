@@ -21,19 +21,22 @@ static void gather(void *of, const uint32_t *slots, uint32_t count, struct colum
         rows[i] = store_row(store, slots[i]);
         __builtin_prefetch(rows[i]);
     }
+    uint32_t is_multiset = store->key_count == 0;
     for (uint32_t c = 0; c < layout->columns_count; c++)
-        row_layout_gather(layout, rows, count, c, true, &out[c], arena);
-    if (store->key_count > 0)
+        row_layout_gather(layout, rows, count, c, true, &out[c + (c < store->base_count ? 0 : is_multiset)],
+                          arena);
+    if (!is_multiset)
         return;
-    column_init(&out[layout->columns_count], (struct sql_type){OID_INT8, -1}, count, arena);
-    int64_t *counts = out[layout->columns_count].data;
+    column_init(&out[store->base_count], (struct sql_type){OID_INT8, -1}, count, arena);
+    int64_t *counts = out[store->base_count].data;
     for (uint32_t i = 0; i < count; i++)
         counts[i] = store_meta(store, rows[i])->count;
 }
 
 /* Rows first .. first + count of the batch, at most a group. */
 static bool restore_group(struct row_store *store, const uint32_t *slots, const struct batch *rows,
-                          uint32_t first, uint32_t count, const uint64_t *hashes, struct error *err)
+                          const int64_t *counts, uint32_t first, uint32_t count, const uint64_t *hashes,
+                          struct error *err)
 {
     uint8_t *stored[PREFETCH_GROUP];
     uint32_t source[PREFETCH_GROUP];
@@ -57,7 +60,6 @@ static bool restore_group(struct row_store *store, const uint32_t *slots, const 
         slot_pages_take(&store->slots, slots[first + i]);
     }
     row_layout_store_many(&store->layout, stored, rows, source, count, store->heap);
-    const int64_t *counts = store->key_count == 0 ? rows->columns[store->layout.columns_count].data : NULL;
     int64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slot_meta *meta = store_meta(store, stored[i]);
@@ -72,12 +74,29 @@ static bool restore_group(struct row_store *store, const uint32_t *slots, const 
     return true;
 }
 
+/* The rows' columns alone, those that were added after they had been saved with their missing values. */
+static const struct batch *whole_rows(const struct row_store *store, const struct batch *rows,
+                                      struct arena *arena)
+{
+    uint32_t is_multiset = store->key_count == 0, base = store->base_count,
+             added = rows->columns_count - is_multiset - base;
+    struct batch *wide = batch_header(arena, store->layout.columns_count);
+    wide->rows = rows->rows;
+    memcpy(wide->columns, rows->columns, sizeof(*wide->columns) * base);
+    if (added > 0)
+        memcpy(wide->columns + base, rows->columns + base + is_multiset, sizeof(*wide->columns) * added);
+    for (uint32_t c = base + added; c < store->layout.columns_count; c++)
+        column_init_constant(&wide->columns[c], store->layout.types[c], &store->missing[c - base], arena);
+    return wide;
+}
+
 static bool restore(void *of, const uint32_t *slots, const struct batch *rows, uint32_t version,
                     struct error *err)
 {
     struct row_store *store = of;
-    uint32_t columns_count = store->layout.columns_count, key_count = store->key_count;
-    if (version != SAVED_VERSION || rows->columns_count != columns_count + (key_count == 0))
+    uint32_t is_multiset = store->key_count == 0;
+    if (version != SAVED_VERSION || rows->columns_count < store->base_count + is_multiset ||
+        rows->columns_count > store->layout.columns_count + is_multiset)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "saved rows are not of this form");
     for (uint32_t i = 0; i < store->indexes_count; i++) {
         if (store->indexes[i] != NULL)
@@ -86,21 +105,20 @@ static bool restore(void *of, const uint32_t *slots, const struct batch *rows, u
     latch_write(&store->latch);
     hash_index_reserve(&store->index, store->slots.used);
     latch_write_done(&store->latch);
-    uint32_t *all = mem_alloc(sizeof(*all) * columns_count);
-    for (uint32_t c = 0; c < columns_count; c++)
-        all[c] = c;
-    uint64_t *hashes = mem_alloc(sizeof(*hashes) * rows->rows);
-    batch_hash(rows, key_count > 0 ? store->key_columns : all, key_count > 0 ? key_count : columns_count,
-               hashes);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    const struct batch *wide = whole_rows(store, rows, &arena);
+    const int64_t *counts = is_multiset ? rows->columns[store->base_count].data : NULL;
+    uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * rows->rows);
+    row_store_hash(store, wide, hashes);
     bool ok = true;
     for (uint32_t first = 0; ok && first < rows->rows; first += PREFETCH_GROUP) {
         uint32_t count = rows->rows - first < PREFETCH_GROUP ? rows->rows - first : PREFETCH_GROUP;
         latch_write(&store->latch);
-        ok = restore_group(store, slots, rows, first, count, hashes, err);
+        ok = restore_group(store, slots, wide, counts, first, count, hashes, err);
         latch_write_done(&store->latch);
     }
-    mem_free(hashes);
-    mem_free(all);
+    arena_release(&arena);
     return ok;
 }
 
@@ -108,11 +126,15 @@ void row_store_saved(struct row_store *store, const char *name, struct saved_tab
 {
     uint32_t count = store->layout.columns_count;
     struct sql_type *types = arena_alloc(out->arena, sizeof(*types) * (count + 1));
-    memcpy(types, store->layout.types, sizeof(*types) * count);
-    types[count] = (struct sql_type){OID_INT8, -1};
+    uint32_t is_multiset = store->key_count == 0;
+    for (uint32_t c = 0; c < count; c++)
+        types[c + (c < store->base_count ? 0 : is_multiset)] = store->layout.types[c];
+    if (is_multiset)
+        types[store->base_count] = (struct sql_type){OID_INT8, -1};
     saved_tables_add(out, (struct saved_table){.name = name,
                                                .version = SAVED_VERSION,
-                                               .columns_count = count + (store->key_count == 0),
+                                               .columns_count = count + is_multiset,
+                                               .columns_least = store->base_count + is_multiset,
                                                .types = types,
                                                .of = store,
                                                .slots = &store->slots,

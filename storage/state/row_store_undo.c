@@ -28,7 +28,7 @@ static void charge(struct undo_log *log, int64_t bytes)
 void undo_release(struct undo_log *log)
 {
     for (uint32_t i = 0; i < log->chunks_count; i++)
-        mem_free(log->chunks[i]);
+        mem_free(log->chunks[i].data);
     mem_free(log->chunks);
     mem_free(log->ticks);
     charge(log, -log->bytes);
@@ -38,7 +38,7 @@ void undo_release(struct undo_log *log)
 static struct undo_record *make_room(struct undo_log *log, uint32_t bytes)
 {
     uint32_t used = (uint32_t)(log->head & (log->chunk_bytes - 1));
-    if (used + bytes > log->chunk_bytes) {
+    if (used > 0 && used + bytes > log->chunk_bytes) {
         undo_at(log, log->head)->bytes = 0;
         log->head += log->chunk_bytes - used;
     }
@@ -47,8 +47,15 @@ static struct undo_record *make_room(struct undo_log *log, uint32_t bytes)
             log->chunks_capacity = log->chunks_capacity ? log->chunks_capacity * 2 : 4;
             log->chunks = mem_realloc(log->chunks, sizeof(*log->chunks) * log->chunks_capacity);
         }
-        log->chunks[log->chunks_count++] = mem_alloc(log->chunk_bytes);
-        charge(log, log->chunk_bytes);
+        log->chunks[log->chunks_count++] = (struct undo_chunk){0};
+    }
+    struct undo_chunk *chunk = &log->chunks[log->head / log->chunk_bytes - log->first_chunk];
+    uint32_t needed = bytes > log->chunk_bytes ? bytes : log->chunk_bytes;
+    if (chunk->bytes < needed) { /* the record is its first */
+        mem_free(chunk->data);
+        chunk->data = mem_alloc(needed);
+        charge(log, (int64_t)needed - chunk->bytes);
+        chunk->bytes = needed;
     }
     return undo_at(log, log->head);
 }
@@ -60,12 +67,19 @@ static void release_front(struct undo_log *log)
         drop++;
     if (drop == 0)
         return;
-    for (uint32_t i = 0; i < drop; i++)
-        mem_free(log->chunks[i]);
-    charge(log, -(int64_t)drop * log->chunk_bytes);
+    for (uint32_t i = 0; i < drop; i++) {
+        mem_free(log->chunks[i].data);
+        charge(log, -(int64_t)log->chunks[i].bytes);
+    }
     log->chunks_count -= drop;
     log->first_chunk += drop;
     memmove(log->chunks, log->chunks + drop, sizeof(*log->chunks) * log->chunks_count);
+}
+
+/* Positions a record takes. */
+static uint32_t span_of(const struct undo_log *log, const struct undo_record *record)
+{
+    return record->bytes < log->chunk_bytes ? record->bytes : log->chunk_bytes;
 }
 
 void undo_push(struct row_store *store, uint32_t slot, enum undo_kind kind)
@@ -75,7 +89,7 @@ void undo_push(struct row_store *store, uint32_t slot, enum undo_kind kind)
     struct slot_meta *meta = store_meta(store, row);
     if (kind == UNDO_INSERT && log->first < log->head && log->last >= store->last_mark) {
         struct undo_record *last = undo_at(log, log->last);
-        if (last->kind == UNDO_INSERT && last->slot + last->epoch == slot) {
+        if (record_kind(last) == UNDO_INSERT && last->slot + last->epoch == slot) {
             last->epoch++;
             meta->epoch = store->epoch;
             meta->undo = log->last;
@@ -92,7 +106,7 @@ void undo_push(struct row_store *store, uint32_t slot, enum undo_kind kind)
     *record = (struct undo_record){.bytes = bytes,
                                    .previous = (uint32_t)previous,
                                    .slot = slot,
-                                   .kind = kind,
+                                   .kind = kind | (kind == UNDO_IMAGE ? store->old_layouts_count << 2 : 0),
                                    .epoch = kind == UNDO_INSERT ? 1 : meta->epoch,
                                    .undo = meta->undo};
     if (kind == UNDO_IMAGE)
@@ -100,7 +114,7 @@ void undo_push(struct row_store *store, uint32_t slot, enum undo_kind kind)
     else if (kind == UNDO_STATE && store->key_count == 0)
         memcpy(record->data, &meta->count, sizeof(meta->count));
     log->last = log->head;
-    log->head += bytes;
+    log->head += span_of(log, record);
     meta->epoch = store->epoch;
     meta->undo = log->last | undo_state(meta->undo);
 }
@@ -112,14 +126,14 @@ uint32_t undo_covers(const struct row_store *store, const struct slot_meta *meta
     if (meta->epoch != store->epoch || position < store->last_mark || position < log->first ||
         position >= log->head)
         return 0;
-    return undo_at(log, position)->kind;
+    return record_kind(undo_at(log, position));
 }
 
 /* ---- rolling back ---- */
 
 static void take_back(struct row_store *store, const struct undo_record *record, uint64_t position)
 {
-    if (record->kind == UNDO_INSERT) {
+    if (record_kind(record) == UNDO_INSERT) {
         for (uint64_t i = record->epoch; i-- > 0;) {
             uint32_t slot = record->slot + (uint32_t)i;
             const uint8_t *row = store_row(store, slot);
@@ -136,7 +150,8 @@ static void take_back(struct row_store *store, const struct undo_record *record,
     CHECK(undo_position(meta->undo) == position);
     slot_pages_touch(&store->slots, record->slot);
     int64_t before = slot_count(store, meta);
-    if (record->kind == UNDO_IMAGE) {
+    if (record_kind(record) == UNDO_IMAGE) {
+        CHECK(!undo_image_is_old(store, record)); /* no mark is that old */
         /* the newest version goes: keys that the image or an older one does not have go with it */
         struct row_layout *layout = &store->layout;
         if (store->indexes_count > 0)
@@ -179,14 +194,25 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark)
 
 /* ---- trimming ---- */
 
+static void forget_image(struct row_store *store, const struct undo_record *record, uint64_t position)
+{
+    if (undo_image_is_old(store, record)) {
+        uint8_t *room = mem_alloc(store->layout.row_bytes);
+        indexes_forget(store, record->slot, undo_image(store, record, room), position);
+        mem_free(room);
+    } else {
+        indexes_forget(store, record->slot, record->data, position);
+    }
+}
+
 static void drop(struct row_store *store, struct undo_record *record, uint64_t position)
 {
-    if (record->kind == UNDO_INSERT)
+    if (record_kind(record) == UNDO_INSERT)
         return;
-    if (record->kind == UNDO_IMAGE) {
+    if (record_kind(record) == UNDO_IMAGE) {
         if (store->indexes_count > 0)
-            indexes_forget(store, record->slot, record->data, position);
-        row_layout_free_text(&store->layout, record->data, store->heap);
+            forget_image(store, record, position);
+        row_layout_free_text(undo_image_layout(store, record), record->data, store->heap);
     }
     const uint8_t *row = store_row(store, record->slot);
     const struct slot_meta *meta = store_meta(store, row);
@@ -212,7 +238,7 @@ void row_store_trim(struct row_store *store, uint64_t oldest)
                     continue;
                 }
                 uint64_t position = log->first;
-                log->first += record->bytes;
+                log->first += span_of(log, record);
                 drop(store, record, position);
             }
             release_front(log);

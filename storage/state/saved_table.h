@@ -18,6 +18,8 @@ struct saved_table {
     const char *name; /* among its owner's; part of the format on disk */
     uint32_t version; /* of what the columns mean; part of the format: raised when that changes */
     uint32_t columns_count;
+    /* Rows may come back with only the first so many columns, from before the others were added (ALTER TABLE); 0: with all */
+    uint32_t columns_least;
     const struct sql_type *types;
     void *of; /* given to the functions */
     /* The columns by which rows are spread over shards (shard_of_hash of batch_hash over them): then they can be put into
@@ -67,6 +69,11 @@ struct saved_tables {
     struct saved_table *items;
     uint32_t count, cap;
 };
+
+static inline uint32_t saved_table_least(const struct saved_table *table)
+{
+    return table->columns_least > 0 ? table->columns_least : table->columns_count;
+}
 
 static inline void saved_tables_add(struct saved_tables *tables, struct saved_table table)
 {

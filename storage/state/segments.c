@@ -5,6 +5,9 @@
  * may see is decided by the stamps: for each epoch, where its rows begin and end. They stand under a mutex that a reader
  * takes once per piece; the rows between those ends never change.
  *
+ * Columns that were added later (segments_widen) have directories of their own, in which there is nothing before the row from
+ * which on they are stored; a reader finds them behind an atomic link, and asks for as many columns as it knows.
+ *
  * Dropped rows cost a stamp. When the last snapshot that sees them has gone, whole segments go, of the large ones also
  * pieces from the front, and the chunks of text that only they point into. */
 #include "storage/state/segments.h"
@@ -47,14 +50,24 @@ struct text_mark {
     uint8_t *next;
 };
 
-struct segments {
-    uint32_t columns_count;
+/* Columns that came together, side by side. */
+struct column_group {
+    _Atomic(struct column_group *) next;
+    uint32_t first, count;  /* of the columns */
+    uint64_t from;          /* rows below it hold nothing here: they have the missing values */
+    struct column *missing; /* BATCH_ROWS_MAX times that value; NULL: from is 0 */
+    struct arena arena;     /* of those */
     struct sql_type *types;
     uint8_t *phys;
-    uint32_t row_bytes;
     struct segment_column **directory[DIRECTORY_MAX]; /* piece j: 1 << j segments */
-    _Atomic uint64_t rows, first;                     /* newest */
-    uint64_t kept;                                    /* rows below have no memory any more */
+};
+
+struct segments {
+    uint32_t columns_count; /* of all groups; the writer's */
+    struct column_group base;
+    struct column_group *last;
+    _Atomic uint64_t rows, first; /* newest */
+    uint64_t kept;                /* rows below have no memory any more */
     struct saved_rows saved;
     _Atomic int64_t bytes;
     struct account *account;
@@ -109,21 +122,43 @@ static inline uint32_t piece_of(uint32_t segment, uint32_t *at)
     return piece;
 }
 
-static inline struct segment_column *segment_at(const struct segments *s, uint32_t segment)
+/* NULL: it holds none of the group's rows. */
+static inline struct segment_column *segment_at(const struct column_group *group, uint32_t segment)
 {
     uint32_t at, piece = piece_of(segment, &at);
-    return s->directory[piece][at];
+    return group->directory[piece] != NULL ? group->directory[piece][at] : NULL;
 }
 
-/* Columns backed on first touch are paid for by the row. */
-static int64_t lazy_row_cost(const struct segments *s, uint32_t segment)
+static inline struct column_group *group_after(const struct column_group *group)
+{
+    return atomic_load_explicit(&group->next, memory_order_acquire);
+}
+
+/* What the rows [first, end) of a segment cost where columns are backed on first touch: those are paid for by the row. */
+static int64_t lazy_cost(const struct segments *s, uint32_t segment, uint64_t first, uint64_t end)
 {
     int64_t cost = 0;
-    for (uint32_t c = 0; c < s->columns_count; c++) {
-        if (memory_is_lazy(segment_rows(segment) * phys_bytes(s->phys[c])))
-            cost += phys_bytes(s->phys[c]);
+    for (const struct column_group *group = &s->base; group != NULL; group = group_after(group)) {
+        int64_t row_cost = 0;
+        uint64_t from = first > group->from ? first : group->from;
+        for (uint32_t c = 0; from < end && c < group->count; c++) {
+            if (memory_is_lazy(segment_rows(segment) * phys_bytes(group->phys[c])))
+                row_cost += phys_bytes(group->phys[c]);
+        }
+        cost += from < end ? row_cost * (int64_t)(end - from) : 0;
     }
     return cost;
+}
+
+static void group_init(struct column_group *group, uint32_t first, const struct sql_type *types,
+                       uint32_t count)
+{
+    *group = (struct column_group){.first = first, .count = count};
+    arena_init(&group->arena, NULL);
+    group->types = arena_copy(&group->arena, types, sizeof(*types) * count);
+    group->phys = arena_alloc(&group->arena, count);
+    for (uint32_t c = 0; c < count; c++)
+        group->phys[c] = (uint8_t)type_phys(types[c].oid);
 }
 
 struct segments *segments_create(const struct sql_type *types, uint32_t columns_count,
@@ -132,17 +167,32 @@ struct segments *segments_create(const struct sql_type *types, uint32_t columns_
     struct segments *s = mem_zalloc(sizeof(*s));
     s->columns_count = columns_count;
     s->account = account;
-    s->types = mem_alloc(sizeof(*types) * columns_count);
-    s->phys = mem_alloc(columns_count);
-    for (uint32_t c = 0; c < columns_count; c++) {
-        s->types[c] = types[c];
-        s->phys[c] = (uint8_t)type_phys(types[c].oid);
-        s->row_bytes += phys_bytes(s->phys[c]);
-    }
+    group_init(&s->base, 0, types, columns_count);
+    s->last = &s->base;
     s->chunk_bytes = TEXT_CHUNK_MIN;
     pthread_mutex_init(&s->mutex, NULL);
     charge(s, (int64_t)sizeof(*s));
     return s;
+}
+
+void segments_widen(struct segments *s, const struct sql_type *types, uint32_t count,
+                    const struct datum *missing)
+{
+    struct column_group *group = mem_alloc(sizeof(*group));
+    group_init(group, s->columns_count, types, count);
+    group->from = segments_rows(s);
+    group->missing = ARENA_ARRAY(&group->arena, struct column, count);
+    for (uint32_t c = 0; c < count; c++) {
+        struct datum value = missing[c];
+        if (!value.is_null && group->phys[c] == PHYS_VAR)
+            value.var = varlen_copy(&group->arena, varlen_bytes(&missing[c].var), missing[c].var.len);
+        column_init_constant(&group->missing[c], types[c], &value, &group->arena);
+        column_expand(&group->missing[c], BATCH_ROWS_MAX, &group->arena);
+    }
+    charge(s, (int64_t)(sizeof(*group) + group->arena.total_bytes));
+    s->columns_count += count;
+    atomic_store_explicit(&s->last->next, group, memory_order_release);
+    s->last = group;
 }
 
 static void free_chunk(struct segments *s, struct text_chunk *chunk)
@@ -164,11 +214,12 @@ static void free_text(struct segments *s, struct text_chunk *down_to)
         s->oldest_chunk = NULL;
 }
 
-static void free_segment(struct segments *s, uint32_t k)
+static void free_columns(struct segments *s, struct column_group *group, uint32_t k)
 {
-    struct segment_column *columns = segment_at(s, k);
-    for (uint32_t c = 0; c < s->columns_count; c++) {
-        size_t bytes = segment_rows(k) * phys_bytes(s->phys[c]);
+    uint32_t at, piece = piece_of(k, &at);
+    struct segment_column *columns = segment_at(group, k);
+    for (uint32_t c = 0; columns != NULL && c < group->count; c++) {
+        size_t bytes = segment_rows(k) * phys_bytes(group->phys[c]);
         memory_unmap(columns[c].data, bytes);
         if (!memory_is_lazy(bytes))
             charge(s, -(int64_t)bytes);
@@ -177,35 +228,52 @@ static void free_segment(struct segments *s, uint32_t k)
             charge(s, -(int64_t)segment_rows(k));
         memory_unmap(nulls, segment_rows(k));
     }
-    mem_free(columns);
-    charge(s, -(int64_t)(sizeof(*columns) * (s->columns_count + 1)));
-    uint32_t at, piece = piece_of(k, &at);
-    s->directory[piece][at] = NULL;
-    if (at + 1 == 1u << piece) { /* it was the last one that could be there */
-        mem_free(s->directory[piece]);
-        s->directory[piece] = NULL;
+    if (columns != NULL) {
+        mem_free(columns);
+        charge(s, -(int64_t)(sizeof(*columns) * (group->count + 1)));
+        group->directory[piece][at] = NULL;
+    }
+    if (at + 1 == 1u << piece &&
+        group->directory[piece] != NULL) { /* it was the last one that could be there */
+        mem_free(group->directory[piece]);
+        group->directory[piece] = NULL;
         charge(s, -(int64_t)(sizeof(columns) << piece));
     }
+}
+
+static void free_segment(struct segments *s, uint32_t k)
+{
+    for (struct column_group *group = &s->base; group != NULL; group = group_after(group))
+        free_columns(s, group, k);
+}
+
+static void free_group(struct segments *s, struct column_group *group)
+{
+    for (uint32_t piece = 0; piece < DIRECTORY_MAX; piece++) {
+        for (uint32_t at = 0; group->directory[piece] != NULL && at < 1u << piece; at++) {
+            if (group->directory[piece][at] != NULL)
+                free_columns(s, group, at + (1u << piece) - 1);
+        }
+        mem_free(group->directory[piece]);
+    }
+    arena_release(&group->arena);
 }
 
 void segments_destroy(struct segments *s)
 {
     if (s == NULL)
         return;
-    for (uint32_t piece = 0; piece < DIRECTORY_MAX; piece++) {
-        for (uint32_t at = 0; s->directory[piece] != NULL && at < 1u << piece; at++) {
-            if (s->directory[piece][at] != NULL)
-                free_segment(s, at + (1u << piece) - 1);
-        }
-        mem_free(s->directory[piece]);
+    for (struct column_group *group = group_after(&s->base), *next; group != NULL; group = next) {
+        next = group_after(group);
+        free_group(s, group);
+        mem_free(group);
     }
+    free_group(s, &s->base);
     free_text(s, NULL);
     account_charge(s->account, -atomic_load(&s->bytes));
     pthread_mutex_destroy(&s->mutex);
     mem_free(s->stamps);
     mem_free(s->marks);
-    mem_free(s->types);
-    mem_free(s->phys);
     mem_free(s);
 }
 
@@ -240,37 +308,37 @@ static struct varlen store_text(struct segments *s, const struct varlen *value)
     return varlen_view(copy, value->len);
 }
 
-static void need_segment(struct segments *s, uint32_t k)
+static void need_columns(struct segments *s, struct column_group *group, uint32_t k)
 {
     uint32_t at, piece = piece_of(k, &at);
     CHECK(piece < 31);
-    if (s->directory[piece] == NULL) {
-        s->directory[piece] = mem_zalloc(sizeof(*s->directory[piece]) << piece);
-        charge(s, (int64_t)(sizeof(*s->directory[piece]) << piece));
+    if (group->directory[piece] == NULL) {
+        group->directory[piece] = mem_zalloc(sizeof(*group->directory[piece]) << piece);
+        charge(s, (int64_t)(sizeof(*group->directory[piece]) << piece));
     }
-    if (s->directory[piece][at] != NULL)
+    if (group->directory[piece][at] != NULL)
         return;
-    struct segment_column *columns = mem_zalloc(sizeof(*columns) * (s->columns_count + 1));
-    charge(s, (int64_t)(sizeof(*columns) * (s->columns_count + 1)));
-    for (uint32_t c = 0; c < s->columns_count; c++) {
-        size_t bytes = segment_rows(k) * phys_bytes(s->phys[c]);
+    struct segment_column *columns = mem_zalloc(sizeof(*columns) * (group->count + 1));
+    charge(s, (int64_t)(sizeof(*columns) * (group->count + 1)));
+    for (uint32_t c = 0; c < group->count; c++) {
+        size_t bytes = segment_rows(k) * phys_bytes(group->phys[c]);
         columns[c].data = memory_map(bytes, MEMORY_HUGE | MEMORY_GROWS | MEMORY_SCANNED);
         if (!memory_is_lazy(bytes))
             charge(s, (int64_t)bytes);
     }
-    s->directory[piece][at] = columns;
+    group->directory[piece][at] = columns;
 }
 
-static void append_column(struct segments *s, uint32_t k, uint32_t c, uint64_t at, const struct column *from,
-                          uint32_t first, uint32_t count)
+static void append_column(struct segments *s, const struct column_group *group, uint32_t k, uint32_t c,
+                          uint64_t at, const struct column *from, uint32_t first, uint32_t count)
 {
-    struct segment_column *to = &segment_at(s, k)[c];
-    uint32_t bytes = phys_bytes(s->phys[c]);
+    struct segment_column *to = &segment_at(group, k)[c];
+    uint32_t bytes = phys_bytes(group->phys[c]);
     uint8_t *data = (uint8_t *)to->data + at * bytes;
     if (memory_is_lazy(segment_rows(k) * bytes))
         memory_grow(to->data, segment_rows(k) * bytes, (at + count) * bytes);
     const uint8_t *values = (const uint8_t *)from->data + (from->is_constant ? 0 : (size_t)first * bytes);
-    if (s->phys[c] == PHYS_VAR) {
+    if (group->phys[c] == PHYS_VAR) {
         struct varlen *out = (struct varlen *)(void *)data;
         const struct varlen *in = (const struct varlen *)(const void *)values;
         for (uint32_t i = 0; i < count; i++)
@@ -343,14 +411,16 @@ void segments_append(struct segments *s, const struct batch *rows, uint64_t epoc
     s->append_end = at + rows->rows;
     for (uint32_t first = 0; first < rows->rows;) {
         uint32_t k = segment_of(at);
-        need_segment(s, k);
         uint64_t offset = at - segment_start(k), room = segment_rows(k) - offset;
         uint32_t count = rows->rows - first < room ? rows->rows - first : (uint32_t)room;
-        for (uint32_t c = 0; c < s->columns_count; c++)
-            append_column(s, k, c, offset, &rows->columns[c], first, count);
-        int64_t cost = lazy_row_cost(s, k);
+        for (struct column_group *group = &s->base; group != NULL; group = group_after(group)) {
+            need_columns(s, group, k);
+            for (uint32_t c = 0; c < group->count; c++)
+                append_column(s, group, k, c, offset, &rows->columns[group->first + c], first, count);
+        }
+        int64_t cost = lazy_cost(s, k, at, at + count);
         if (cost > 0)
-            charge(s, cost * count);
+            charge(s, cost);
         at += count;
         first += count;
     }
@@ -367,7 +437,7 @@ void segments_truncate(struct segments *s, uint64_t mark)
     for (uint64_t end = rows; end > mark;) {
         uint32_t k = segment_of(end - 1);
         uint64_t start = segment_start(k) > mark ? segment_start(k) : mark;
-        charge(s, -lazy_row_cost(s, k) * (int64_t)(end - start));
+        charge(s, -lazy_cost(s, k, start, end));
         end = start;
     }
     pthread_mutex_lock(&s->mutex);
@@ -415,6 +485,18 @@ void segments_drop(struct segments *s, uint64_t first, uint64_t epoch)
     set_stamp(s, epoch, first, rows);
 }
 
+/* Those from `kept` to `to` of segment k, which goes on behind them. */
+static void discard_front(struct column_group *group, uint32_t k, uint64_t kept, uint64_t to)
+{
+    struct segment_column *columns = segment_at(group, k);
+    uint64_t start = segment_start(k), from = (kept - start) & ~(DISCARD_ROWS - 1);
+    for (uint32_t c = 0; columns != NULL && c < group->count; c++) {
+        uint32_t bytes = phys_bytes(group->phys[c]);
+        if (memory_is_lazy(segment_rows(k) * bytes))
+            memory_discard((uint8_t *)columns[c].data + from * bytes, (to - start - from) * bytes);
+    }
+}
+
 /* Memory of rows below `first`, which nobody sees any more. */
 static void give_back(struct segments *s, uint64_t first)
 {
@@ -426,16 +508,11 @@ static void give_back(struct segments *s, uint64_t first)
             if (to <= s->kept)
                 break;
         }
-        charge(s, -lazy_row_cost(s, k) * (int64_t)(to - s->kept));
+        charge(s, -lazy_cost(s, k, s->kept, to));
         if (to == end)
             free_segment(s, k);
-        for (uint32_t c = 0; to < end && c < s->columns_count; c++) {
-            uint32_t bytes = phys_bytes(s->phys[c]);
-            uint64_t from = (s->kept - start) & ~(DISCARD_ROWS - 1);
-            if (memory_is_lazy(segment_rows(k) * bytes))
-                memory_discard((uint8_t *)segment_at(s, k)[c].data + from * bytes,
-                               (to - start - from) * bytes);
-        }
+        for (struct column_group *group = &s->base; to < end && group != NULL; group = group_after(group))
+            discard_front(group, k, s->kept, to);
         s->kept = to;
     }
     while (s->oldest_chunk != s->chunk && s->oldest_chunk->end <= first) {
@@ -489,8 +566,19 @@ uint64_t segments_end(struct segments *s, uint64_t snapshot)
     return rows_at(s, snapshot, &first);
 }
 
+/* How many of the rows from `at` on, at most `count` of one segment, have or lack the same columns. */
+static uint64_t same_groups(const struct segments *s, uint64_t at, uint64_t count, uint32_t columns_count)
+{
+    const struct column_group *group = &s->base;
+    for (; group != NULL && group->first < columns_count; group = group_after(group)) {
+        if (at < group->from && group->from - at < count)
+            count = group->from - at;
+    }
+    return count;
+}
+
 bool segments_scan(struct segments *s, uint64_t snapshot, uint64_t *cursor, struct column *columns,
-                   struct batch *out)
+                   uint32_t columns_count, struct batch *out)
 {
     uint64_t first, end = rows_at(s, snapshot, &first);
     if (*cursor < first)
@@ -503,15 +591,26 @@ bool segments_scan(struct segments *s, uint64_t snapshot, uint64_t *cursor, stru
         count = end - *cursor;
     if (count > BATCH_ROWS_MAX)
         count = BATCH_ROWS_MAX;
-    for (uint32_t c = 0; c < s->columns_count; c++) {
-        struct segment_column *from = &segment_at(s, k)[c];
-        uint8_t *nulls = atomic_load_explicit(&from->nulls, memory_order_acquire);
-        columns[c] = (struct column){.type = s->types[c],
-                                     .phys = s->phys[c],
-                                     .data = (uint8_t *)from->data + offset * phys_bytes(s->phys[c]),
-                                     .nulls = nulls != NULL ? nulls + offset : NULL};
+    count = same_groups(s, *cursor, count, columns_count);
+    uint32_t filled = 0;
+    const struct column_group *group = &s->base;
+    for (; group != NULL && filled < columns_count; group = group_after(group)) {
+        for (uint32_t c = 0; c < group->count && filled < columns_count; c++, filled++) {
+            if (*cursor < group->from) {
+                columns[filled] = group->missing[c];
+                continue;
+            }
+            struct segment_column *from = &segment_at(group, k)[c];
+            uint8_t *nulls = atomic_load_explicit(&from->nulls, memory_order_acquire);
+            columns[filled] =
+                (struct column){.type = group->types[c],
+                                .phys = group->phys[c],
+                                .data = (uint8_t *)from->data + offset * phys_bytes(group->phys[c]),
+                                .nulls = nulls != NULL ? nulls + offset : NULL};
+        }
     }
-    *out = (struct batch){.rows = (uint32_t)count, .columns_count = s->columns_count, .columns = columns};
+    CHECK(filled == columns_count);
+    *out = (struct batch){.rows = (uint32_t)count, .columns_count = columns_count, .columns = columns};
     *cursor += count;
     return true;
 }
@@ -546,52 +645,94 @@ static void bounds(const void *of, uint64_t *first, uint64_t *end)
     *end = segments_rows(of);
 }
 
+static void copy_out(const struct column_group *group, uint32_t c, uint64_t at, uint32_t count,
+                     struct column *out, struct arena *arena)
+{
+    uint32_t k = segment_of(at), bytes = phys_bytes(group->phys[c]);
+    uint64_t offset = at - segment_start(k);
+    const uint8_t *data, *nulls;
+    if (at < group->from) {
+        data = group->missing[c].data;
+        nulls = group->missing[c].nulls;
+    } else {
+        const struct segment_column *from = &segment_at(group, k)[c];
+        data = (const uint8_t *)from->data + offset * bytes;
+        nulls = atomic_load_explicit(&from->nulls, memory_order_relaxed);
+        nulls = nulls != NULL ? nulls + offset : NULL;
+    }
+    *out = (struct column){.type = group->types[c],
+                           .phys = group->phys[c],
+                           .data = arena_copy(arena, data, (size_t)bytes * count),
+                           .nulls = nulls != NULL ? arena_copy(arena, nulls, count) : NULL};
+    struct varlen *texts = group->phys[c] == PHYS_VAR ? out->data : NULL;
+    for (uint32_t i = 0; texts != NULL && i < count; i++) {
+        if (texts[i].len > VARLEN_INLINE_MAX)
+            texts[i] = varlen_view(arena_copy(arena, varlen_bytes(&texts[i]), texts[i].len), texts[i].len);
+    }
+}
+
 static void gather_range(void *of, uint64_t first, uint32_t *count, struct column *out, struct arena *arena)
 {
     struct segments *s = of;
     uint32_t k = segment_of(first);
-    uint64_t offset = first - segment_start(k), room = segment_rows(k) - offset;
-    if (*count > room)
-        *count = (uint32_t)room;
-    for (uint32_t c = 0; c < s->columns_count; c++) {
-        const struct segment_column *from = &segment_at(s, k)[c];
-        uint32_t bytes = phys_bytes(s->phys[c]);
-        const uint8_t *nulls = atomic_load_explicit(&from->nulls, memory_order_relaxed);
-        out[c] = (struct column){
-            .type = s->types[c],
-            .phys = s->phys[c],
-            .data = arena_copy(arena, (const uint8_t *)from->data + offset * bytes, (size_t)bytes * *count),
-            .nulls = nulls != NULL ? arena_copy(arena, nulls + offset, *count) : NULL};
-        struct varlen *texts = s->phys[c] == PHYS_VAR ? out[c].data : NULL;
-        for (uint32_t i = 0; texts != NULL && i < *count; i++) {
-            if (texts[i].len > VARLEN_INLINE_MAX)
-                texts[i] =
-                    varlen_view(arena_copy(arena, varlen_bytes(&texts[i]), texts[i].len), texts[i].len);
+    uint64_t room = segment_rows(k) - (first - segment_start(k));
+    *count = (uint32_t)same_groups(s, first, *count < room ? *count : room, s->columns_count);
+    for (const struct column_group *group = &s->base; group != NULL; group = group_after(group)) {
+        for (uint32_t c = 0; c < group->count; c++)
+            copy_out(group, c, first, *count, &out[group->first + c], arena);
+    }
+}
+
+static const struct batch *add_missing(const struct segments *s, const struct batch *rows,
+                                       struct arena *arena)
+{
+    struct batch *wide = batch_header(arena, s->columns_count);
+    wide->rows = rows->rows;
+    wide->weights = rows->weights;
+    memcpy(wide->columns, rows->columns, sizeof(*wide->columns) * rows->columns_count);
+    for (const struct column_group *group = &s->base; group != NULL; group = group_after(group)) {
+        for (uint32_t c = 0; c < group->count; c++) {
+            struct column *column = &wide->columns[group->first + c];
+            if (group->first + c < rows->columns_count)
+                continue;
+            *column = group->missing[c]; /* one of them serves for all */
+            column->is_constant = true;
         }
     }
+    return wide;
 }
 
 static bool append_saved(void *of, uint64_t first, const struct batch *rows, uint32_t version,
                          struct error *err)
 {
     struct segments *s = of;
-    if (version != SAVED_VERSION || rows->columns_count != s->columns_count)
+    if (version != SAVED_VERSION || rows->columns_count < s->base.count ||
+        rows->columns_count > s->columns_count)
         return error_set(err, ERRCODE_DATA_CORRUPTED, "saved rows are not of this form");
     if (s->stamps_count == 0)
         segments_begin(s, first);
     if (first != segments_rows(s))
         return error_set(err, ERRCODE_DATA_CORRUPTED, "saved rows from number %llu on are missing",
                          (unsigned long long)segments_rows(s));
+    struct arena arena;
+    arena_init(&arena, NULL);
+    if (rows->columns_count < s->columns_count)
+        rows = add_missing(s, rows, &arena);
     segments_append(s, rows, 0);
+    arena_release(&arena);
     return true;
 }
 
 void segments_saved(struct segments *s, const char *name, struct saved_tables *out)
 {
+    struct sql_type *types = arena_alloc(out->arena, sizeof(*types) * s->columns_count);
+    for (const struct column_group *group = &s->base; group != NULL; group = group_after(group))
+        memcpy(types + group->first, group->types, sizeof(*types) * group->count);
     saved_tables_add(out, (struct saved_table){.name = name,
                                                .version = SAVED_VERSION,
                                                .columns_count = s->columns_count,
-                                               .types = s->types,
+                                               .columns_least = s->base.count,
+                                               .types = types,
                                                .of = s,
                                                .rows = &s->saved,
                                                .bounds = bounds,

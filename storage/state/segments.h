@@ -15,14 +15,19 @@ struct segments;
 struct segments *segments_create(const struct sql_type *types, uint32_t columns_count,
                                  struct account *account);
 void segments_destroy(struct segments *segments);
+/* Writer: more columns, behind the others. Rows that are there have the missing values in them, however many there are;
+ * nothing of theirs is written. Copies. */
+void segments_widen(struct segments *segments, const struct sql_type *types, uint32_t count,
+                    const struct datum *missing);
 /* Writer. The batch's weights must all be +1. Epochs never go back. */
 void segments_append(struct segments *segments, const struct batch *rows, uint64_t epoch);
 /* Writer: forgets the rows appended since `mark` (segments_rows before). */
 void segments_truncate(struct segments *segments, uint64_t mark);
 /* Any thread: fills *out with a borrowed piece of up to BATCH_ROWS_MAX rows (columns point into the segment;
- * `columns` is the caller's array of columns_count). *cursor starts at 0. false at the end. */
+ * `columns` is the caller's array of columns_count, the first so many of those there are). *cursor starts at 0. false at
+ * the end. */
 bool segments_scan(struct segments *segments, uint64_t snapshot, uint64_t *cursor, struct column *columns,
-                   struct batch *out);
+                   uint32_t columns_count, struct batch *out);
 /* Writer: forgets where epochs ended that no snapshot >= oldest needs to tell apart (without it 24 bytes stay per tick),
  * and gives the memory of dropped rows back that none of them sees. */
 void segments_trim(struct segments *segments, uint64_t oldest);

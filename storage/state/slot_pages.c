@@ -225,11 +225,8 @@ void slot_pages_pop(struct slot_pages *pages)
         charge(pages, -cost);
 }
 
-/* ---- restoring ---- */
-
-void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
+static void use_up_to(struct slot_pages *pages, uint32_t used)
 {
-    CHECK(pages->dirty == NULL && pages->live == pages->used);
     while (pages->used < used) {
         if (pages->used == pages->capacity)
             add_chunk(pages);
@@ -243,6 +240,43 @@ void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
             charge(pages, cost);
         pages->used += piece;
     }
+}
+
+void slot_pages_begin_copy(const struct slot_pages *pages, uint32_t stride, struct slot_pages *copies)
+{
+    slot_pages_init(copies, stride, pages->first, pages->account);
+    use_up_to(copies, pages->used);
+}
+
+void slot_pages_end_copy(struct slot_pages *pages, struct slot_pages *copies)
+{
+    int64_t tracking = (int64_t)sizeof(uint64_t) * pages->dirty_words;
+    struct slot_pages old = *pages;
+    *pages = *copies;
+    pages->free_head = old.free_head;
+    pages->live = old.live;
+    pages->charged += tracking;
+    pages->dirty = old.dirty;
+    pages->taken = old.taken;
+    pages->dirty_words = old.dirty_words;
+    pages->is_whole = old.is_whole;
+    pages->taken_whole = old.taken_whole;
+    pages->saved_live = old.saved_live;
+    pages->saved_since = old.saved_since;
+    pages->saved_taken = old.saved_taken;
+    old.charged -= tracking;
+    old.dirty = old.taken = NULL;
+    slot_pages_release(&old);
+    if (pages->dirty != NULL)
+        grow_dirty(pages);
+}
+
+/* ---- restoring ---- */
+
+void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used)
+{
+    CHECK(pages->dirty == NULL && pages->live == pages->used);
+    use_up_to(pages, used);
 }
 
 void slot_pages_take(struct slot_pages *pages, uint32_t slot)

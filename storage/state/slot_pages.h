@@ -96,6 +96,12 @@ void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used);
 void slot_pages_take(struct slot_pages *pages, uint32_t slot);
 void slot_pages_restore_end(struct slot_pages *pages);
 
+/* The same slots with another stride: begin_copy makes room for all of them, whose contents (of free ones the first eight
+ * bytes) are the caller's to copy; end_copy then puts the copies in place of the slots, which stay tracked as they are, and
+ * gives the old memory back. */
+void slot_pages_begin_copy(const struct slot_pages *pages, uint32_t stride, struct slot_pages *copies);
+void slot_pages_end_copy(struct slot_pages *pages, struct slot_pages *copies);
+
 static inline uint32_t slot_header(const void *slot)
 {
     uint32_t header;

@@ -439,7 +439,7 @@ static void segments_of(struct bench *b, bool scan)
     int64_t sum = 0;
     for (bool more = scan; more;) {
         start(b);
-        more = segments_scan(segments, epoch, &cursor, columns, &piece);
+        more = segments_scan(segments, epoch, &cursor, columns, BID_COLUMNS, &piece);
         const int64_t *values = piece.columns[PRICE].data;
         for (uint32_t i = 0; i < piece.rows; i++)
             sum += values[i];

@@ -83,7 +83,8 @@ TEST(replaced_and_expired)
         struct error err;
         uint64_t snapshot;
         EXPECT(relation_lookup_source(relation) != NULL);
-        EXPECT(engine_subscribe(engine, relation, &subscription, &snapshot, &err));
+        EXPECT(engine_subscribe(engine, relation, relation_columns(relation, NULL), &subscription, &snapshot,
+                                &err));
         snapshot_close(engine_snapshots(engine), snapshot);
         int64_t counts[8] = {0};
         int32_t values[8] = {0};

@@ -415,7 +415,7 @@ TEST(streams_in_order)
     struct subscription *stream;
     uint64_t start, epoch, last;
     struct error err;
-    EXPECT(engine_subscribe(w.engine, view, &stream, &start, &err));
+    EXPECT(engine_subscribe(w.engine, view, relation_columns(view, NULL), &stream, &start, &err));
     EXPECT_TEXT(text_of(&w, view, start), "1 1\n");
     snapshot_close(engine_snapshots(w.engine), start);
     for (int i = 2; i <= 20; i++)
@@ -465,7 +465,7 @@ TEST(dropped_relations)
     change(outcome, w.u, 1, 1, 1, 1);
     EXPECT(!engine_commit(w.engine, &outcome->txn, NULL, &epoch, &err));
     EXPECT_INT(err.code, ERRCODE_UNDEFINED_TABLE);
-    EXPECT(!engine_subscribe(w.engine, w.u, &stream, &epoch, &err));
+    EXPECT(!engine_subscribe(w.engine, w.u, relation_columns(w.u, NULL), &stream, &epoch, &err));
     EXPECT_INT(err.code, ERRCODE_UNDEFINED_TABLE);
     EXPECT_TEXT(contents(&w, w.t), "");
     relation_release(w.u);

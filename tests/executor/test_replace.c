@@ -88,7 +88,8 @@ TEST(newest_of_each_key)
         struct subscription *subscription;
         struct error err;
         uint64_t snapshot, state = 7 + shards;
-        EXPECT(engine_subscribe(engine, relation, &subscription, &snapshot, &err));
+        EXPECT(engine_subscribe(engine, relation, relation_columns(relation, NULL), &subscription, &snapshot,
+                                &err));
         snapshot_close(engine_snapshots(engine), snapshot);
         int32_t model[KEYS], found[KEYS];
         memset(model, 0xFF, sizeof(model));

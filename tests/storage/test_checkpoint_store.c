@@ -96,8 +96,8 @@ static void check(struct checkpoint_store *store, uint32_t mark)
     arena_init(&arena, NULL);
     struct found slots = {.mark = mark}, rows = {.mark = mark};
     const struct checkpoint_visitor of_slots = {&slots, begin, visit}, of_rows = {&rows, begin, visit};
-    EXPECT(checkpoint_store_read(store, "r1", 0, "slots", types, 2, &of_slots, &err));
-    EXPECT(checkpoint_store_read(store, "r1", 0, "rows", types, 2, &of_rows, &err));
+    EXPECT(checkpoint_store_read(store, "r1", 0, "slots", types, 2, 2, &of_slots, &err));
+    EXPECT(checkpoint_store_read(store, "r1", 0, "rows", types, 2, 2, &of_rows, &err));
     EXPECT_INT(slots.rows, ROWS);
     EXPECT_INT(rows.rows, ROWS);
     EXPECT_INT(slots.wrong + rows.wrong, 0);

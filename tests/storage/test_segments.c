@@ -32,7 +32,7 @@ static uint64_t count_rows(struct segments *s, uint64_t snapshot)
     struct column columns[3];
     struct batch piece;
     uint64_t cursor = 0, n = 0;
-    while (segments_scan(s, snapshot, &cursor, columns, &piece)) {
+    while (segments_scan(s, snapshot, &cursor, columns, 3, &piece)) {
         EXPECT(piece.rows > 0 && piece.rows <= BATCH_ROWS_MAX);
         for (uint32_t i = 0; i < piece.rows; i++, n++) {
             if (!row_is(&piece, i, n))
@@ -119,7 +119,7 @@ static void check_range(struct segments *s, uint64_t snapshot, uint64_t first, u
     struct column columns[3];
     struct batch piece;
     uint64_t cursor = 0, n = first;
-    while (segments_scan(s, snapshot, &cursor, columns, &piece)) {
+    while (segments_scan(s, snapshot, &cursor, columns, 3, &piece)) {
         for (uint32_t i = 0; i < piece.rows; i++, n++) {
             if (!row_is(&piece, i, n))
                 EXPECT_INT(((const int64_t *)piece.columns[0].data)[i], (int64_t)n);
