@@ -115,6 +115,7 @@ add_server_test(crash/build-3-workers crash/build_test.py --workers 3 --only vie
 # a start with another number of workers each
 add_server_test(crash/checkpoint-any-workers crash/checkpoint_test.py --seed 3 --workers 1,2,4,3,1)
 add_server_test(crash/kill-any-workers crash/kill_test.py --workers 2,1,3)
+add_server_test(oracle/columns oracle/oracle.py --seed 801 --seeds 3 --statements 80 --columns 0.2 --restart 9 --workers 1,3,2)
 add_server_test(oracle/restart-any-workers oracle/oracle.py --seed 701 --seeds 3 --statements 80 --restart 6 --workers 1,2,4,3,1)
 add_server_test(server/event-time-any-workers server/event_time_test.py --workers 4,2,1,3)
 add_server_test(server/temporal-any-workers server/temporal_test.py --workers 3,1,4,2 --seed 200 --seeds 2)

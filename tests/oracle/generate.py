@@ -103,6 +103,19 @@ class Generator(Expressions):
             other.name, ", ".join(self.plain(s, ty) for _, ty in other.columns), source.name, self.condition(s, 1),
             r.randint(0, span // 2))
 
+    def add_column(self):
+        """ALTER TABLE ADD COLUMN; the name may be one that views give a column of their own, which goes on meaning that."""
+        r = self.rng
+        t = r.choice(self.tables)
+        taken = [c for c, _ in t.columns]
+        name = r.choice([c for c in ["c%d" % i for i in range(40)] + ["o0", "o1", "n1"] if c not in taken])
+        ty = self.any_type()
+        default = "" if self.chance(0.3) else " DEFAULT %s" % self.literal(ty, 0.1)
+        if default and "NULL" not in default and self.chance(0.5):
+            default = r.choice([" NOT NULL%s", "%s NOT NULL"]) % default
+        t.columns = t.columns + [(name, ty)]
+        return "ALTER TABLE %s ADD COLUMN %s %s%s" % (t.name, name, self.sql_type(ty), default)
+
     def change_condition(self, t):
         if self.chance(0.2):
             return self.subquery_condition(Scope([("%s.%s" % (t.name, c), ty) for c, ty in t.columns]), 0)

@@ -48,7 +48,8 @@ class Oracle:
         self.mill = harness.connect_millrace(server).cursor()
         self.pg = pg.cursor()
         self.script = []
-        self.views = []  # (name, ours, relation)
+        self.views = []  # (name, ours, relation, columns added before)
+        self.columns_added = 0
         self.views_made = 0
         self.outgrown = 0  # views no longer compared because PostgreSQL takes too long
         self.refused = 0
@@ -135,7 +136,7 @@ class Oracle:
                     continue
                 raise Difference("view refused: %s %s\n  %s" % (e.sqlstate, e, sql))
             self.script.append(("SET passes_off = %d;\n%s;\nSET passes_off = 0" if passes_off else "%.0s%s") % (passes_off, sql))
-            self.views.append((name, ours, relation))
+            self.views.append((name, ours, relation, self.columns_added))
             self.views_made += 1
             self.gen.views.append(relation)
             return
@@ -152,7 +153,7 @@ class Oracle:
 
     def check(self):
         for view in list(self.views):
-            name, ours, relation = view
+            name, ours, relation, columns_added = view
             inside = self.pg.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
             try:
                 if inside:
@@ -176,7 +177,8 @@ class Oracle:
             got = rows_of(self.mill, "SELECT * FROM %s" % name)
             if got != expected:
                 raise Difference("view %s: %s\n  PostgreSQL: %s\n  view:       %s" % (name, ours, expected[:20], got[:20]))
-            if self.rng.random() < self.args.batch:
+            # a column that is added is seen by the same query said anew
+            if columns_added == self.columns_added and self.rng.random() < self.args.batch:
                 passes_off = self.random_passes()
                 if passes_off:
                     self.set_passes(passes_off)
@@ -189,7 +191,19 @@ class Oracle:
                 self.selects += 1
             self.checked += 1
 
+    def add_column(self):
+        """Views that are there must not see it; all rows have its default."""
+        self.both(self.gen.add_column())
+        self.columns_added += 1
+        for table in self.gen.tables:
+            query = "SELECT * FROM %s" % table.name
+            ours, theirs = rows_of(self.mill, query), rows_of(self.pg, query)
+            if ours != theirs:
+                raise Difference("table %s\n  PostgreSQL: %s\n  Millrace:   %s" % (table.name, theirs[:20], ours[:20]))
+
     def step(self):
+        if self.args.columns and self.rng.random() < self.args.columns:
+            self.add_column()
         if self.rng.random() < self.args.transactions:  # a transaction, seen from inside as well
             self.both("BEGIN")
             ok = True
@@ -240,8 +254,8 @@ class Oracle:
             if self.args.seconds and time.monotonic() - start > self.args.seconds:
                 break
         print("seed %d: %d statements, %d views, %d comparisons (%d rows, %d with SELECT), %d skipped, %d outgrown, %d not taken, %d refused,"
-              " %d restarts, %d statements beside a CREATE, 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
-                                            self.invalid, self.refused, self.restarts, self.beside, time.monotonic() - start), flush=True)
+              " %d restarts, %d columns added, %d statements beside a CREATE, 0 differences in %.0f s" % (self.args.seed, n + 1, len(self.views), self.checked, self.rows, self.selects, self.skipped, self.outgrown,
+                                            self.invalid, self.refused, self.restarts, self.columns_added, self.beside, time.monotonic() - start), flush=True)
 
 
 def run_seed(args, options, pg):
@@ -277,6 +291,7 @@ def main():
     parser.add_argument("--windows", action="store_true", help="mostly views of windows over time, count_window and gap_fill")
     parser.add_argument("--only", choices=["over", "top", "with_query"], help="views of one kind")
     parser.add_argument("--restart", type=int, default=0, help="end and start the server every N statements")
+    parser.add_argument("--columns", type=float, default=0, help="how often a step adds a column to a table first")
     parser.add_argument("--big", action="store_true", help="ticks of thousands of rows")
     parser.add_argument("--beside", action="store_true", help="views are made by another session while tables change")
     args, options = parser.parse_known_args()
