@@ -12,7 +12,7 @@
 
 struct request {
     struct request *next;
-    uint32_t oid;
+    uint32_t oid, columns_count; /* of the relation */
     char *commands; /* of ALTER TABLE */
 };
 
@@ -27,15 +27,29 @@ struct source_changes {
     struct session *session; /* the running one */
 };
 
-/* The statement; NULL: the relation is gone. Its columns cannot change before the statement has its turn, but by an ALTER of somebody else, which then
- * fails or does the same. */
+/* As who asked knows it. Needs the read lock. */
+static const struct catalog_object *find_relation(struct server *server, const struct request *request)
+{
+    const struct catalog_object *object = catalog_find_oid(server->catalog, request->oid);
+    return object != NULL && object->columns_count == request->columns_count ? object : NULL;
+}
+
+static bool is_obsolete(struct server *server, const struct request *request)
+{
+    catalog_read_lock(server->catalog);
+    bool is_obsolete = find_relation(server, request) == NULL;
+    catalog_unlock(server->catalog);
+    return is_obsolete;
+}
+
+/* The statement; NULL: the relation is gone, or has other columns (several consumers ask for the same). */
 static char *statement_text(struct server *server, const struct request *request)
 {
     struct arena arena;
     arena_init(&arena, NULL);
     char *text = NULL;
     catalog_read_lock(server->catalog);
-    const struct catalog_object *object = catalog_find_oid(server->catalog, request->oid);
+    const struct catalog_object *object = find_relation(server, request);
     if (object != NULL)
         text = mem_strdup(arena_printf(&arena, "ALTER TABLE %s %s",
                                        ddl_qualified(&arena, server->catalog, object), request->commands));
@@ -89,7 +103,7 @@ static void do_request(struct source_changes *changes, const struct request *req
         return;
     if (run_request(changes, request, sql, &error))
         log_write(LOG_INFO, "the schema of records has changed: %s", sql);
-    else
+    else if (!is_obsolete(changes->server, request)) /* somebody else may have changed it first */
         sources_answer(changes->server->running_sources, request->oid, &error);
     mem_free(sql);
 }
@@ -166,13 +180,14 @@ static void write_commands(const struct format_change *wanted, uint32_t count, s
     }
 }
 
-void source_changes_ask(struct source_changes *changes, uint32_t oid, const struct format_change *wanted,
-                        uint32_t count)
+void source_changes_ask(struct source_changes *changes, const struct catalog_object *object,
+                        const struct format_change *wanted, uint32_t count)
 {
     struct request *request = mem_zalloc(sizeof(*request));
     struct strbuf commands = STRBUF_INIT;
     write_commands(wanted, count, &commands);
-    request->oid = oid;
+    request->oid = object->oid;
+    request->columns_count = object->columns_count;
     request->commands = mem_strdup(strbuf_text(&commands));
     strbuf_release(&commands);
     pthread_mutex_lock(&changes->lock);

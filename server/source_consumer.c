@@ -419,8 +419,7 @@ static void change_columns(struct consumer *c, const struct error *why)
     c->change = *why;
     set_state(c, "waiting for its columns to be changed", why);
     source_thread_land(&c->thread);
-    source_changes_ask(sources_changes(s->source.server->running_sources), s->source.object->oid, wanted,
-                       count);
+    source_changes_ask(sources_changes(s->source.server->running_sources), s->source.object, wanted, count);
 }
 
 /* Until the columns have been changed, by which it ends, or it is known that they cannot be. */

@@ -123,14 +123,18 @@ def fails(con, name, *words):
 
 
 def adds(cluster, registry, con, server):
-    """schema_change = 'add': new fields become columns, rows of before have NULL there, whenever the server is killed."""
+    """schema_change = 'add': new fields become columns, rows of before have NULL there, views go on, whenever the server is killed."""
     fields = [("id", "long"), ("name", ["null", "string"])]
     key = registry.register("growing-key", record("growing_key", ("id", "long")))
     schema = registry.register("growing-value", record("growing", *fields))
     cluster.create_topic("growing", 2)
     options = {"format": "avro", "schema.registry.url": registry.url, "schema_change": "add"}
     con.execute("CREATE TABLE growing " + with_options(cluster, topic="growing", consumers=2, **options))
-    con.execute("CREATE STREAM grown (*, off bigint OPTIONS (metadata 'offset')) " + with_options(cluster, topic="growing", **options))
+    con.execute("CREATE STREAM grown (*, off bigint OPTIONS (metadata 'offset'), at timestamptz OPTIONS (metadata 'timestamp'),"
+                " WATERMARK FOR at AS at - INTERVAL '24 hours') " + with_options(cluster, topic="growing", **options))
+    con.execute("CREATE MATERIALIZED VIEW all_growing AS SELECT * FROM growing")
+    con.execute("CREATE MATERIALIZED VIEW per_day AS SELECT window_start, count(*) AS n, sum(off) AS o FROM tumble(grown, at, INTERVAL '1 day')"
+                " GROUP BY window_start")
 
     def produce(ids, *more):
         cluster.produce("growing", [Record(framed(schema, long_(i) + maybe("n%d" % i, text) + b"".join(more)), framed(key, long_(i)), i % 2)
@@ -158,6 +162,9 @@ def adds(cluster, registry, con, server):
             expect("errors of " + name, one(con, "SELECT count(*) FROM %s_errors" % name), 0)
         expect("columns", columns(con, "growing")[2:], [("extraField%d" % n, "integer" if n % 2 else "text") for n in range(number + 1)])
         names = ", ".join('"%s"' % column for column, _ in columns(con, "growing"))
+        expect("the view's rows", sorted(con.execute("SELECT * FROM all_growing").fetchall()), sorted((i, row[0]) for i, row in rows.items()))
+        expect("the windows' rows", con.execute("SELECT sum(n), sum(o) FROM per_day").fetchall(),
+               con.execute("SELECT count(*), sum(off) FROM grown").fetchall())
         expect("rows", sorted(con.execute("SELECT * FROM growing").fetchall()), sorted((i, *row) for i, row in rows.items()))
         expect("rows of the stream", sorted(con.execute("SELECT %s FROM grown" % names).fetchall(), key=str), sorted(stream, key=str))
         expect("no record twice", one(con, "SELECT (SELECT count(*) FROM grown) - (SELECT sum(accepted) FROM grown_progress)"), 0)
@@ -246,11 +253,15 @@ def widens(cluster, registry, con, server):
     expect("rows", sorted(con.execute("SELECT * FROM wide").fetchall()),
            sorted([(i, i / 2, None) for i in range(100) if i != 5] + [(5, 1e300, "n"), (1 << 40, 1e300, "n")]))
     expect("nothing was refused", one(con, "SELECT count(*) FROM wide_errors"), 0)
-    # a view reads it: it stops, says which, and goes on when that is gone
+    # a view reads it: a column is added all the same; for another type it stops, says which view, and goes on when that is gone
     con.execute("CREATE MATERIALIZED VIEW watching AS SELECT count(*) AS n FROM wide")
+    added = schema("long", "double", ("n", ["null", "string"]), ("m", ["null", "int"]))
+    cluster.produce("wide", [Record(framed(added, long_(6) + struct.pack("<d", 6) + maybe("n", text) + maybe(3, long_)), b"6", 0)])
+    read_all(con, "wide", cluster, "wide")
+    expect("a column below the view", (one(con, "SELECT m FROM wide WHERE id = 6"), one(con, "SELECT n FROM watching")), (3, 101))
     third = schema("long", "double", ("n", ["null", "string"]), ("m", ["null", "long"]))
     cluster.produce("wide", [Record(framed(third, long_(7) + struct.pack("<d", 7) + maybe("n", text) + maybe(8, long_)), b"7", 0)])
-    fails(con, "wide", 'field "m"', "watching")
+    fails(con, "wide", 'column "m"', "watching")
     expect("what came before", one(con, "SELECT n FROM watching"), 101)
     con.execute("DROP MATERIALIZED VIEW watching")
     con.execute("ALTER TABLE wide SET (paused = 'false')")

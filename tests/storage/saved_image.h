@@ -125,6 +125,17 @@ static inline void image_save(struct saved_image *image, struct saved_table *tab
         image_save_rows(image, table);
 }
 
+/* How many of the rows from `at` on, at most `most`, were saved with as many columns as the first. */
+static inline uint32_t image_same_columns(const struct saved_image *image, const uint32_t *order, uint32_t at,
+                                          uint32_t most)
+{
+    uint32_t rows = 1;
+    while (rows < most &&
+           image->rows[order[at + rows]].piece->columns_count == image->rows[order[at]].piece->columns_count)
+        rows++;
+    return rows;
+}
+
 /* Into an empty table, by pieces of random sizes, in random order where the order is free. */
 static inline void image_restore(struct saved_image *image, struct saved_table *table, uint64_t seed)
 {
@@ -149,7 +160,9 @@ static inline void image_restore(struct saved_image *image, struct saved_table *
         arena_init(&arena, NULL);
         uint32_t rows = 1 + (uint32_t)(next_random(&seed) % 300);
         rows = rows < count - at ? rows : count - at;
-        struct batch *batch = batch_create(&arena, table->types, table->columns_count, rows);
+        rows = image_same_columns(image, order, at, rows);
+        struct batch *batch =
+            batch_create(&arena, table->types, image->rows[order[at]].piece->columns_count, rows);
         for (uint32_t i = at; i < at + rows; i++)
             batch_append_range(batch, image->rows[order[i]].piece, image->rows[order[i]].at, 1, 1);
         bool ok = table->slots != NULL ? table->restore(table->of, order + at, batch, table->version, &err)

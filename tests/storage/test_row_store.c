@@ -452,6 +452,235 @@ TEST(multiset_is_restored)
         run_multiset(seed, true);
 }
 
+/* ---- columns that are added ---- */
+
+enum { WIDE_KEYS = 60, WIDE_EPOCHS = 60, WIDE_COLUMNS = 6 };
+
+static const struct sql_type wide_types[WIDE_COLUMNS] = {{OID_INT8, -1}, {OID_INT4, -1}, {OID_TEXT, -1},
+                                                         {OID_TEXT, -1}, {OID_INT2, -1}, {OID_NUMERIC, -1}};
+static const char missing_text[] = "what rows from before have in it";
+
+/* A row: its value, and how many columns there were when it was written; 0 columns: none. */
+struct wide_row {
+    int32_t v;
+    uint32_t columns;
+};
+
+static struct datum missing_of(uint32_t column)
+{
+    if (column == 3)
+        return (struct datum){.var = varlen_view((const uint8_t *)missing_text, sizeof(missing_text) - 1)};
+    return datum_null();
+}
+
+static void wide_values(struct arena *arena, int64_t k, struct wide_row row, struct datum *values)
+{
+    values[0] = datum_i64(k);
+    values[1] = row.v % 10 == 9 ? datum_null() : datum_i32(row.v);
+    values[2] = text_of(arena, (uint64_t)row.v);
+    for (uint32_t c = 3; c < WIDE_COLUMNS; c++)
+        values[c] = missing_of(c);
+    if (row.columns > 3 && row.v % 4 != 0)
+        values[3] = text_of(arena, (uint64_t)row.v + 1);
+    if (row.columns > 4 && row.v % 3 != 0)
+        values[4] = (struct datum){.i16 = (int16_t)row.v};
+}
+
+static void append_wide(struct batch *batch, struct arena *arena, int64_t k, struct wide_row row,
+                        int64_t weight)
+{
+    struct datum values[WIDE_COLUMNS];
+    wide_values(arena, k, row, values);
+    batch_append_datums(batch, values, weight);
+}
+
+static void check_wide(struct row_store *store, uint64_t epoch, uint32_t columns_count,
+                       const struct wide_row *expected, struct arena *arena)
+{
+    struct batch *out = batch_create(arena, wide_types, columns_count, 16);
+    struct batch *all = batch_create(arena, wide_types, columns_count, WIDE_KEYS);
+    uint64_t cursor = 0;
+    while (row_store_scan(store, epoch, &cursor, 7, out))
+        ;
+    bool seen[WIDE_KEYS] = {false};
+    for (uint32_t i = 0; i < out->rows; i++) {
+        int64_t k = column_get(&out->columns[0], i).i64;
+        EXPECT(k >= 0 && k < WIDE_KEYS && !seen[k] && batch_weight(out, i) == 1);
+        seen[k] = true;
+        batch_clear(all);
+        append_wide(all, arena, k, expected[k], 1);
+        EXPECT(batch_rows_identical(out, i, all, 0));
+    }
+    for (int k = 0; k < WIDE_KEYS; k++)
+        EXPECT_INT(seen[k], expected[k].columns > 0);
+}
+
+/* By an index: the rows whose value in the column is that of this row. */
+static void check_wide_index(struct row_store *store, uint32_t index, uint32_t column, uint64_t epoch,
+                             uint32_t columns_count, const struct wide_row *expected, struct wide_row like,
+                             struct arena *arena)
+{
+    struct datum wanted[WIDE_COLUMNS], values[WIDE_COLUMNS];
+    wide_values(arena, 0, like, wanted);
+    struct batch *one = batch_create(arena, &wide_types[column], 1, 1);
+    batch_append_datums(one, &wanted[column], 1);
+    struct batch *out = batch_create(arena, wide_types, columns_count, 16);
+    uint32_t zero = 0, count = 0;
+    row_store_index_lookup(store, index, epoch, one, &zero, out);
+    for (int64_t k = 0; k < WIDE_KEYS; k++) {
+        wide_values(arena, k, expected[k], values);
+        bool is_null = wanted[column].is_null || values[column].is_null;
+        bool same = is_null       ? wanted[column].is_null && values[column].is_null
+                    : column == 1 ? wanted[1].i32 == values[1].i32
+                                  : varlen_identical(&wanted[column].var, &values[column].var);
+        count += expected[k].columns > 0 && same;
+    }
+    EXPECT_INT(out->rows, count);
+}
+
+static void run_wide(uint64_t seed, uint32_t key_count)
+{
+    static struct wide_row rows_at[WIDE_EPOCHS + 1][WIDE_KEYS];
+    struct wide_row now[WIDE_KEYS] = {{0}}, before[WIDE_KEYS];
+    memset(rows_at, 0, sizeof(rows_at));
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_image image;
+    image_init(&image);
+    struct row_store *store = row_store_create(wide_types, 3, &key_column, key_count, &account);
+    EXPECT_INT(row_store_add_index(store, &v_column, 1, true), 0);
+    uint32_t columns_count = 3, text_column = 3, added = 0;
+    uint64_t oldest = 0;
+    for (uint64_t epoch = 1; epoch <= WIDE_EPOCHS; epoch++) {
+        if (epoch % 15 == 10 && columns_count < WIDE_COLUMNS) {
+            uint32_t count = epoch == 25 ? 2 : 1;
+            struct datum missing[2] = {missing_of(columns_count), missing_of(columns_count + 1)};
+            row_store_widen(store, &wide_types[columns_count], count, missing);
+            columns_count += count;
+            EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        }
+        if (epoch == 30) {
+            added = row_store_add_index(store, &text_column, 1, false);
+            EXPECT_INT(added, 1);
+        }
+        row_store_begin_tick(store, epoch);
+        for (uint64_t t = next_random(&seed) % 4; t-- > 0;) {
+            uint64_t mark = row_store_mark(store);
+            memcpy(before, now, sizeof(before));
+            struct batch *batch = batch_create(&arena, wide_types, columns_count, 64);
+            for (int64_t k = 0; k < WIDE_KEYS; k++) {
+                if (next_random(&seed) % 5 != 0)
+                    continue;
+                if (now[k].columns > 0)
+                    append_wide(batch, &arena, k, now[k], -1);
+                struct wide_row fresh = {(int32_t)(next_random(&seed) % 40), columns_count};
+                now[k] = next_random(&seed) % 4 == 0 ? (struct wide_row){0} : fresh;
+                if (now[k].columns > 0)
+                    append_wide(batch, &arena, k, now[k], 1);
+            }
+            uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * (batch->rows + 1));
+            const struct batch *net = key_count > 0 ? batch : batch_consolidate(batch, &arena);
+            row_store_hash(store, net, hashes);
+            row_store_apply(store, net, hashes);
+            if (next_random(&seed) % 4 == 0) {
+                row_store_rollback_to(store, mark);
+                memcpy(now, before, sizeof(now));
+            }
+        }
+        memcpy(rows_at[epoch], now, sizeof(now));
+        if (next_random(&seed) % 4 == 0) {
+            oldest += next_random(&seed) % (epoch - oldest + 1);
+            row_store_trim(store, oldest);
+        }
+        if (next_random(&seed) % 2 == 0)
+            save_store(store, &image);
+        for (uint64_t e = oldest; e <= epoch; e++) {
+            check_wide(store, e, columns_count, rows_at[e], &arena);
+            struct wide_row like = {(int32_t)(next_random(&seed) % 40),
+                                    3 + (uint32_t)(next_random(&seed) % 2)};
+            check_wide_index(store, 0, 1, e, columns_count, rows_at[e], like, &arena);
+            if (epoch >= 30)
+                check_wide_index(store, added, 3, e, columns_count, rows_at[e], like, &arena);
+        }
+        check_wide(store, epoch, 2, now, &arena); /* who knows fewer columns gets those */
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        arena_reset(&arena);
+    }
+    /* what was saved with fewer columns comes back with all of them */
+    save_store(store, &image);
+    struct row_store *back = row_store_create(wide_types, 3, &key_column, key_count, &account);
+    struct datum missing[3] = {missing_of(3), missing_of(4), missing_of(5)};
+    row_store_widen(back, &wide_types[3], 3, missing);
+    store = restored(store, back, &image, seed);
+    row_store_restore_end(store);
+    check_wide(store, WIDE_EPOCHS, WIDE_COLUMNS, now, &arena);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+    image_release(&image);
+}
+
+TEST(columns_are_added)
+{
+    for (uint64_t seed = 1; seed < 20; seed++)
+        run_wide(seed, (uint32_t)(seed % 2));
+}
+
+/* Images of rows that no longer fit where those of the store's first layout did. */
+TEST(rows_outgrow_the_log)
+{
+    enum { COLUMNS = 400 };
+    struct arena arena;
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    arena_init(&arena, NULL);
+    struct sql_type *many = ARENA_ARRAY(&arena, struct sql_type, COLUMNS);
+    struct datum *values = ARENA_ARRAY(&arena, struct datum, COLUMNS);
+    for (uint32_t c = 0; c < COLUMNS; c++) {
+        many[c] = (struct sql_type){c == 0 ? OID_INT8 : OID_TEXT, -1};
+        values[c] = c == 0 ? datum_i64(1) : text_of(&arena, c);
+    }
+    struct row_store *store = row_store_create(many, 2, &key_column, 1, &account);
+    uint64_t hashes[1];
+    for (uint64_t epoch = 1; epoch < 40; epoch++) {
+        uint32_t columns_count = epoch < 10 ? 2 : COLUMNS;
+        if (epoch == 10)
+            row_store_widen(store, many + 2, COLUMNS - 2, values + 2);
+        row_store_begin_tick(store, epoch);
+        values[1] = text_of(&arena, epoch);
+        struct batch *batch = batch_create(&arena, many, columns_count, 1);
+        batch_append_datums(batch, values, 1);
+        row_store_hash(store, batch, hashes);
+        row_store_apply(store, batch, hashes);
+        uint64_t mark = row_store_mark(store);
+        values[1] = text_of(&arena, 1000);
+        batch_clear(batch);
+        batch_append_datums(batch, values, 1);
+        row_store_apply(store, batch, hashes);
+        row_store_rollback_to(store, mark);
+        if (epoch == 30)
+            row_store_trim(store, 20);
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+    }
+    for (uint64_t epoch = 20; epoch < 40; epoch++) {
+        struct batch *out = batch_create(&arena, many, COLUMNS, 1);
+        uint64_t cursor = 0;
+        while (row_store_scan(store, epoch, &cursor, 7, out))
+            ;
+        EXPECT_INT(out->rows, 1);
+        struct datum got = column_get(&out->columns[1], 0), last = column_get(&out->columns[COLUMNS - 1], 0),
+                     expected = text_of(&arena, epoch);
+        EXPECT(varlen_identical(&got.var, &expected.var) &&
+               varlen_identical(&last.var, &values[COLUMNS - 1].var));
+    }
+    row_store_trim(store, 100);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
 /* ---- small things ---- */
 
 TEST(order_and_size)
@@ -743,6 +972,8 @@ int main(void)
     RUN(keyed_is_restored);
     RUN(multiset_agrees_with_its_history);
     RUN(multiset_is_restored);
+    RUN(columns_are_added);
+    RUN(rows_outgrow_the_log);
     RUN(order_and_size);
     RUN(notes_come_behind_what_was_read);
     RUN(readers_beside_the_writer);

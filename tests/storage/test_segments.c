@@ -128,6 +128,130 @@ static void check_range(struct segments *s, uint64_t snapshot, uint64_t first, u
     EXPECT_INT(n, end);
 }
 
+/* Rows as above with up to two more columns, which came later: long text that is missing, and a number that is NULL. */
+static const struct sql_type added_types[] = {{OID_TEXT, -1}, {OID_INT4, -1}};
+static const char missing_text[] = "what rows from before have in it";
+
+static const struct batch *wide_rows(struct arena *arena, uint64_t first, uint32_t count,
+                                     uint32_t columns_count)
+{
+    const struct sql_type all[] = {types[0], types[1], types[2], added_types[0], added_types[1]};
+    struct batch *batch = batch_create(arena, all, columns_count, count + 1);
+    for (uint64_t n = first; n < first + count; n++) {
+        struct datum values[5] = {datum_i64((int64_t)n),
+                                  text_of(arena, n),
+                                  {.i16 = (int16_t)(n % 100)},
+                                  text_of(arena, n + 1),
+                                  datum_i32((int32_t)n)};
+        if (n % 7 == 0 && n > 200)
+            values[2] = datum_null();
+        batch_append_datums(batch, values, 1);
+    }
+    return batch;
+}
+
+/* The rows below from[i] have the missing value in column 3 + i. */
+static uint64_t check_wide(struct segments *s, uint64_t snapshot, uint32_t columns_count,
+                           const uint64_t *from)
+{
+    struct column columns[5];
+    struct batch piece;
+    uint64_t cursor = segments_first(s), n = cursor;
+    struct arena arena;
+    arena_init(&arena, NULL);
+    while (segments_scan(s, snapshot, &cursor, columns, columns_count, &piece)) {
+        EXPECT_INT(piece.columns_count, columns_count);
+        for (uint32_t i = 0; i < piece.rows; i++, n++) {
+            EXPECT(row_is(&piece, i, n));
+            if (columns_count > 3) {
+                struct datum text = column_get(&columns[3], i), own = text_of(&arena, n + 1);
+                struct varlen expected =
+                    n < from[0] ? varlen_view((const uint8_t *)missing_text, sizeof(missing_text) - 1)
+                                : own.var;
+                EXPECT(!column_is_null(&columns[3], i) && varlen_identical(&text.var, &expected));
+            }
+            if (columns_count > 4) {
+                EXPECT_INT(column_is_null(&columns[4], i), n < from[1]);
+                EXPECT(n < from[1] || column_get(&columns[4], i).i32 == (int32_t)n);
+            }
+        }
+        arena_reset(&arena);
+    }
+    arena_release(&arena);
+    return n;
+}
+
+static void save_segments(struct segments *s, struct saved_image *image)
+{
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct saved_tables tables = {.arena = &arena};
+    segments_saved(s, "rows", &tables);
+    image_save(image, &tables.items[0]);
+    arena_release(&arena);
+}
+
+TEST(columns_are_added)
+{
+    const struct datum missing[] = {
+        {.var = varlen_view((const uint8_t *)missing_text, sizeof(missing_text) - 1)}, datum_null()};
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        uint64_t random = seed, n = 0, ends[40] = {0}, from[2] = {UINT64_MAX, UINT64_MAX};
+        struct account account;
+        account_init(&account, NULL, "test", 0);
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct saved_image image;
+        image_init(&image);
+        struct segments *s = segments_create(types, 3, &account);
+        uint32_t columns_count = 3, drops_at = (uint32_t)(next_random(&random) % 40);
+        uint64_t widens_at[2] = {next_random(&random) % 20, 20 + next_random(&random) % 20};
+        for (uint64_t epoch = 1; epoch < 40; epoch++) {
+            if (columns_count < 5 && epoch > widens_at[columns_count - 3]) {
+                from[columns_count - 3] = n;
+                segments_widen(s, &added_types[columns_count - 3], 1, &missing[columns_count - 3]);
+                columns_count++;
+            }
+            uint32_t count = (uint32_t)(next_random(&random) % (seed % 3 == 0 ? 9000 : 200));
+            const struct batch *rows = wide_rows(&arena, n, count, columns_count);
+            segments_append(s, rows, epoch);
+            if (next_random(&random) % 3 == 0) {
+                segments_truncate(s, n);
+                segments_append(s, rows, epoch);
+            }
+            n += count;
+            ends[epoch] = n;
+            if (next_random(&random) % 3 == 0)
+                save_segments(s, &image);
+            EXPECT_INT(segments_bytes(s), account.used_bytes);
+            arena_reset(&arena);
+            for (uint32_t c = 3; c <= columns_count; c++) /* who knows fewer columns gets those */
+                EXPECT_INT(check_wide(s, epoch, c, from), n);
+            if (epoch == drops_at) {
+                segments_drop(s, n / 2, epoch);
+                segments_trim(s, epoch);
+                EXPECT_INT(check_wide(s, epoch, columns_count, from), n);
+                EXPECT_INT(segments_bytes(s), account.used_bytes);
+            }
+        }
+        if (drops_at <= 30)
+            EXPECT_INT(check_wide(s, 30, columns_count, from), ends[30]);
+        /* what was saved with fewer columns comes back with all of them */
+        save_segments(s, &image);
+        struct segments *back = segments_create(types, 3, &account);
+        segments_widen(back, added_types, 2, missing);
+        struct saved_tables tables = {.arena = &arena};
+        segments_saved(back, "rows", &tables);
+        image_restore(&image, &tables.items[0], seed);
+        EXPECT_INT(check_wide(back, 100, 5, from), n);
+        segments_destroy(back);
+        segments_destroy(s);
+        EXPECT_INT(account.used_bytes, 0);
+        image_release(&image);
+        arena_release(&arena);
+    }
+}
+
 /* A window of rows moves over `total` rows: old snapshots see what they saw, memory stays in proportion to the window,
  * and from time to time all of it is saved and restored. */
 static void run_window(uint64_t seed, uint64_t total, uint32_t most, uint64_t window, int64_t bytes_max)
@@ -309,6 +433,7 @@ int main(void)
 {
     RUN(snapshots_see_their_epoch);
     RUN(truncated_text_is_given_back);
+    RUN(columns_are_added);
     RUN(the_front_is_dropped);
     RUN(readers_beside_the_writer);
     RUN(oldest_open_epoch);
