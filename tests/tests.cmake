@@ -110,6 +110,8 @@ add_server_test(crash/format crash/format_test.py)
 add_server_test(crash/kill crash/kill_test.py)
 add_server_test(crash/checkpoint crash/checkpoint_test.py)
 add_server_test(crash/drop crash/drop_test.py)
+add_server_test(crash/columns crash/columns_test.py --workers 1,3)
+add_server_test(crash/columns-2-workers crash/columns_test.py --workers 2 --seed 2 --rounds 6)
 add_server_test(crash/build crash/build_test.py)
 add_server_test(crash/build-3-workers crash/build_test.py --workers 3 --only views --seed 2)
 # a start with another number of workers each
