@@ -13,7 +13,7 @@
 struct request {
     struct request *next;
     uint32_t oid, columns_count; /* of the relation */
-    char *commands; /* of ALTER TABLE */
+    char *commands;              /* of ALTER TABLE */
 };
 
 struct source_changes {
