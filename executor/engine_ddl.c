@@ -148,7 +148,8 @@ static void run_keep_step(struct engine *engine, void *ctx)
     struct relation *relation = job->relation;
     struct arena arena;
     arena_init(&arena, &relation->account);
-    struct batch *rows = batch_create(&arena, relation_shape(relation)->types, relation_shape(relation)->columns_count, KEEP_STEP_ROWS);
+    struct batch *rows = batch_create(&arena, relation_shape(relation)->types,
+                                      relation_shape(relation)->columns_count, KEEP_STEP_ROWS);
     if (!row_store_scan(relation->stores[job->shard], UINT64_MAX - 1, &job->cursor, KEEP_STEP_ROWS, rows)) {
         job->shard++;
         job->cursor = 0;
