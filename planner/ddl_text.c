@@ -538,6 +538,7 @@ void ddl_relation_desc(struct arena *arena, struct catalog *catalog, const struc
     out->missing = missing_values(arena, object, out->base_count);
     if (object->kind == CATALOG_EXTERNAL_TABLE) {
         out->is_cache = true;
+        out->base_count = 0; /* all: the cache's own come behind them */
         types[out->columns_count] = (struct sql_type){OID_BOOL, -1};
         names[out->columns_count++] = "found";
         types[out->columns_count] = (struct sql_type){OID_TIMESTAMPTZ, -1};
