@@ -50,6 +50,13 @@ static inline void test_fail(const char *file, int line, const char *what)
         }                                                                                                    \
     } while (0)
 
+/* With MILLRACE_TEST_SMALL in the environment (sanitizers, which make all many times slower) loops over random cases are
+ * shorter; they must still come to each kind of case. */
+static inline unsigned test_rounds(unsigned all, unsigned small)
+{
+    return getenv("MILLRACE_TEST_SMALL") != NULL ? small : all;
+}
+
 static inline int test_result(void)
 {
     printf("%s\n", test_failures == 0 ? "ok" : "FAILED");

@@ -213,8 +213,13 @@ static void compare_windows(const struct windows *windows)
 
 TEST(windows)
 {
-    make_events(
-        &(struct input){.seed = 1, .count = 1500, .keys = 5, .step = 2, .spread = 10, .far = 60, .delay = 5});
+    make_events(&(struct input){.seed = 1,
+                                .count = test_rounds(1500, 600),
+                                .keys = 5,
+                                .step = 2,
+                                .spread = 10,
+                                .far = 60,
+                                .delay = 5});
     compare_windows(&(struct windows){.size = 10, .slide = 10});
     compare_windows(&(struct windows){.size = 10, .slide = 10, .offset = 3, .grace = 4});
     compare_windows(&(struct windows){.size = 10, .slide = 2, .grace = 3});
@@ -327,8 +332,13 @@ static void compare_slices(const struct windows *windows, int64_t slice)
 
 TEST(windows_of_slices)
 {
-    make_events(
-        &(struct input){.seed = 2, .count = 1500, .keys = 3, .step = 2, .spread = 10, .far = 60, .delay = 5});
+    make_events(&(struct input){.seed = 2,
+                                .count = test_rounds(1500, 600),
+                                .keys = 3,
+                                .step = 2,
+                                .spread = 10,
+                                .far = 60,
+                                .delay = 5});
     compare_slices(&(struct windows){.size = 10, .slide = 2}, 2);
     compare_slices(&(struct windows){.size = 12, .slide = 4, .offset = 3, .grace = 4}, 4);
     compare_slices(&(struct windows){.size = 15, .slide = 4, .offset = 1, .grace = 2}, 1);
@@ -507,8 +517,9 @@ TEST(sessions)
         {.count = 1200, .keys = 1, .step = 5, .spread = 4, .far = 40, .delay = 0},
         {.count = 1200, .keys = 30, .step = 2, .spread = 30, .far = 100, .delay = 2},
     };
+    uint32_t rounds = test_rounds(3 * ARRAY_COUNT(inputs), ARRAY_COUNT(inputs) + 1);
     uint64_t late = 0;
-    for (uint32_t i = 0; i < 3 * ARRAY_COUNT(inputs); i++) {
+    for (uint32_t i = 0; i < rounds; i++) {
         struct input input = inputs[i % ARRAY_COUNT(inputs)];
         input.seed = i + 10;
         make_events(&input);
@@ -521,7 +532,7 @@ TEST(sessions)
             late += compare_sessions(&subject);
         }
     }
-    EXPECT(late > 1000);
+    EXPECT(late > 110 * rounds);
 }
 
 int main(void)

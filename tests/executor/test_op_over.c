@@ -461,9 +461,9 @@ static void any_changes(uint32_t seed, uint32_t rows, uint32_t ticks)
 
 TEST(any_calls_and_frames)
 {
-    for (uint32_t seed = 1; seed <= 300; seed++)
+    for (uint32_t seed = 1; seed <= test_rounds(300, 100); seed++)
         any_changes(seed, 12 + seed % 20, 25);
-    for (uint32_t seed = 301; seed <= 330; seed++)
+    for (uint32_t seed = 301; seed <= test_rounds(330, 310); seed++)
         any_changes(seed, 400, 12);
 }
 
@@ -696,7 +696,7 @@ static void forget(uint32_t seed, uint64_t *kept, uint64_t *forgotten)
 TEST(forgetting_rows_changes_no_result)
 {
     uint64_t kept = 0, forgotten = 0;
-    for (uint32_t seed = 1; seed <= 200; seed++)
+    for (uint32_t seed = 1; seed <= test_rounds(200, 64); seed++)
         forget(seed, &kept, &forgotten);
     EXPECT(forgotten > 2 * kept);
 }
@@ -761,7 +761,7 @@ static void change_partitions(void *ctx, uint32_t tick_number, uint32_t *seed, s
 
 TEST(saved_and_put_back)
 {
-    for (uint32_t seed = 1; seed <= 120 && test_failures == 0; seed++) {
+    for (uint32_t seed = 1; seed <= test_rounds(120, 40) && test_failures == 0; seed++) {
         struct save_case c = {.ctx = &saved, .ticks = 60, .tries_damage = seed % 4 == 0};
         memset(&saved, 0, sizeof(saved));
         saved.seed = seed;

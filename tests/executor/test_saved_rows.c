@@ -119,6 +119,7 @@ static struct flow flow;
 
 static void run(void (*open)(struct harness *h), uint32_t seeds, uint32_t ticks)
 {
+    seeds = test_rounds(seeds, (seeds + 2) / 3); /* at least two: with damage and without */
     for (uint32_t seed = 1; seed <= seeds && test_failures == 0; seed++) {
         struct save_case c = {
             .open = open, .change = flow_change, .ctx = &flow, .ticks = ticks, .tries_damage = seed % 2 == 0};

@@ -426,7 +426,7 @@ int main(int argc, char **argv)
         return 0;
     }
     sqlite_memory_install();
-    uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
+    uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : test_rounds(7, 29);
     for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
         if (argc > 2 && strcmp(argv[2], modes[i].name) != 0)
             continue;
