@@ -260,7 +260,8 @@ static void run_sort(struct key_run *run)
         for (uint32_t b = 0; b < 8; b++)
             key->prefix = key->prefix << 8 | first[b];
     }
-    qsort(run->keys, run->count, sizeof(*run->keys), compare_keys);
+    if (run->count > 1)
+        qsort(run->keys, run->count, sizeof(*run->keys), compare_keys);
 }
 
 /* Adds the next of them; false: that was the last. */
