@@ -151,6 +151,7 @@ ALL_CHANGES = [
 ]
 
 ALL_MORE = [
+    "INSERT INTO clicks VALUES (390, 2, timestamp '2026-01-01 03:39', 9)",  # into a session that is open, behind rows that are forgotten
     "INSERT INTO clicks SELECT g, g % 9, timestamp '2026-01-01 05:00' + g * interval '25 seconds', g FROM generate_series(400, 450) g",
     "INSERT INTO buys SELECT g, g % 9, timestamp '2026-01-01 05:00' + g * interval '25 seconds', g FROM generate_series(400, 450) g",
     "UPDATE people SET name = upper(name), boss = NULL WHERE id IN (1, 5, 31)",
@@ -182,6 +183,15 @@ ALL_SAME = {
     "cube": "SELECT who, v % 3 AS m, count(*) AS n FROM clicks GROUP BY GROUPING SETS ((who), (v % 3), ())",
     "mixed": "SELECT id FROM people EXCEPT SELECT who FROM buys UNION ALL SELECT DISTINCT who FROM clicks",
     "revenue": "SELECT c.name, count(*) AS n, sum(o.amount) AS s FROM orders o LEFT JOIN customers c ON c.id = o.customer GROUP BY c.name",
+}
+
+# what that row has met: of state that no other view or row tells of
+ALL_MET = {
+    "SELECT window_start, n, top FROM sessions WHERE who = 2 AND window_end > timestamp '2026-01-01 03:39' AND window_start < timestamp '2026-01-01 04:00'":
+        "SELECT timestamp '2026-01-01 03:38:20', 2, 30",
+    "SELECT step, total, r FROM steps WHERE id = 390":
+        "SELECT 9 - (SELECT v FROM clicks WHERE who = 2 AND at < timestamp '2026-01-01 03:39' ORDER BY at DESC LIMIT 1 OFFSET 1), sum(v), count(*)"
+        " FROM clicks WHERE who = 2 AND at <= timestamp '2026-01-01 03:39'",
 }
 
 
@@ -222,6 +232,8 @@ def fill(con):
 def more(con, all_there_is):
     for statement in MORE + (ALL_MORE if all_there_is else []):
         con.execute(statement)
+    for sql, same in ALL_MET.items() if all_there_is else ():
+        assert rows(con, sql) == rows(con, same), "%s: %s, not %s" % (sql, rows(con, sql), rows(con, same))
 
 
 def rows(con, sql):
