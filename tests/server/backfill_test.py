@@ -227,7 +227,7 @@ def check_ddl(con, server, rows):
     creator.start()
     assert wait_for_build(con, "slow")
     for statement in ("DROP TABLE d", "DROP TABLE t CASCADE", "DROP VIEW plain", "CREATE OR REPLACE VIEW plain AS SELECT g, v + 1 AS v FROM t",
-                      "ALTER TABLE d RENAME TO e", "ALTER TABLE d ADD COLUMN x int", "DROP SCHEMA s CASCADE", "CREATE TABLE s.slow (x int)",
+                      "ALTER TABLE d RENAME TO e", "ALTER TABLE d DROP COLUMN name", "DROP SCHEMA s CASCADE", "CREATE TABLE s.slow (x int)",
                       "CREATE MATERIALIZED VIEW s.slow AS SELECT 1 AS x", "CREATE TABLE IF NOT EXISTS s.slow (x int)"):
         expect(con, "55006", statement)
     expect(con, "42P07", "CREATE TABLE small (x int)")
@@ -236,6 +236,11 @@ def check_ddl(con, server, rows):
     assert con.execute("SELECT n FROM quick").fetchone() == (1,)
     con.execute("DROP MATERIALIZED VIEW quick")
     con.execute("DROP TABLE small")
+    for table in ("d", "t"):  # what comes to a relation that a build reads is no part of what it reads
+        con.execute("ALTER TABLE %s ADD COLUMN added int DEFAULT 7" % table)
+    con.execute("UPDATE d SET name = name || '+', added = 8 WHERE g < 3")
+    con.execute("UPDATE t SET v = v + 1, added = NULL WHERE id % 1000 = 7")
+    con.execute("CHECKPOINT")
     con.execute("CREATE INDEX d_name ON d (name)")
     con.execute("COMMENT ON TABLE d IS 'read by a build'")
     con.execute("CREATE OR REPLACE MATERIALIZED VIEW replaced AS SELECT g + 1 AS g FROM o")
@@ -243,6 +248,8 @@ def check_ddl(con, server, rows):
     creator.join()
     creator.end()
     assert difference(con, "s.slow", sql) == 0
+    assert con.execute("SELECT count(*) FROM d WHERE added = 8").fetchone()[0] == con.execute("SELECT count(*) FROM d WHERE g < 3").fetchone()[0]
+    assert con.execute("SELECT count(*) FROM t WHERE added IS NULL").fetchone()[0] == con.execute("SELECT count(*) FROM t WHERE id % 1000 = 7").fetchone()[0] > 0
     expect(con, "2BP01", "DROP TABLE d")
     expect(con, "42P07", "CREATE TABLE s.slow (x int)")
     expect(con, "42P17", "CREATE OR REPLACE MATERIALIZED VIEW replaced AS SELECT g + 1 AS g FROM replaced")
