@@ -190,6 +190,40 @@ class Test:
         con.close()
 
 
+def check_transaction(server):
+    """A transaction that has changed a table before it got a column goes on; then the rows are found again behind a checkpoint."""
+    one, other = harness.connect_millrace(server), harness.connect_millrace(server)
+    for sql in ("CREATE TABLE held (k int PRIMARY KEY, v text)", "CREATE TABLE bag (a int)", "INSERT INTO held VALUES (1, 'one'), (2, 'two'), (3, 'x')",
+                "INSERT INTO bag SELECT i % 50 FROM generate_series(1, 200) i", "CREATE MATERIALIZED VIEW of_held AS SELECT * FROM held",
+                "CREATE MATERIALIZED VIEW of_bag AS SELECT DISTINCT * FROM bag", "BEGIN", "INSERT INTO held VALUES (4, 'four')",
+                "UPDATE held SET v = 'u' WHERE k = 1", "DELETE FROM held WHERE k = 2", "DELETE FROM bag WHERE a < 48"):
+        one.execute(sql)
+    other.execute("ALTER TABLE held ADD COLUMN c text DEFAULT 'a default of held'")
+    other.execute("ALTER TABLE bag ADD COLUMN c int DEFAULT 9")
+    missing = "a default of held"
+    expect("rows within the transaction", rows(one, "SELECT * FROM held"), [(1, "u", missing), (3, "x", missing), (4, "four", missing)])
+    expect("a row by its key", rows(one, "SELECT c FROM held WHERE k = 4"), [(missing,)])
+    expect("the view within it", rows(one, "SELECT * FROM of_held"), [(1, "u"), (3, "x"), (4, "four")])
+    expect("rows without a key", rows(one, "SELECT a, c, count(*) FROM bag GROUP BY a, c"), [(48, 9, 4), (49, 9, 4)])
+    for sql in ("INSERT INTO held VALUES (4, 'n', 'N'), (6, 'six', 'S') ON CONFLICT (k) DO UPDATE SET c = excluded.c",
+                "UPDATE held SET c = 'U' WHERE k = 3", "SAVEPOINT s", "DELETE FROM held", "ROLLBACK TO s", "UPDATE bag SET c = 1 WHERE a = 48", "COMMIT"):
+        one.execute(sql)
+    wanted = [(1, "u", missing), (3, "x", "U"), (4, "four", "N"), (6, "six", "S")]
+    expect("rows afterwards", rows(other, "SELECT * FROM held"), wanted)
+    other.execute("INSERT INTO bag SELECT i, i FROM generate_series(100, 400) i")
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        other.execute("CHECKPOINT")
+        harness.restart_millrace(server, how)
+        other = harness.connect_millrace(server)
+        expect("rows after a start", rows(other, "SELECT * FROM held"), wanted)
+        other.execute("UPDATE bag SET c = c + 1 WHERE a % 2 = 0")
+        expect("the view after a start", rows(other, "SELECT * FROM of_bag"), rows(other, "SELECT DISTINCT a FROM bag"))
+    other.execute("DELETE FROM bag")
+    expect("nothing is left", rows(other, "SELECT * FROM of_bag"), [])
+    for sql in ("DROP TABLE held CASCADE", "DROP TABLE bag CASCADE"):
+        other.execute(sql)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
@@ -197,6 +231,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args, options = parser.parse_known_args()
     with harness.millrace(args.binary, *options) as server:
+        check_transaction(server)
         con = harness.connect_millrace(server)
         for table, (columns, kind) in TABLES.items():
             con.execute("CREATE %s %s (%s)%s" % (kind, table, columns, " WITH (retention = '0')" if table == "passing" else ""))
