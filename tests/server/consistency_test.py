@@ -15,8 +15,9 @@ def main():
     plans = [(1, 100000, "copy"), (1, 1000, "insert"), (2, 1000, "copy"), (4, 7, "insert"), (1, 7, "copy"), (2, 1, "insert")]
     memory = harness.memory_dir(1 << 30)  # half of the many commits of small ticks wait for no disk
     for workers, batch, how in plans:
-        # small ticks cost as much as there are of them, and there are thousands in a part of the rows
-        some = rows if batch >= 1000 else rows[:N // 10 if harness.SMALL else N // 5]
+        some = rows if batch > 1 else rows[:N // 2]
+        if batch < 1000 and harness.SMALL:
+            some = rows[:N // 10]
         batch = min(batch, len(some))
         below = memory if batch < 1000 and workers < 4 else None
         with harness.millrace(sys.argv[1], "--workers", str(workers), below=below) as server:
