@@ -532,7 +532,7 @@ TEST(sessions)
             late += compare_sessions(&subject);
         }
     }
-    EXPECT(late > 110 * rounds);
+    EXPECT(late > 112 * rounds);
 }
 
 int main(void)

@@ -328,7 +328,7 @@ static inline bool save_copy_restore_slots(struct save_copy *copy, const struct 
         picked[i] = from->row_of[slots[i]] - 1;
     slot_pages_restore_begin(table->slots, from->used);
     /* its 16 MB are most of a sanitizer's work; without it entries go to their places one by one */
-    if (table->index != NULL && save_copy_random(&copy->seed, 8) == 0)
+    if (table->index != NULL && save_copy_random(&copy->seed, test_rounds(1, 8)) == 0)
         hash_index_bulk_begin(table->index, 0);
     struct arena arena;
     arena_init(&arena, NULL);
