@@ -225,7 +225,8 @@ TEST(columns_are_added)
                 save_segments(s, &image);
             EXPECT_INT(segments_bytes(s), account.used_bytes);
             arena_reset(&arena);
-            for (uint32_t c = 3; c <= columns_count && epoch % 5 == 0; c++) /* who knows fewer columns gets those */
+            for (uint32_t c = 3; c <= columns_count && epoch % 5 == 0;
+                 c++) /* who knows fewer columns gets those */
                 EXPECT_INT(check_wide(s, epoch, c, from), n);
             if (epoch == drops_at) {
                 segments_drop(s, n / 2, epoch);
