@@ -194,24 +194,22 @@ void row_store_rollback_to(struct row_store *store, uint64_t mark)
 
 /* ---- trimming ---- */
 
-static void forget_image(struct row_store *store, const struct undo_record *record, uint64_t position)
+/* All records below `end` go with it: their images' keys go with those, so that only what stays is asked for a key, however
+ * many versions of a row go at once. */
+static void forget_image(struct row_store *store, const struct undo_record *record, uint64_t end)
 {
-    if (undo_image_is_old(store, record)) {
-        uint8_t *room = mem_alloc(store->layout.row_bytes);
-        indexes_forget(store, record->slot, undo_image(store, record, room), position);
-        mem_free(room);
-    } else {
-        indexes_forget(store, record->slot, record->data, position);
-    }
+    uint8_t *room = undo_image_is_old(store, record) ? mem_alloc(store->layout.row_bytes) : NULL;
+    indexes_forget(store, record->slot, undo_image(store, record, room), end - 1);
+    mem_free(room);
 }
 
-static void drop(struct row_store *store, struct undo_record *record, uint64_t position)
+static void drop(struct row_store *store, struct undo_record *record, uint64_t position, uint64_t end)
 {
     if (record_kind(record) == UNDO_INSERT)
         return;
     if (record_kind(record) == UNDO_IMAGE) {
         if (store->indexes_count > 0)
-            forget_image(store, record, position);
+            forget_image(store, record, end);
         row_layout_free_text(undo_image_layout(store, record), record->data, store->heap);
     }
     const uint8_t *row = store_row(store, record->slot);
@@ -224,29 +222,30 @@ static void drop(struct row_store *store, struct undo_record *record, uint64_t p
 void row_store_trim(struct row_store *store, uint64_t oldest)
 {
     struct undo_log *log = &store->undo;
-    while (log->ticks_count > 0 && log->ticks[log->ticks_first].epoch <= oldest) {
-        uint64_t end = log->head;
-        if (log->ticks_count > 1)
-            end = log->ticks[(log->ticks_first + 1) & (log->ticks_capacity - 1)].start;
-        while (log->first < end) {
-            memory_pace();
-            latch_write(&store->latch);
-            for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
-                struct undo_record *record = undo_at(log, log->first);
-                if (log->first % log->chunk_bytes != 0 && record->bytes == 0) {
-                    log->first += log->chunk_bytes - log->first % log->chunk_bytes;
-                    continue;
-                }
-                uint64_t position = log->first;
-                log->first += span_of(log, record);
-                drop(store, record, position);
+    uint32_t gone = 0, mask = log->ticks_capacity - 1;
+    while (gone < log->ticks_count && log->ticks[(log->ticks_first + gone) & mask].epoch <= oldest)
+        gone++;
+    if (gone == 0)
+        return;
+    uint64_t end = gone < log->ticks_count ? log->ticks[(log->ticks_first + gone) & mask].start : log->head;
+    while (log->first < end) {
+        memory_pace();
+        latch_write(&store->latch);
+        for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
+            struct undo_record *record = undo_at(log, log->first);
+            if (log->first % log->chunk_bytes != 0 && record->bytes == 0) {
+                log->first += log->chunk_bytes - log->first % log->chunk_bytes;
+                continue;
             }
-            release_front(log);
-            if (log->first == log->head) /* no record names a slot any more */
-                store_shrink(store);
-            latch_write_done(&store->latch);
+            uint64_t position = log->first;
+            log->first += span_of(log, record);
+            drop(store, record, position, end);
         }
-        log->ticks_first = (log->ticks_first + 1) & (log->ticks_capacity - 1);
-        log->ticks_count--;
+        release_front(log);
+        if (log->first == log->head) /* no record names a slot any more */
+            store_shrink(store);
+        latch_write_done(&store->latch);
     }
+    log->ticks_first = (log->ticks_first + gone) & mask;
+    log->ticks_count -= gone;
 }

@@ -683,6 +683,40 @@ TEST(rows_outgrow_the_log)
 
 /* ---- small things ---- */
 
+/* A row that changes while a snapshot is open: when that has gone, all its versions go at once, in a time that does not grow with
+ * the square of their number (that would be hours). */
+TEST(versions_of_a_row_go_together)
+{
+    enum { VERSIONS = 400000 };
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct row_store *store = row_store_create(types, 3, &key_column, 1, &account);
+    uint32_t index = row_store_add_index(store, &v_column, 1, true);
+    for (uint64_t epoch = 1; epoch <= VERSIONS; epoch++) {
+        arena_reset(&arena);
+        struct batch *batch = batch_create(&arena, types, 3, 1);
+        append_row(batch, &arena, 1, (int32_t)epoch * 10, 1);
+        row_store_begin_tick(store, epoch);
+        row_store_apply(store, batch, hashes_of(&arena, batch, &key_column, 1));
+    }
+    row_store_trim(store, VERSIONS - 2);
+    for (uint64_t epoch = VERSIONS - 2; epoch <= VERSIONS; epoch++) {
+        struct batch *out = batch_create(&arena, types, 3, 1);
+        struct strbuf cursor = STRBUF_INIT;
+        while (row_store_index_range(store, index, epoch, NULL, NULL, &cursor, 7, out))
+            ;
+        strbuf_release(&cursor);
+        EXPECT_INT(out->rows, 1);
+        EXPECT_INT(row_value(&arena, out, 0), epoch * 10);
+    }
+    row_store_trim(store, VERSIONS);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
+}
+
 TEST(order_and_size)
 {
     struct account account;
@@ -974,6 +1008,7 @@ int main(void)
     RUN(multiset_is_restored);
     RUN(columns_are_added);
     RUN(rows_outgrow_the_log);
+    RUN(versions_of_a_row_go_together);
     RUN(order_and_size);
     RUN(notes_come_behind_what_was_read);
     RUN(readers_beside_the_writer);
