@@ -196,9 +196,9 @@ static bool run_view(struct backfill *b, uint64_t epoch, int64_t clock_us, uint6
 static void trim_target(struct backfill *b)
 {
     uint64_t oldest = snapshots_oldest(b->engine->snapshots);
-    relation_trim(b->target, oldest);
+    (void)relation_trim(b->target, oldest, UINT64_MAX);
     if (b->target->late != NULL)
-        relation_trim(b->target->late, oldest);
+        (void)relation_trim(b->target->late, oldest, UINT64_MAX);
 }
 
 static bool run_initial(struct backfill *b, const _Atomic bool *cancel, struct error *err)

@@ -319,14 +319,16 @@ void relation_begin_tick(struct relation *relation, uint64_t epoch)
         row_store_begin_tick(relation->stores[shard], epoch);
 }
 
-void relation_trim(struct relation *relation, uint64_t oldest)
+bool relation_trim(struct relation *relation, uint64_t oldest, uint64_t bytes_max)
 {
+    bool has_all = true;
     for (uint32_t shard = 0; shard < relation->shards_count; shard++) {
         if (relation->append_only)
             segments_trim(relation->segments[shard], oldest);
         else
-            row_store_trim(relation->stores[shard], oldest);
+            has_all &= row_store_trim(relation->stores[shard], oldest, bytes_max);
     }
+    return has_all;
 }
 
 void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,

@@ -132,7 +132,8 @@ void relation_widen(struct relation *relation, struct workers *workers, uint32_t
                     const struct sql_type *types, const char *const *names, const struct datum *missing);
 /* The writer's: what is applied from now on belongs to this epoch; what no snapshot >= oldest wants goes. */
 void relation_begin_tick(struct relation *relation, uint64_t epoch);
-void relation_trim(struct relation *relation, uint64_t oldest);
+/* As row_store_trim, of each shard. */
+bool relation_trim(struct relation *relation, uint64_t oldest, uint64_t bytes_max);
 /* Rows of `change` by the shard that owns them: lists[shard] gets row numbers in the arena, counts[shard] how
  * many. hashes: of the relation's hash_columns. */
 void relation_partition(const struct relation *relation, const struct batch *change, const uint64_t *hashes,

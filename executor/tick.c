@@ -885,7 +885,10 @@ void engine_note_trim(struct engine *engine, struct relation *relation)
     engine->trims[engine->trims_count++] = relation;
 }
 
-/* Before-images and epoch marks that no snapshot can want any more. */
+#define TRIM_BYTES ((uint64_t)256 << 10) /* of before-images, per shard, with each tick */
+
+/* Before-images and epoch marks that no snapshot can want any more. What a snapshot has held back for long goes over many ticks: none
+ * of them waits for all of it. */
 static void trim(struct engine *engine)
 {
     uint64_t oldest = snapshots_oldest(engine->snapshots);
@@ -893,8 +896,8 @@ static void trim(struct engine *engine)
         engine_note_trim(engine, engine->touched[i]);
     for (uint32_t i = 0; i < engine->trims_count;) {
         struct relation *relation = engine->trims[i];
-        relation_trim(relation, oldest);
-        if (atomic_load(&relation->last_epoch) <= oldest && relation->dropped_epoch <= oldest &&
+        bool has_all = relation_trim(relation, oldest, TRIM_BYTES);
+        if (has_all && atomic_load(&relation->last_epoch) <= oldest && relation->dropped_epoch <= oldest &&
             !relation->touched) {
             relation->wants_trim = false;
             engine->trims[i] = engine->trims[--engine->trims_count];

@@ -43,8 +43,9 @@ void row_store_hash(const struct row_store *store, const struct batch *rows, uin
  * needs. A mark holds until the next begin_tick or until an earlier one is rolled back to. */
 uint64_t row_store_mark(struct row_store *store);
 void row_store_rollback_to(struct row_store *store, uint64_t mark);
-/* Drops before-images and removed rows that no snapshot >= oldest needs. Cheap when there is nothing. */
-void row_store_trim(struct row_store *store, uint64_t oldest);
+/* Drops before-images and removed rows that no snapshot >= oldest needs. Cheap when there is nothing. bytes_max: about so many bytes
+ * of them, and those that the newest tick has brought twice, at a time; UINT64_MAX: all. false: there are more. */
+bool row_store_trim(struct row_store *store, uint64_t oldest, uint64_t bytes_max);
 /* Newest state, for the writer: appends to `out` the row with each key (keyed stores), found[i] = 1; and for
  * multisets counts[i] = how many copies of that row. Either output may be NULL. */
 void row_store_current(struct row_store *store, const struct batch *rows, const uint32_t *key_columns,

@@ -219,19 +219,47 @@ static void drop(struct row_store *store, struct undo_record *record, uint64_t p
         store_free_slot(store, record->slot);
 }
 
-void row_store_trim(struct row_store *store, uint64_t oldest)
+/* Ticks of epochs up to `oldest`: how many of the first ones. */
+static uint32_t ticks_up_to(const struct undo_log *log, uint64_t oldest)
+{
+    uint32_t low = 0, high = log->ticks_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (log->ticks[(log->ticks_first + middle) & (log->ticks_capacity - 1)].epoch <= oldest)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where the records of the first `count` ticks end. */
+static uint64_t end_of_ticks(const struct undo_log *log, uint32_t count)
+{
+    if (count == log->ticks_count)
+        return log->head;
+    return log->ticks[(log->ticks_first + count) & (log->ticks_capacity - 1)].start;
+}
+
+static uint64_t bytes_of_newest(const struct undo_log *log)
+{
+    return log->head -
+           log->ticks[(log->ticks_first + log->ticks_count - 1) & (log->ticks_capacity - 1)].start;
+}
+
+bool row_store_trim(struct row_store *store, uint64_t oldest, uint64_t bytes_max)
 {
     struct undo_log *log = &store->undo;
-    uint32_t gone = 0, mask = log->ticks_capacity - 1;
-    while (gone < log->ticks_count && log->ticks[(log->ticks_first + gone) & mask].epoch <= oldest)
-        gone++;
+    uint32_t gone = ticks_up_to(log, oldest);
     if (gone == 0)
-        return;
-    uint64_t end = gone < log->ticks_count ? log->ticks[(log->ticks_first + gone) & mask].start : log->head;
-    while (log->first < end) {
+        return true;
+    uint64_t end = end_of_ticks(log, gone), stop = end;
+    if (bytes_max < UINT64_MAX && end - log->first > bytes_max + 2 * bytes_of_newest(log))
+        stop = log->first + bytes_max + 2 * bytes_of_newest(log);
+    while (log->first < stop) {
         memory_pace();
         latch_write(&store->latch);
-        for (uint32_t i = 0; i < LATCH_ROWS && log->first < end; i++) {
+        for (uint32_t i = 0; i < LATCH_ROWS && log->first < stop; i++) {
             struct undo_record *record = undo_at(log, log->first);
             if (log->first % log->chunk_bytes != 0 && record->bytes == 0) {
                 log->first += log->chunk_bytes - log->first % log->chunk_bytes;
@@ -246,6 +274,10 @@ void row_store_trim(struct row_store *store, uint64_t oldest)
             store_shrink(store);
         latch_write_done(&store->latch);
     }
-    log->ticks_first = (log->ticks_first + gone) & mask;
-    log->ticks_count -= gone;
+    while (gone > 0 && end_of_ticks(log, 1) <= log->first) {
+        log->ticks_first = (log->ticks_first + 1) & (log->ticks_capacity - 1);
+        log->ticks_count--;
+        gone--;
+    }
+    return gone == 0;
 }

@@ -145,7 +145,7 @@ static void change_table(struct relation *relation, uint64_t epoch, uint64_t *se
         batch_append_rows(piece, change, lists[s], counts[s], 1);
         row_store_begin_tick(relation->stores[s], epoch);
         row_store_apply(relation->stores[s], piece, hashes_of(&arena, piece, relation->hash_columns, 1));
-        row_store_trim(relation->stores[s], epoch - 1);
+        (void)row_store_trim(relation->stores[s], epoch - 1, UINT64_MAX);
     }
     atomic_store(&relation->last_epoch, epoch);
 }

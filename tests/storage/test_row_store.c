@@ -269,7 +269,8 @@ static void run_keyed(uint64_t seed, bool restores)
         }
         if (next_random(&seed) % 3 == 0) {
             oldest += next_random(&seed) % (epoch - oldest + 1);
-            row_store_trim(store, oldest);
+            (void)row_store_trim(store, oldest,
+                                 next_random(&seed) % 2 ? UINT64_MAX : next_random(&seed) % 4096);
         }
         if (restores && next_random(&seed) % 2 == 0)
             save_store(store, &image);
@@ -302,7 +303,7 @@ static void run_keyed(uint64_t seed, bool restores)
     row_store_apply(store, batch, hashes_of(&arena, batch, &key_column, 1));
     EXPECT_INT(row_store_rows(store), 0);
     check_epoch(store, EPOCHS, history[EPOCHS], false, &arena);
-    row_store_trim(store, EPOCHS + 1);
+    (void)row_store_trim(store, EPOCHS + 1, UINT64_MAX);
     struct batch *out = batch_create(&arena, types, 3, 1);
     uint64_t cursor = 0;
     EXPECT(!row_store_scan(store, EPOCHS + 1, &cursor, 100, out));
@@ -406,7 +407,8 @@ static void run_multiset(uint64_t seed, bool restores)
         EXPECT_INT(row_store_rows(store), sum);
         if (next_random(&seed) % 3 == 0) {
             oldest += next_random(&seed) % (epoch - oldest + 1);
-            row_store_trim(store, oldest);
+            (void)row_store_trim(store, oldest,
+                                 next_random(&seed) % 2 ? UINT64_MAX : next_random(&seed) % 4096);
         }
         if (restores && next_random(&seed) % 2 == 0)
             save_store(store, &image);
@@ -592,7 +594,8 @@ static void run_wide(uint64_t seed, uint32_t key_count)
         memcpy(rows_at[epoch], now, sizeof(now));
         if (next_random(&seed) % 4 == 0) {
             oldest += next_random(&seed) % (epoch - oldest + 1);
-            row_store_trim(store, oldest);
+            (void)row_store_trim(store, oldest,
+                                 next_random(&seed) % 2 ? UINT64_MAX : next_random(&seed) % 4096);
         }
         if (next_random(&seed) % 2 == 0)
             save_store(store, &image);
@@ -661,7 +664,7 @@ TEST(rows_outgrow_the_log)
         row_store_apply(store, batch, hashes);
         row_store_rollback_to(store, mark);
         if (epoch == 30)
-            row_store_trim(store, 20);
+            (void)row_store_trim(store, 20, UINT64_MAX);
         EXPECT_INT(row_store_bytes(store), account.used_bytes);
     }
     for (uint64_t epoch = 20; epoch < 40; epoch++) {
@@ -675,7 +678,7 @@ TEST(rows_outgrow_the_log)
         EXPECT(varlen_identical(&got.var, &expected.var) &&
                varlen_identical(&last.var, &values[COLUMNS - 1].var));
     }
-    row_store_trim(store, 100);
+    (void)row_store_trim(store, 100, UINT64_MAX);
     row_store_destroy(store);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
@@ -683,8 +686,8 @@ TEST(rows_outgrow_the_log)
 
 /* ---- small things ---- */
 
-/* A row that changes while a snapshot is open: when that has gone, all its versions go at once, in a time that does not grow with
- * the square of their number (that would be hours). */
+/* A row that changes while a snapshot is open: when that has gone, all its versions go, piece by piece, in a time that does not
+ * grow with the square of their number (that would be hours). */
 TEST(versions_of_a_row_go_together)
 {
     enum { VERSIONS = 400000 };
@@ -701,7 +704,10 @@ TEST(versions_of_a_row_go_together)
         row_store_begin_tick(store, epoch);
         row_store_apply(store, batch, hashes_of(&arena, batch, &key_column, 1));
     }
-    row_store_trim(store, VERSIONS - 2);
+    uint32_t pieces = 1;
+    while (!row_store_trim(store, VERSIONS - 2, 1 << 16))
+        pieces++;
+    EXPECT(pieces > 200);
     for (uint64_t epoch = VERSIONS - 2; epoch <= VERSIONS; epoch++) {
         struct batch *out = batch_create(&arena, types, 3, 1);
         struct strbuf cursor = STRBUF_INIT;
@@ -711,7 +717,7 @@ TEST(versions_of_a_row_go_together)
         EXPECT_INT(out->rows, 1);
         EXPECT_INT(row_value(&arena, out, 0), epoch * 10);
     }
-    row_store_trim(store, VERSIONS);
+    EXPECT(row_store_trim(store, VERSIONS, UINT64_MAX));
     row_store_destroy(store);
     EXPECT_INT(account.used_bytes, 0);
     arena_release(&arena);
@@ -744,7 +750,7 @@ TEST(order_and_size)
     cursor = 0;
     EXPECT(!row_store_scan(store, 0, &cursor, BATCH_ROWS_MAX, out));
     EXPECT_INT(out->rows, 0);
-    row_store_trim(store, 1);
+    (void)row_store_trim(store, 1, UINT64_MAX);
     row_store_begin_tick(store, 2);
     int64_t bytes = row_store_bytes(store);
     row_store_apply(store, batch, hashes);
@@ -888,7 +894,7 @@ TEST(notes_come_behind_what_was_read)
     EXPECT_INT(keys, 0); /* read, but not there */
     row_store_begin_tick(store, 2);
     row_store_apply(store, after, hashes_of(&arena, after, &key_column, 1));
-    row_store_trim(store, 2);
+    (void)row_store_trim(store, 2, UINT64_MAX);
     EXPECT_INT(row_store_fill_noted(store, index), 1);
     while (row_store_fill_index(store, index, &cursor, &keys))
         ;
@@ -971,7 +977,7 @@ TEST(readers_beside_the_writer)
             shared.sums[epoch] += values[k];
         }
         snapshots_publish(shared.snapshots, epoch);
-        row_store_trim(shared.store, snapshots_oldest(shared.snapshots));
+        (void)row_store_trim(shared.store, snapshots_oldest(shared.snapshots), UINT64_MAX);
         if (filling.begun && filling.filled) {
             row_store_end_index(shared.store, filling.index);
             compare_index(shared.store, number, epoch, &arena);
