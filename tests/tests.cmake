@@ -131,7 +131,6 @@ add_server_test(server/memory server/memory_test.py)
 add_server_test(server/memory-2-workers server/memory_test.py --workers 2)
 add_server_test(server/secrets server/secrets_test.py)
 add_server_test(server/refused-memory server/refused_memory_test.py)
-set_tests_properties(server/memory server/memory-2-workers PROPERTIES RUN_SERIAL TRUE) # what they measure is resident memory
 add_server_test(server/sources-2-workers server/sources_test.py --workers 2)
 
 # With a real Kafka broker or the mock cluster (tests/kafka/kafka_support.py); skipped are tests that need the first.
@@ -190,7 +189,7 @@ function(add_costs)
   endwhile()
 endfunction()
 add_costs(
-  oracle/beside 240 server/consistency 200 oracle/1-worker 120 server/tpch 110 oracle/windows 100 oracle/big-ticks 100
+  oracle/beside 240 server/consistency 200 oracle/1-worker 120 server/memory 90 server/memory-2-workers 90 server/tpch 110 oracle/windows 100 oracle/big-ticks 100
   server/tpch-4-workers 95 slt/postgres 80 oracle/2-workers 75 server/calendar 60 oracle/over 55 server/copy-2-workers 50
   server/event-time-3-workers 50 oracle/restart 50 server/nexmark 45 server/temporal 40 oracle/4-workers 40 server/event-time 40
   server/nexmark-4-workers 40 server/backfill 40 server/backfill-3-workers 40 server/copy 35 slt/one-worker 30 slt/four-workers 30
