@@ -593,6 +593,19 @@ void engine_run_due(struct engine *engine)
     engine_command(engine, run_due, NULL);
 }
 
+/* NULL: a tick that the clock asks for. Without the lock. */
+static void run_tick(struct engine *engine, struct staged_txn *transactions)
+{
+    int64_t start_ns = clock_monotonic_ns();
+    engine_run_tick(engine, transactions);
+    int64_t busy_ns = clock_monotonic_ns() - start_ns;
+    atomic_fetch_add(&engine->stat_busy_ns, busy_ns);
+    if (engine->checkpoint != NULL) {
+        int64_t share_ns = busy_ns / CHECKPOINT_SHARE;
+        checkpoint_step(engine, share_ns > CHECKPOINT_MIN_NS ? share_ns : CHECKPOINT_MIN_NS);
+    }
+}
+
 static void *engine_main(void *arg)
 {
     struct engine *engine = arg;
@@ -600,7 +613,7 @@ static void *engine_main(void *arg)
     for (;;) {
         if (wait_for_work(engine)) {
             pthread_mutex_unlock(&engine->lock);
-            engine_run_tick(engine, NULL);
+            run_tick(engine, NULL);
             pthread_mutex_lock(&engine->lock);
             continue;
         }
@@ -627,14 +640,7 @@ static void *engine_main(void *arg)
             break; /* stopping, and nothing is left */
         pthread_cond_broadcast(&engine->done);
         pthread_mutex_unlock(&engine->lock);
-        int64_t start_ns = clock_monotonic_ns();
-        engine_run_tick(engine, transactions);
-        int64_t busy_ns = clock_monotonic_ns() - start_ns;
-        atomic_fetch_add(&engine->stat_busy_ns, busy_ns);
-        if (engine->checkpoint != NULL) {
-            int64_t share_ns = busy_ns / CHECKPOINT_SHARE;
-            checkpoint_step(engine, share_ns > CHECKPOINT_MIN_NS ? share_ns : CHECKPOINT_MIN_NS);
-        }
+        run_tick(engine, transactions);
         pthread_mutex_lock(&engine->lock);
     }
     pthread_mutex_unlock(&engine->lock);
