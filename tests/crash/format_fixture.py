@@ -1,6 +1,6 @@
 """format_fixture.py: what the data directories in tests/data hold, and the questions asked about them. Only ever extended: directories that exist were
-written with what was here then; `python3 format_fixture.py MILLRACE OUT [all]` writes another, with `all` one that has sources, sinks and whatever else can be
-defined (format-N-all)."""
+written with what was here then; `python3 format_fixture.py MILLRACE OUT [all|columns]` writes another, with `all` one that has sources, sinks and whatever else can be
+defined (format-N-all), with `columns` one whose relations got columns while they had rows (format-N-columns)."""
 
 import json
 import os
@@ -195,6 +195,95 @@ ALL_MET = {
 }
 
 
+# ---- columns that came later ----
+
+LONG = "a default of more than a page, " * 200
+
+# Each has rows from before its columns, in a checkpoint and in the log; between two ALTERs, in both; and behind the last, in the log.
+COLUMNS_STATEMENTS = [
+    "CREATE TABLE keyed (id int PRIMARY KEY, v int, name text)",
+    "CREATE TABLE loose (v int, name text)",
+    "CREATE STREAM seen (id int, at timestamp, v int, WATERMARK FOR at AS at - INTERVAL '1 minute')",
+    "CREATE STREAM passing (id int, v int) WITH (retention = '0')",
+    "CREATE INDEX keyed_v ON keyed (v)",
+    "CREATE VIEW plain AS SELECT * FROM keyed",
+    "CREATE MATERIALIZED VIEW of_keyed AS SELECT * FROM plain WHERE v <> 3",
+    "CREATE MATERIALIZED VIEW of_loose AS SELECT DISTINCT * FROM loose",
+    "CREATE MATERIALIZED VIEW joined AS SELECT k.*, l.name AS other FROM keyed k JOIN loose l ON l.v = k.v",
+    "CREATE MATERIALIZED VIEW minutes AS SELECT window_start, count(*) AS n, sum(v) AS s FROM tumble(seen, at, INTERVAL '1 minute') GROUP BY window_start",
+    "CREATE MATERIALIZED VIEW passed AS SELECT count(*) AS n, sum(v) AS s FROM passing",
+    "INSERT INTO keyed SELECT g, g % 9, 'name ' || g FROM generate_series(1, 60) g",
+    "INSERT INTO loose SELECT g % 9, 'loose ' || g % 20 FROM generate_series(1, 60) g",
+    "INSERT INTO seen SELECT g, timestamp '2026-04-01' + g * interval '7 seconds', g % 5 FROM generate_series(1, 80) g",
+    "INSERT INTO passing SELECT g, g FROM generate_series(1, 10) g",
+    "CHECKPOINT",
+    "INSERT INTO keyed SELECT g, g % 9, 'name ' || g FROM generate_series(61, 70) g",
+    "ALTER TABLE keyed ADD COLUMN big text NOT NULL DEFAULT '%s', ADD COLUMN n int DEFAULT 7" % LONG,
+    "ALTER TABLE loose ADD COLUMN n numeric(10,2) DEFAULT 1.5",
+    "ALTER TABLE seen ADD COLUMN what text DEFAULT 'of before'",
+    "ALTER TABLE passing ADD COLUMN w int DEFAULT 100",
+    "CREATE MATERIALIZED VIEW by_n AS SELECT n, count(*) AS c, sum(length(big)) AS l FROM keyed GROUP BY n",
+    "CREATE MATERIALIZED VIEW all_loose AS SELECT * FROM loose",
+    "CREATE MATERIALIZED VIEW by_what AS SELECT what, count(*) AS n FROM seen GROUP BY what",
+    "CREATE MATERIALIZED VIEW passed_later AS SELECT sum(w) AS s FROM passing",
+    "INSERT INTO keyed (id, v, name, n) SELECT g, g % 9, 'name ' || g, g FROM generate_series(71, 75) g",
+    "UPDATE keyed SET n = n + id, big = 'short' WHERE id % 11 = 0",
+    "INSERT INTO loose VALUES (1, 'loose 1', 2.25), (1, 'loose 1', DEFAULT), (1, 'loose 1', 1.5)",
+    "DELETE FROM loose WHERE v = 2 AND name < 'loose 15'",
+    "INSERT INTO seen VALUES (81, timestamp '2026-04-01 00:10', 1, 'a word'), (82, timestamp '2026-04-01 00:11', 2, NULL)",
+    "INSERT INTO passing VALUES (11, 11, 1), (12, 12, DEFAULT)",
+    "CHECKPOINT",
+    "UPDATE keyed SET v = v + 1 WHERE id IN (2, 3, 4)",
+    "INSERT INTO keyed (id, v, name) VALUES (76, 4, 'by its defaults')",
+    "INSERT INTO loose VALUES (5, 'one more', 3)",
+    "INSERT INTO seen VALUES (83, timestamp '2026-04-01 00:12', 3, 'in the log')",
+    "ALTER TABLE keyed ALTER COLUMN n SET DEFAULT 8",  # of rows to come: what is there keeps its 7
+    "ALTER TABLE keyed ADD COLUMN tags text[] DEFAULT '{a,NULL,\"b c\"}', ADD COLUMN nothing date",
+    "ALTER TABLE loose ADD COLUMN late bool",
+    "ALTER TABLE seen ADD COLUMN j jsonb DEFAULT '{\"k\": [1]}'",
+    "INSERT INTO keyed VALUES (77, 5, 'with all', 'big', 9, '{x}', '2026-04-02')",
+    "INSERT INTO keyed (id, v, name) VALUES (78, 6, 'by its defaults')",
+    "UPDATE keyed SET nothing = '2026-04-03' WHERE id = 1",
+    "INSERT INTO loose VALUES (6, 'with all', 4, true)",
+    "INSERT INTO seen VALUES (84, timestamp '2026-04-01 00:13', 4, 'with all', '[]'), (85, timestamp '2026-04-01 00:01', 0, 'late', NULL)",
+]
+
+# by another session: it has begun before the last columns and ends behind them
+COLUMNS_OPEN = ["INSERT INTO keyed (id, v, name) VALUES (80, 8, 'open')", "UPDATE keyed SET n = -1 WHERE id = 5", "INSERT INTO loose VALUES (7, 'open', 7)"]
+
+COLUMNS_MORE = [
+    "INSERT INTO keyed (id, v, name) VALUES (90, 1, 'more')",
+    "UPDATE keyed SET v = v + 1, nothing = '2026-05-01' WHERE id % 2 = 0",
+    "DELETE FROM loose WHERE v = 3",
+    "DELETE FROM loose WHERE n = 1.5 AND v = 4",
+    "INSERT INTO loose SELECT v, name FROM loose WHERE v = 5",
+    "INSERT INTO seen VALUES (90, timestamp '2026-04-01 00:20', 9, DEFAULT, DEFAULT)",
+    "INSERT INTO passing VALUES (20, 20)",
+    "ALTER TABLE loose ADD COLUMN more int DEFAULT 3",
+    "INSERT INTO loose VALUES (8, 'more')",
+    "DELETE FROM loose WHERE v = 0",
+]
+
+COLUMNS_QUESTIONS = {name: "SELECT * FROM " + name for name in (
+    "keyed loose seen plain of_keyed of_loose joined minutes passed by_n all_loose by_what passed_later").split()}
+COLUMNS_QUESTIONS.update({
+    "keyed": "SELECT id, v, name, md5(big), n, tags, nothing FROM keyed",
+    "by_index": "SELECT id, n, tags FROM keyed WHERE v = 5",
+    "late": "SELECT * FROM late_rows('minutes')",
+    "columns": "SELECT table_name, ordinal_position, column_name, data_type, column_default, is_nullable FROM information_schema.columns WHERE table_schema = 'public'",
+    "watermarks": "SELECT relation, watermark, greatest FROM millrace.watermarks",
+})
+
+COLUMNS_SAME = {
+    "of_keyed": "SELECT id, v, name FROM keyed WHERE v <> 3",
+    "of_loose": "SELECT DISTINCT v, name FROM loose",
+    "joined": "SELECT k.id, k.v, k.name, l.name FROM keyed k JOIN loose l ON l.v = k.v",
+    "by_n": "SELECT n, count(*), sum(length(big)) FROM keyed GROUP BY n",
+    "all_loose": "SELECT v, name, n FROM loose",
+    "by_what": "SELECT what, count(*) FROM seen GROUP BY what",
+}
+
+
 def produce(cluster):
     """Records, of which some are none."""
     Record = kafka_support.Record
@@ -229,10 +318,19 @@ def fill(con):
         con.execute(statement)
 
 
-def more(con, all_there_is):
-    for statement in MORE + (ALL_MORE if all_there_is else []):
+def fill_columns(con, other):
+    for statement in COLUMNS_STATEMENTS:
+        if "tags" in statement and statement.startswith("ALTER"):
+            for sql in ["BEGIN", *COLUMNS_OPEN]:
+                other.execute(sql)
         con.execute(statement)
-    for sql, same in ALL_MET.items() if all_there_is else ():
+    other.execute("COMMIT")
+
+
+def more(con, kind):
+    for statement in COLUMNS_MORE if kind == "columns" else MORE + (ALL_MORE if kind == "all" else []):
+        con.execute(statement)
+    for sql, same in ALL_MET.items() if kind == "all" else ():
         assert rows(con, sql) == rows(con, same), "%s: %s, not %s" % (sql, rows(con, sql), rows(con, same))
 
 
@@ -241,18 +339,19 @@ def rows(con, sql):
     return sorted(([None if value is None else str(value) for value in row] for row in con.execute(sql).fetchall()), key=repr)
 
 
-def answers(con, all_there_is):
-    return {name: rows(con, sql) for name, sql in {**QUESTIONS, **(ALL_QUESTIONS if all_there_is else {})}.items()}
+def answers(con, kind):
+    questions = COLUMNS_QUESTIONS if kind == "columns" else {**QUESTIONS, **(ALL_QUESTIONS if kind == "all" else {})}
+    return {name: rows(con, sql) for name, sql in questions.items()}
 
 
-def check_views(con, all_there_is):
-    for name, sql in {**SAME, **(ALL_SAME if all_there_is else {})}.items():
+def check_views(con, kind):
+    for name, sql in (COLUMNS_SAME if kind == "columns" else {**SAME, **(ALL_SAME if kind == "all" else {})}).items():
         assert rows(con, "SELECT * FROM " + name) == rows(con, sql), name
 
 
-def options(all_there_is, directory):
+def options(kind, directory):
     """Of the server; directory: in which its key is."""
-    return ("--workers", "2", "--secret-key-file", write_key(directory)) if all_there_is else ("--workers", "1")
+    return ("--workers", "1") if kind == "" else ("--workers", "2") if kind == "columns" else ("--workers", "2", "--secret-key-file", write_key(directory))
 
 
 def write_key(directory):
@@ -262,22 +361,26 @@ def write_key(directory):
     return path
 
 
-def write(binary, out, all_there_is):
+def write(binary, out, kind):
     """The server is killed, so that log and WAL are as a crash leaves them. Nobody will be there where the broker was."""
     with harness.temp_dir() as base:
         data = os.path.join(base, "data")
-        server = harness.start_millrace(binary, data, *options(all_there_is, base))
-        con = harness.connect_millrace(server)
-        if all_there_is:
+        server = harness.start_millrace(binary, data, *options(kind, base))
+        con, other = harness.connect_millrace(server), harness.connect_millrace(server)
+        if kind == "all":
             cluster = kafka_support.MockCluster(base, os.path.join(os.path.dirname(os.path.abspath(binary)), "mock_cluster"))
             cluster.start()
             fill_all(con, cluster)
             cluster.end()
             con.execute("ALTER SECRET broker AS '127.0.0.1:1'")
-        fill(con)
-        check_views(con, all_there_is)
-        found = answers(con, all_there_is)
+        if kind == "columns":
+            fill_columns(con, other)
+        else:
+            fill(con)
+        check_views(con, kind)
+        found = answers(con, kind)
         con.close()
+        other.close()
         server.process.kill()
         server.process.wait()
         os.makedirs(out, exist_ok=True)
@@ -289,4 +392,4 @@ def write(binary, out, all_there_is):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2], sys.argv[3:] == ["all"])
+    write(sys.argv[1], sys.argv[2], "".join(sys.argv[3:]))
