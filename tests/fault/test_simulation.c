@@ -68,6 +68,7 @@ static const char *const views[][2] = {
     {"kinds", "SELECT k, count(DISTINCT x) AS n, min(x) AS lo FROM bag GROUP BY k"},
     {"running", "SELECT id, sum(v) OVER (ORDER BY id) AS s FROM t"},
     {"latest", "SELECT DISTINCT ON (k) k, n FROM ev ORDER BY k, n DESC"},
+    {"added", "SELECT c0, count(*) AS n, max(c1) AS m FROM t GROUP BY c0"},
     {"rows_of", "SELECT k FROM bag INTERSECT ALL SELECT v FROM t"},
 };
 #define WINDOWS                                                                                              \
@@ -82,11 +83,27 @@ static void row_of_event(struct sim *sim, struct strbuf *out)
                 draw(sim, 4), (long long)ts);
 }
 
+/* Columns that come to what has rows and views, and values in them. */
+static void columns_statement(struct sim *sim, struct strbuf *out)
+{
+    static const char *const types[] = {"int DEFAULT 7", "text DEFAULT 'a text that does not fit a field'",
+                                        "numeric"};
+    static const char *const relations[] = {"TABLE t", "TABLE bag", "STREAM ev"};
+    uint32_t relation = draw(sim, 3), column = draw(sim, ARRAY_COUNT(types));
+    if (draw(sim, 3) == 0)
+        strbuf_addf(out, "ALTER %s ADD COLUMN IF NOT EXISTS c%u %s", relations[relation], column,
+                    types[column]);
+    else if (relation == 0)
+        strbuf_addf(out, "UPDATE t SET c%u = v WHERE id %% 3 = %u", column, draw(sim, 3));
+    else
+        strbuf_addf(out, "INSERT INTO bag (k, c%u) VALUES (%u, %u)", column, draw(sim, 40), draw(sim, 9));
+}
+
 static void next_statement(struct sim *sim, struct strbuf *out)
 {
     strbuf_reset(out);
     uint32_t id = draw(sim, 40), v = draw(sim, 30), view = draw(sim, ARRAY_COUNT(views));
-    switch (draw(sim, 16)) {
+    switch (draw(sim, 18)) {
     case 0:
     case 1:
         strbuf_addf(out, "INSERT INTO t VALUES (%u, %u, repeat('s%u', %u))", id, v, v, 1 + draw(sim, 9));
@@ -134,6 +151,10 @@ static void next_statement(struct sim *sim, struct strbuf *out)
             strbuf_adds(out, draw(sim, 2) ? "CREATE INDEX t_v ON t (v)" : "DROP INDEX t_v");
         else
             strbuf_addf(out, "DROP MATERIALIZED VIEW %s", views[view][0]);
+        break;
+    case 14:
+    case 15:
+        columns_statement(sim, out);
         break;
     default:
         strbuf_adds(out, "CHECKPOINT");
