@@ -113,7 +113,7 @@ struct catalog_object {
     void *system_ctx;
     const char *comment;
     const char *disabled; /* why it can be dropped and nothing else (--safe-mode); NULL: it is in use */
-    struct arena arena;   /* everything above */
+    struct arena arena;   /* everything above; what is above is copied by catalog_object_clone */
     _Atomic uint32_t references;
 };
 

@@ -1,6 +1,7 @@
 /* catalog_object.c: the life of one object: an arena, a count of references, the relation it stands for. */
 #include "planner/catalog.h"
 
+#include <stddef.h>
 #include <string.h>
 
 struct catalog_object *catalog_object_create(void)
@@ -35,10 +36,7 @@ static const char *copy_text(struct arena *arena, const char *text)
 struct catalog_object *catalog_object_clone(const struct catalog_object *from)
 {
     struct catalog_object *object = catalog_object_create();
-    struct arena arena = object->arena;
-    *object = *from;
-    object->arena = arena;
-    object->references = 1;
+    memcpy(object, from, offsetof(struct catalog_object, arena)); /* others count references meanwhile */
     struct arena *to = &object->arena;
     object->name = copy_text(to, from->name);
     object->columns = ARENA_ARRAY(to, struct catalog_column, from->columns_count);
