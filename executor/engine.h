@@ -89,10 +89,20 @@ MUST_CHECK
 bool engine_drop_index(struct engine *engine, struct relation *relation, uint32_t index, struct error *err);
 /* Columns behind those of a table or stream, at a tick boundary: rows that are there have the missing values in them, as have
  * those of transactions that were made before and lack them. Views, subscriptions and plans over the relation go on as they
- * are. Rows of append-only relations are not touched; those of others are laid out anew, by all workers at once, while
- * ticks wait. */
-void engine_add_columns(struct engine *engine, struct relation *relation, uint32_t count,
-                        const struct sql_type *types, const char *const *names, const struct datum *missing);
+ * are. Rows of append-only relations are not touched; those of others are laid out anew, in small steps between which ticks
+ * go on.
+ * In two parts: engine_prepare_columns does what takes long, and shows nobody anything; then either engine_add_columns makes the
+ * columns be there, which cannot fail, or engine_forget_columns leaves everything as it was. All end with the job. What is
+ * given is borrowed until then. One at a time per relation, which the caller keeps. cancel may be NULL. 53100 when there is no
+ * room for the rows, 57014; then there is no job. */
+struct column_job;
+MUST_CHECK
+bool engine_prepare_columns(struct engine *engine, struct relation *relation, uint32_t count,
+                            const struct sql_type *types, const char *const *names,
+                            const struct datum *missing, const _Atomic bool *cancel, struct column_job **job,
+                            struct error *err);
+void engine_add_columns(struct column_job *job);
+void engine_forget_columns(struct column_job *job);
 /* External tables: joins ask once more (relation_lookup_source) for everything that waits in them. For who has begun to listen. */
 void engine_ask_again(struct engine *engine, struct relation *relation);
 /* Runs fn(ctx) on the engine's thread between two ticks: catalog switches that must have a place in the

@@ -1,5 +1,5 @@
 /* engine_ddl.c: relations come and go between two ticks, on the engine's thread; views come by backfill.c, indexes by
- * engine_index.c. */
+ * engine_index.c, columns by engine_columns.c. */
 #include "executor/dataflow_internal.h"
 #include "executor/engine_internal.h"
 #include "executor/kept_rows.h"
@@ -175,30 +175,7 @@ void engine_keep_newest(struct engine *engine, struct relation *relation, uint32
         return; /* when the log can be written again they go */
 }
 
-/* ---- columns that are added ---- */
-
-struct adding {
-    struct relation *relation;
-    uint32_t count;
-    const struct sql_type *types;
-    const char *const *names;
-    const struct datum *missing;
-};
-
-static void run_add_columns(struct engine *engine, void *ctx)
-{
-    const struct adding *adding = ctx;
-    relation_widen(adding->relation, engine->workers, adding->count, adding->types, adding->names,
-                   adding->missing);
-    engine->checkpoint_stale = true; /* the running one lists the columns */
-}
-
-void engine_add_columns(struct engine *engine, struct relation *relation, uint32_t count,
-                        const struct sql_type *types, const char *const *names, const struct datum *missing)
-{
-    struct adding adding = {relation, count, types, names, missing};
-    engine_command(engine, run_add_columns, &adding);
-}
+/* ---- external tables ---- */
 
 static void run_ask_again(struct engine *engine, void *ctx)
 {

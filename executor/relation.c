@@ -141,40 +141,21 @@ struct relation *relation_create(const struct relation_desc *desc, uint32_t shar
     }
     feed_init(&relation->feed, shards_count);
     pthread_mutex_init(&relation->lock, NULL);
-    if (desc->columns_count > base_count)
-        relation_widen(relation, NULL, desc->columns_count - base_count, desc->types + base_count,
-                       desc->column_names + base_count, desc->missing);
+    uint32_t added = desc->columns_count - base_count;
+    for (uint32_t shard = 0; added > 0 && !relation->append_only && shard < shards_count; shard++)
+        row_store_widen(relation->stores[shard], desc->types + base_count, added, desc->missing);
+    if (added > 0)
+        relation_widen(relation, added, desc->types + base_count, desc->column_names + base_count,
+                       desc->missing);
     return relation;
 }
 
-struct widening {
-    struct relation *relation;
-    uint32_t count;
-    const struct sql_type *types;
-    const struct datum *missing;
-};
-
-static void widen_shard(void *ctx, uint32_t shard)
+void relation_widen(struct relation *relation, uint32_t count, const struct sql_type *types,
+                    const char *const *names, const struct datum *missing)
 {
-    const struct widening *widening = ctx;
-    if (widening->relation->append_only)
-        segments_widen(widening->relation->segments[shard], widening->types, widening->count,
-                       widening->missing);
-    else
-        row_store_widen(widening->relation->stores[shard], widening->types, widening->count,
-                        widening->missing);
-}
-
-void relation_widen(struct relation *relation, struct workers *workers, uint32_t count,
-                    const struct sql_type *types, const char *const *names, const struct datum *missing)
-{
-    struct widening widening = {relation, count, types, missing};
     CHECK(relation->outbox == NULL && relation->lookup == NULL && relation->kind != RELATION_VIEW);
-    if (workers != NULL && !relation->append_only)
-        workers_run(workers, true, widen_shard, &widening);
-    for (uint32_t shard = 0; (workers == NULL || relation->append_only) && shard < relation->shards_count;
-         shard++)
-        widen_shard(&widening, shard);
+    for (uint32_t shard = 0; relation->append_only && shard < relation->shards_count; shard++)
+        segments_widen(relation->segments[shard], types, count, missing);
     const struct relation_shape *shape =
         add_columns(&relation->arena, relation_shape(relation), count, types, names, missing);
     atomic_store_explicit(&relation->shape, shape, memory_order_release);

@@ -126,10 +126,10 @@ static inline const struct relation_shape *relation_shape(const struct relation 
 }
 struct relation *relation_create(const struct relation_desc *desc, uint32_t shards_count,
                                  struct account *parent);
-/* Columns behind the others, of tables and streams; the shape's is shown last. Engine's thread, between two ticks. */
-struct workers;
-void relation_widen(struct relation *relation, struct workers *workers, uint32_t count,
-                    const struct sql_type *types, const char *const *names, const struct datum *missing);
+/* Columns behind the others, of tables and streams; stores of rows have them (row_store_end_widen). Engine's thread, between two
+ * ticks. */
+void relation_widen(struct relation *relation, uint32_t count, const struct sql_type *types,
+                    const char *const *names, const struct datum *missing);
 /* The writer's: what is applied from now on belongs to this epoch; what no snapshot >= oldest wants goes. */
 void relation_begin_tick(struct relation *relation, uint64_t epoch);
 /* As row_store_trim, of each shard. */

@@ -696,12 +696,11 @@ static bool may_add_columns(struct ddl_job *job, const struct catalog_object *ol
     return true;
 }
 
-/* Store first: then the log never holds rows that are wider than the definition. */
-static bool add_columns(struct server *server, const struct catalog_object *old,
-                        struct catalog_object *object, const struct datum *missing, struct error *err)
+/* Store before the relation has them: then the log never holds rows that are wider than the definition. */
+static bool add_columns(struct ddl_job *job, const struct catalog_object *old, struct catalog_object *object,
+                        const struct datum *missing, struct error *err)
 {
-    if (!ddl_store(server, object, err))
-        return false;
+    struct server *server = job->server;
     uint32_t first = old->columns_count, count = object->columns_count - first;
     struct sql_type *types = mem_alloc(sizeof(*types) * count);
     const char **names = mem_alloc(sizeof(*names) * count);
@@ -709,9 +708,18 @@ static bool add_columns(struct server *server, const struct catalog_object *old,
         types[i] = object->columns[first + i].type;
         names[i] = object->columns[first + i].name;
     }
-    engine_add_columns(server->engine, object->relation, count, types, names, missing);
+    struct column_job *adding;
+    bool ok = engine_prepare_columns(server->engine, object->relation, count, types, names, missing,
+                                     &job->session->cancel, &adding, err);
+    bool stored = ok && ddl_store(server, object, err);
+    if (stored)
+        engine_add_columns(adding);
+    else if (ok)
+        engine_forget_columns(adding);
     mem_free(types);
     mem_free(names);
+    if (!stored)
+        return false;
     catalog_write_lock(server->catalog);
     catalog_replace(server->catalog, object);
     catalog_unlock(server->catalog);
@@ -888,7 +896,7 @@ bool run_alter_table(struct ddl_job *job, const PgQuery__AlterTableStmt *node, s
         catalog_object_retain(table.object);
         ok = (!is_fed || sources_check(server, table.object, err)) &&
              (table.object->columns_count > old->columns_count
-                  ? add_columns(server, old, table.object, missing, err)
+                  ? add_columns(job, old, table.object, missing, err)
                   : ddl_replace(server, table.object, err));
         if (ok && is_fed)
             ok = server->sources->source_alter(server, table.object, err);

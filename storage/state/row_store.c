@@ -41,6 +41,7 @@ void row_store_destroy(struct row_store *store)
     if (store == NULL)
         return;
     indexes_release(store);
+    row_store_free_widening(store, store->widening);
     undo_release(&store->undo);
     table_heap_destroy(store->heap);
     hash_index_release(&store->index);
@@ -72,6 +73,8 @@ int64_t row_store_bytes(const struct row_store *store)
     int64_t bytes = (int64_t)sizeof(*store) + slot_pages_bytes(&store->slots) +
                     hash_index_bytes(&store->index) + table_heap_bytes(store->heap) + store->undo.bytes +
                     (int64_t)store->arena.total_bytes;
+    if (store->widening != NULL)
+        bytes += widening_bytes(store->widening);
     for (uint32_t i = 0; i < store->indexes_count; i++) {
         if (store->indexes[i] != NULL && store->indexes[i]->build == NULL) /* else it changes beside us */
             bytes += btree_bytes(&store->indexes[i]->tree) + table_heap_bytes(store->indexes[i]->heap);
@@ -137,7 +140,8 @@ void store_free_slot(struct row_store *store, uint32_t slot)
 
 void store_shrink(struct row_store *store)
 {
-    if (store->slots.live == 0 && slot_pages_bytes(&store->slots) > RETURN_BYTES) {
+    if (store->slots.live == 0 && store->slots.copies == NULL &&
+        slot_pages_bytes(&store->slots) > RETURN_BYTES) {
         slot_pages_clear(&store->slots);
         hash_index_clear(&store->index);
     }

@@ -22,8 +22,21 @@ struct row_store *row_store_create(const struct sql_type *types, uint32_t column
 void row_store_destroy(struct row_store *store);
 
 /* More columns, behind the others: rows and before-images that are there have the missing values in them. Rows are laid out
- * anew, in as many steps as readers need between them; slots, and what is saved of them, stay. Between two ticks, on the writer's thread or, for
- * several stores, on some that it waits for. Copies. */
+ * anew, in copies of which nobody learns before the end; slots, and what is saved of them, stay. Between two ticks, on the writer's
+ * thread or, for several stores, on some that it waits for; readers go on. One at a time. missing: borrowed until the end. */
+struct store_widening;
+struct store_widening *row_store_begin_widen(struct row_store *store, const struct sql_type *types,
+                                             uint32_t count, const struct datum *missing);
+/* Copies the next rows: at most `rows`, and twice as many as have come or changed since the last step, so that it comes
+ * to an end whatever ticks do in between. Returns how many are left. */
+uint64_t row_store_widen_step(struct row_store *store, uint32_t rows);
+/* When none is left: the columns are there. In a time that depends on no number of rows. */
+void row_store_end_widen(struct row_store *store);
+/* Instead, at any time: takes back what about `rows` rows cost; false: that was the last. Nothing else but ticks follows before. */
+bool row_store_undo_widen(struct row_store *store, uint32_t rows);
+/* Afterwards, by any thread while the store lives: gives back the memory of the rows that are not used. */
+void row_store_free_widening(struct row_store *store, struct store_widening *widening);
+/* All of that at once, for stores that nobody waits for. */
 void row_store_widen(struct row_store *store, const struct sql_type *types, uint32_t count,
                      const struct datum *missing);
 
@@ -37,7 +50,7 @@ void row_store_begin_tick(struct row_store *store, uint64_t epoch);
  * hashes: of row_store_hash. */
 void row_store_apply(struct row_store *store, const struct batch *change, const uint64_t *hashes);
 /* Of rows with all columns: batch_hash over the key columns; key_count 0: over all columns but the last ones that were added
- * and hold their missing values. Any thread that may not meet row_store_widen. */
+ * and hold their missing values. Any thread that may not meet row_store_end_widen. */
 void row_store_hash(const struct row_store *store, const struct batch *rows, uint64_t *hashes);
 /* Where the tick stands: rolling back to it later takes back everything since, as a rejected transaction
  * needs. A mark holds until the next begin_tick or until an earlier one is rolled back to. */

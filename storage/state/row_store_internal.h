@@ -87,11 +87,12 @@ struct store_index {
 
 struct row_store {
     struct row_layout layout;
-    struct row_layout *old_layouts; /* before each row_store_widen: images from then are in them */
+    struct row_layout *old_layouts; /* before each row_store_end_widen: images from then are in them */
     uint32_t old_layouts_count;
-    uint32_t base_count;   /* columns behind these were added later */
-    struct datum *missing; /* of those: what rows from before have in them */
-    struct arena arena;    /* of their text */
+    uint32_t base_count;             /* columns behind these were added later */
+    struct datum *missing;           /* of those: what rows from before have in them */
+    struct arena arena;              /* of their text */
+    struct store_widening *widening; /* more are being added; NULL: none */
     uint32_t *key_columns;
     uint32_t key_count; /* 0: a multiset */
     struct slot_pages slots;
@@ -152,6 +153,8 @@ static inline int64_t record_count(const struct row_store *store, const struct u
 
 /* ---- row_store_widen.c ---- */
 
+/* What row_store_bytes has to say of it. */
+int64_t widening_bytes(const struct store_widening *widening);
 /* The row of an image in the present layout: the record's own, or one that is made in `room`, of as many bytes as a row has.
  * Text is borrowed. */
 const uint8_t *undo_image(const struct row_store *store, const struct undo_record *record, uint8_t *room);
@@ -195,7 +198,7 @@ void index_fill(struct row_store *store, struct store_index *index);
 /* ---- row_store.c ---- */
 
 void store_free_slot(struct row_store *store, uint32_t slot);
-/* Gives the memory of a store without any slot back. */
+/* Gives the memory of a store without any slot back, but not while the slots are copied (row_store_begin_widen): its end does. */
 void store_shrink(struct row_store *store);
 
 /* ---- row_store_read.c ---- */

@@ -17,6 +17,7 @@ void slot_pages_init(struct slot_pages *pages, uint32_t stride, uint32_t first, 
 
 void slot_pages_clear(struct slot_pages *pages)
 {
+    CHECK(pages->copies == NULL);
     for (uint32_t bit = high_bit(pages->first); bit < 32 && pages->capacity > 0; bit++) {
         uint32_t slots = UINT32_C(1) << bit;
         uintptr_t bias = (uintptr_t)slots * pages->stride;
@@ -42,6 +43,7 @@ void slot_pages_release(struct slot_pages *pages)
 {
     mem_free(pages->dirty);
     pages->dirty = NULL; /* or it would go on being tracked */
+    pages->copies = NULL;
     slot_pages_clear(pages);
 }
 
@@ -217,7 +219,7 @@ void slot_pages_free(struct slot_pages *pages, uint32_t slot)
 void slot_pages_pop(struct slot_pages *pages)
 {
     CHECK(pages->used > 0 && pages->free_head == SLOT_NONE);
-    CHECK(pages->dirty == NULL); /* a number that is no more could not be told */
+    CHECK(pages->dirty == NULL && pages->copies == NULL); /* a number that is no more could not be told */
     pages->used--;
     pages->live--;
     int64_t cost = slot_cost(pages, pages->used);
@@ -242,17 +244,77 @@ static void use_up_to(struct slot_pages *pages, uint32_t used)
     }
 }
 
-void slot_pages_begin_copy(const struct slot_pages *pages, uint32_t stride, struct slot_pages *copies)
+/* ---- copying ---- */
+
+static void charge_copies(struct slot_copies *copies, size_t bytes)
 {
-    slot_pages_init(copies, stride, pages->first, pages->account);
-    use_up_to(copies, pages->used);
+    copies->charged += (int64_t)bytes;
+    account_charge(copies->pages.account, (int64_t)bytes);
 }
 
-void slot_pages_end_copy(struct slot_pages *pages, struct slot_pages *copies)
+void slot_pages_note(struct slot_pages *pages, uint32_t slot)
 {
+    struct slot_copies *copies = pages->copies;
+    if (slot >= copies->copied)
+        return;
+    uint64_t *word = &copies->is_changed[slot >> 6], bit = UINT64_C(1) << (slot & 63);
+    if (*word & bit)
+        return;
+    *word |= bit;
+    if (copies->changed_count == copies->changed_cap) {
+        uint32_t cap = copies->changed_cap ? copies->changed_cap * 2 : 64;
+        copies->changed = mem_realloc(copies->changed, sizeof(*copies->changed) * cap);
+        charge_copies(copies, sizeof(*copies->changed) * (cap - copies->changed_cap));
+        copies->changed_cap = cap;
+    }
+    copies->changed[copies->changed_count++] = slot;
+    copies->noted++;
+}
+
+void slot_pages_begin_copy(struct slot_pages *pages, uint32_t stride, struct slot_copies *copies)
+{
+    CHECK(pages->copies == NULL);
+    *copies = (struct slot_copies){.copied = 0};
+    slot_pages_init(&copies->pages, stride, pages->first, pages->account);
+    pages->copies = copies;
+}
+
+static void grow_copies(struct slot_copies *copies, uint32_t used)
+{
+    use_up_to(&copies->pages, used);
+    uint32_t words = copies->pages.capacity / 64 + 1;
+    if (words <= copies->words)
+        return;
+    copies->is_changed = mem_realloc(copies->is_changed, sizeof(*copies->is_changed) * words);
+    memset(copies->is_changed + copies->words, 0, sizeof(*copies->is_changed) * (words - copies->words));
+    charge_copies(copies, sizeof(*copies->is_changed) * (words - copies->words));
+    copies->words = words;
+}
+
+uint32_t slot_pages_next_copies(struct slot_pages *pages, uint32_t *slots, uint32_t max)
+{
+    struct slot_copies *copies = pages->copies;
+    uint32_t count = 0, fresh = pages->used - copies->copied;
+    if (fresh > 0) {
+        grow_copies(copies, copies->copied + (fresh < max ? fresh : max));
+        while (copies->copied < copies->pages.used)
+            slots[count++] = copies->copied++;
+    }
+    while (count < max && copies->changed_count > 0) {
+        uint32_t slot = copies->changed[--copies->changed_count];
+        copies->is_changed[slot >> 6] &= ~(UINT64_C(1) << (slot & 63));
+        slots[count++] = slot;
+    }
+    return count;
+}
+
+void slot_pages_end_copy(struct slot_pages *pages)
+{
+    struct slot_copies *copies = pages->copies;
+    CHECK(slot_pages_copies_left(pages) == 0 && copies->pages.used == pages->used);
     int64_t tracking = (int64_t)sizeof(uint64_t) * pages->dirty_words;
     struct slot_pages old = *pages;
-    *pages = *copies;
+    *pages = copies->pages;
     pages->free_head = old.free_head;
     pages->live = old.live;
     pages->charged += tracking;
@@ -266,9 +328,23 @@ void slot_pages_end_copy(struct slot_pages *pages, struct slot_pages *copies)
     pages->saved_taken = old.saved_taken;
     old.charged -= tracking;
     old.dirty = old.taken = NULL;
-    slot_pages_release(&old);
+    old.copies = NULL;
+    copies->pages = old;
     if (pages->dirty != NULL)
         grow_dirty(pages);
+}
+
+void slot_pages_drop_copy(struct slot_pages *pages)
+{
+    pages->copies = NULL;
+}
+
+void slot_copies_release(struct slot_copies *copies)
+{
+    slot_pages_release(&copies->pages);
+    mem_free(copies->changed);
+    mem_free(copies->is_changed);
+    account_charge(copies->pages.account, -copies->charged);
 }
 
 /* ---- restoring ---- */

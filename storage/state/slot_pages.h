@@ -10,7 +10,8 @@
  * owner; readers of other threads need a latch.
  *
  * Slots that a checkpoint saves (saved_table.h) are tracked: a bit per slot tells that it was handed out, freed or, by
- * slot_pages_touch, changed. */
+ * slot_pages_touch, changed. While all of them are copied beside changes (slot_copies) the same calls tell which have to be
+ * copied again. */
 #ifndef MILLRACE_STATE_SLOT_PAGES_H
 #define MILLRACE_STATE_SLOT_PAGES_H
 
@@ -50,6 +51,20 @@ struct slot_pages {
     uint64_t saved_live;  /* rows of the last whole save, and */
     uint64_t saved_since; /* rows and removals saved since */
     uint64_t saved_taken; /* of the running checkpoint */
+    /* being copied: */
+    struct slot_copies *copies; /* NULL: they are not */
+};
+
+/* The same slots with another stride, copied while they change. */
+struct slot_copies {
+    struct slot_pages pages;
+    uint32_t copied;   /* slots below it are copied; of these have changed since then: */
+    uint32_t *changed; /* each once, in no order */
+    uint32_t changed_count, changed_cap;
+    uint64_t *is_changed; /* a bit per slot that the pages have room for */
+    uint32_t words;
+    uint64_t noted; /* how many times a slot has come to `changed` */
+    int64_t charged;
 };
 
 /* stride: bytes per slot, a multiple of 8, at least 8. Nothing is allocated before the first slot. */
@@ -71,11 +86,14 @@ static inline void *slot_pages_at(const struct slot_pages *pages, uint32_t slot)
     return (void *)(pages->biased[31 - __builtin_clz(biased)] + (uintptr_t)biased * pages->stride);
 }
 
+void slot_pages_note(struct slot_pages *pages, uint32_t slot);
 /* The slot's contents change. */
 static inline void slot_pages_touch(struct slot_pages *pages, uint32_t slot)
 {
     if (pages->dirty != NULL)
         pages->dirty[slot >> 6] |= UINT64_C(1) << (slot & 63);
+    if (UNLIKELY(pages->copies != NULL))
+        slot_pages_note(pages, slot);
 }
 /* From now on changes are tracked; all slots count as changed. Again: nothing happens. */
 void slot_pages_track(struct slot_pages *pages);
@@ -96,11 +114,29 @@ void slot_pages_restore_begin(struct slot_pages *pages, uint32_t used);
 void slot_pages_take(struct slot_pages *pages, uint32_t slot);
 void slot_pages_restore_end(struct slot_pages *pages);
 
-/* The same slots with another stride: begin_copy makes room for all of them, whose contents (of free ones the first eight
- * bytes) are the caller's to copy; end_copy then puts the copies in place of the slots, which stay tracked as they are, and
- * gives the old memory back. */
-void slot_pages_begin_copy(const struct slot_pages *pages, uint32_t stride, struct slot_pages *copies);
-void slot_pages_end_copy(struct slot_pages *pages, struct slot_pages *copies);
+/* The same slots with another stride, beside changes; meanwhile slot_pages_clear must not be called. next_copies says which
+ * slots are to be copied now, at most `max` (0: none is left), and has room for them in copies->pages: their contents (of
+ * free ones the first eight bytes) are the caller's to copy before anything changes. A slot comes again when it has changed;
+ * before the first time its copy is zero. When none is left, end_copy puts the copies in place of the slots, which stay
+ * tracked as they are; or drop_copy ends it without. Then slot_copies_release gives the memory back, by any thread. */
+void slot_pages_begin_copy(struct slot_pages *pages, uint32_t stride, struct slot_copies *copies);
+uint32_t slot_pages_next_copies(struct slot_pages *pages, uint32_t *slots, uint32_t max);
+void slot_pages_end_copy(struct slot_pages *pages);
+void slot_pages_drop_copy(struct slot_pages *pages);
+void slot_copies_release(struct slot_copies *copies);
+/* How many slots are to be copied, and of how many that has ever been said. */
+static inline uint64_t slot_pages_copies_left(const struct slot_pages *pages)
+{
+    return pages->used - pages->copies->copied + pages->copies->changed_count;
+}
+static inline uint64_t slot_pages_copies_noted(const struct slot_pages *pages)
+{
+    return pages->used + pages->copies->noted;
+}
+static inline int64_t slot_copies_bytes(const struct slot_copies *copies)
+{
+    return copies->pages.charged + copies->charged;
+}
 
 static inline uint32_t slot_header(const void *slot)
 {

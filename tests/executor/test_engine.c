@@ -656,6 +656,122 @@ TEST(unique_indexes_and_changes)
     world_end(&w);
 }
 
+/* ---- columns that are added ---- */
+
+struct adding {
+    struct world *world;
+    const _Atomic bool *cancel;
+    pthread_t thread;
+    _Atomic bool ended;
+    bool ok;
+    struct error error;
+};
+
+static void *add_column(void *argument)
+{
+    static const char *const name[1] = {"added"};
+    static const struct sql_type text = {OID_TEXT, -1};
+    static const char value[] = "what rows from before have in it";
+    struct adding *adding = argument;
+    struct datum missing = {.var = varlen_view((const uint8_t *)value, sizeof(value) - 1)};
+    struct column_job *job;
+    error_init(&adding->error);
+    adding->ok = engine_prepare_columns(adding->world->engine, adding->world->t, 1, &text, name, &missing,
+                                        adding->cancel, &job, &adding->error);
+    if (adding->ok)
+        engine_add_columns(job);
+    adding->ended = true;
+    return NULL;
+}
+
+/* Many ticks pass while a column is added to a table with rows, and what they do to rows that were copied is in it. */
+TEST(columns_are_added_beside_ticks)
+{
+    enum { WANTED = 10, TRIES = 20 };
+    struct world w;
+    world_start(&w, 2, 0);
+    for (int first = 0; first < MANY_ROWS; first += MANY_ROWS / 10)
+        commit_many(&w, first, MANY_ROWS / 10);
+    int64_t sum = (int64_t)MANY_ROWS * (MANY_ROWS - 1) / 2;
+    int beside = 0, columns = 3;
+    for (int tries = 0; beside < WANTED; tries++) { /* once it was the machine's load */
+        EXPECT(tries < TRIES);
+        struct adding adding = {.world = &w};
+        beside = 0;
+        EXPECT_INT(pthread_create(&adding.thread, NULL, add_column, &adding), 0);
+        for (int k = 0; !adding.ended; k++, beside++) {
+            int at = (int)((uint32_t)k * 7919u % MANY_ROWS);
+            commit_row(&w, w.t, 1, MANY_ROWS + k, at, -1 - k);
+            if (k % 2 == 0) {
+                commit_row(&w, w.t, -1, MANY_ROWS + k, at, -1 - k);
+                continue;
+            }
+            sum += -1 - k;
+        }
+        pthread_join(adding.thread, NULL);
+        EXPECT(adding.ok);
+        columns++;
+        EXPECT_INT(relation_columns(w.t, NULL), columns);
+        struct relation_scan scan;
+        uint64_t snapshot = snapshot_open(engine_snapshots(w.engine), 0);
+        relation_scan_start(&scan, w.t, snapshot, NULL);
+        const struct batch *rows;
+        int64_t found = 0;
+        uint32_t kept = 0;
+        while ((rows = relation_scan_next(&scan)) != NULL) {
+            EXPECT_INT(rows->columns_count, columns);
+            for (uint32_t i = 0; i < rows->rows; i++) {
+                struct datum value = column_get(&rows->columns[2], i),
+                             text = column_get(&rows->columns[columns - 1], i);
+                found += value.i32;
+                kept += !text.is_null && text.var.len == 32;
+            }
+        }
+        relation_scan_end(&scan);
+        snapshot_close(engine_snapshots(w.engine), snapshot);
+        struct relation_stats stats;
+        relation_stats(w.t, &stats);
+        EXPECT_INT(found, sum);
+        EXPECT_INT(kept, stats.rows);
+        if (beside < WANTED) { /* the same keys again */
+            sum -= found - (int64_t)MANY_ROWS * (MANY_ROWS - 1) / 2;
+            for (int k = 1; k < beside; k += 2)
+                commit_row(&w, w.t, -1, MANY_ROWS + k, (int)((uint32_t)k * 7919u % MANY_ROWS), -1 - k);
+        }
+    }
+    world_end(&w);
+}
+
+/* It leaves nothing, at once or in the middle. */
+TEST(columns_that_are_given_up)
+{
+    struct world w;
+    world_start(&w, 2, 0);
+    commit_many(&w, 0, MANY_ROWS);
+    struct relation_stats before, after;
+    relation_stats(w.t, &before);
+    for (int rows = 0; rows < 4; rows++) {
+        _Atomic bool cancel = rows == 0;
+        struct adding adding = {.world = &w, .cancel = &cancel};
+        EXPECT_INT(pthread_create(&adding.thread, NULL, add_column, &adding), 0);
+        for (int k = 0; k < rows; k++) {
+            commit_row(&w, w.t, 1, MANY_ROWS, 0, -1);
+            commit_row(&w, w.t, -1, MANY_ROWS, 0, -1);
+        }
+        cancel = true;
+        pthread_join(adding.thread, NULL);
+        if (adding.ok) { /* it was quicker */
+            EXPECT(rows > 0);
+            break;
+        }
+        EXPECT_INT(adding.error.code, ERRCODE_QUERY_CANCELED);
+        relation_stats(w.t, &after);
+        EXPECT_INT(after.rows, before.rows);
+        EXPECT(after.bytes < before.bytes + 100000); /* the heap keeps a chunk, there are before-images */
+    }
+    world_end(&w);
+}
+
 int main(void)
 {
     RUN(transactions_of_one_tick);
@@ -668,5 +784,7 @@ int main(void)
     RUN(indexes_are_filled_beside_the_engine);
     RUN(indexes_that_are_behind);
     RUN(unique_indexes_and_changes);
+    RUN(columns_are_added_beside_ticks);
+    RUN(columns_that_are_given_up);
     return test_result();
 }

@@ -1,6 +1,6 @@
 /* test_row_store.c: row stores against the whole history of a naive model: every open epoch is read again
  * after every tick, by scan, by key and by index; and readers on other threads beside a writer. */
-#include "storage/state/row_store.h"
+#include "storage/state/row_store_internal.h" /* what its text takes */
 #include "tests/storage/saved_image.h"
 
 #include <pthread.h>
@@ -540,8 +540,81 @@ static void check_wide_index(struct row_store *store, uint32_t index, uint32_t c
     EXPECT_INT(out->rows, count);
 }
 
+/* Columns on their way: steps of all sizes between ticks, given up now and then and begun again. */
+struct widening_run {
+    struct store_widening *widening; /* NULL: none */
+    uint32_t count;
+    bool undoes;
+    uint64_t left;
+    struct datum missing[2];
+};
+
+static void begin_widening(struct row_store *store, struct widening_run *run, uint32_t columns_count,
+                           uint32_t count)
+{
+    run->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        run->missing[i] = missing_of(columns_count + i);
+    run->widening = row_store_begin_widen(store, &wide_types[columns_count], count, run->missing);
+    run->undoes = false;
+    run->left = UINT64_MAX;
+}
+
+/* What may happen between two ticks; must_end: it does. Returns how many columns the store has got. */
+static uint32_t go_on_widening(struct row_store *store, struct widening_run *run, uint32_t columns_count,
+                               bool must_end, uint64_t *seed)
+{
+    uint32_t choice = (uint32_t)(next_random(seed) % 16);
+    if (run->widening == NULL)
+        return 0;
+    if (!run->undoes && choice == 0)
+        run->undoes = true;
+    if (run->undoes && (choice < 8 || must_end)) {
+        while (row_store_undo_widen(store, 7)) {
+            if (!must_end)
+                return 0;
+        }
+        row_store_free_widening(store, run->widening);
+        begin_widening(store, run, columns_count, run->count);
+    }
+    if (!run->undoes && choice < 6)
+        run->left = row_store_widen_step(store, (uint32_t)(next_random(seed) % 20));
+    if (!run->undoes && (must_end || choice >= 14)) {
+        while (row_store_widen_step(store, 3) > 0) {
+        }
+        row_store_end_widen(store);
+        row_store_free_widening(store, run->widening);
+        run->widening = NULL;
+        return run->count;
+    }
+    return 0;
+}
+
+/* All rows away: no text is left behind, and none was given back twice. */
+static void check_emptied(struct row_store *store, uint64_t epoch, uint32_t key_count, uint32_t columns_count,
+                          const struct wide_row *now, struct arena *arena)
+{
+    row_store_begin_tick(store, epoch);
+    struct batch *batch = batch_create(arena, wide_types, columns_count, WIDE_KEYS);
+    for (int64_t k = 0; k < WIDE_KEYS; k++)
+        if (now[k].columns > 0)
+            append_wide(batch, arena, k, now[k], -1);
+    uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * (batch->rows + 1));
+    row_store_hash(store, batch, hashes);
+    row_store_apply(store, batch, hashes);
+    row_store_trim(store, epoch);
+    EXPECT_INT(row_store_rows(store), 0);
+    struct table_heap *heap = table_heap_create(NULL);
+    struct varlen text = varlen_view((const uint8_t *)missing_text, sizeof(missing_text) - 1);
+    (void)table_heap_store(heap, &text);
+    EXPECT_INT(table_heap_bytes(store->heap), table_heap_bytes(heap));
+    table_heap_destroy(heap);
+}
+
 static void run_wide(uint64_t seed, uint32_t key_count)
 {
+    struct widening_run run = {0};
+    bool empties = seed % 3 == 0;
     static struct wide_row rows_at[WIDE_EPOCHS + 1][WIDE_KEYS];
     struct wide_row now[WIDE_KEYS] = {{0}}, before[WIDE_KEYS];
     memset(rows_at, 0, sizeof(rows_at));
@@ -556,13 +629,10 @@ static void run_wide(uint64_t seed, uint32_t key_count)
     uint32_t columns_count = 3, text_column = 3, added = 0;
     uint64_t oldest = 0;
     for (uint64_t epoch = 1; epoch <= WIDE_EPOCHS; epoch++) {
-        if (epoch % 15 == 10 && columns_count < WIDE_COLUMNS) {
-            uint32_t count = epoch == 25 ? 2 : 1;
-            struct datum missing[2] = {missing_of(columns_count), missing_of(columns_count + 1)};
-            row_store_widen(store, &wide_types[columns_count], count, missing);
-            columns_count += count;
-            EXPECT_INT(row_store_bytes(store), account.used_bytes);
-        }
+        if (epoch % 15 == 10 && columns_count < WIDE_COLUMNS)
+            begin_widening(store, &run, columns_count, epoch == 25 ? 2 : 1);
+        columns_count += go_on_widening(store, &run, columns_count, epoch % 15 == 9, &seed);
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
         if (epoch == 30) {
             added = row_store_add_index(store, &text_column, 1, false);
             EXPECT_INT(added, 1);
@@ -611,6 +681,11 @@ static void run_wide(uint64_t seed, uint32_t key_count)
         EXPECT_INT(row_store_bytes(store), account.used_bytes);
         arena_reset(&arena);
     }
+    EXPECT_INT(columns_count, WIDE_COLUMNS);
+    if (empties)
+        check_emptied(store, WIDE_EPOCHS + 1, key_count, columns_count, now, &arena);
+    if (empties)
+        memset(now, 0, sizeof(now));
     /* what was saved with fewer columns comes back with all of them */
     save_store(store, &image);
     struct row_store *back = row_store_create(wide_types, 3, &key_column, key_count, &account);
@@ -627,8 +702,147 @@ static void run_wide(uint64_t seed, uint32_t key_count)
 
 TEST(columns_are_added)
 {
-    for (uint64_t seed = 1; seed < 20; seed++)
+    for (uint64_t seed = 1; seed < 40; seed++)
         run_wide(seed, (uint32_t)(seed % 2));
+}
+
+/* All rows go while they are copied, and slots get others: memory that is given back later. */
+TEST(columns_of_an_emptied_store)
+{
+    enum { ROWS = 4000, AGAIN = 100 };
+    for (uint32_t round = 0; round < 6; round++) {
+        struct account account;
+        account_init(&account, NULL, "test", 0);
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct row_store *store = row_store_create(wide_types, 3, &key_column, 1, &account);
+        struct batch *batch = batch_create(&arena, wide_types, 3, ROWS);
+        for (int64_t k = 0; k < ROWS; k++)
+            append_wide(batch, &arena, k, (struct wide_row){1, 3}, 1);
+        row_store_begin_tick(store, 1);
+        uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * ROWS);
+        row_store_hash(store, batch, hashes);
+        row_store_apply(store, batch, hashes);
+        row_store_trim(store, 1);
+        struct widening_run run;
+        begin_widening(store, &run, 3, 1);
+        EXPECT_INT(row_store_widen_step(store, ROWS / 2), ROWS / 2);
+        batch_clear(batch);
+        for (int64_t k = 0; k < ROWS; k++)
+            append_wide(batch, &arena, k, (struct wide_row){1, 3}, -1);
+        row_store_begin_tick(store, 2);
+        row_store_apply(store, batch, hashes);
+        row_store_trim(store, 2);
+        EXPECT_INT(row_store_rows(store), 0);
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        if (round % 3 == 1)
+            (void)row_store_widen_step(store, ROWS / 4);
+        if (round < 3) {
+            batch_clear(batch);
+            for (int64_t k = 0; k < AGAIN; k++)
+                append_wide(batch, &arena, k + 7, (struct wide_row){2, 3}, 1);
+            row_store_begin_tick(store, 3);
+            row_store_hash(store, batch, hashes);
+            row_store_apply(store, batch, hashes);
+            row_store_trim(store, 3);
+        }
+        uint32_t columns_count = 3;
+        if (round % 3 == 2) {
+            while (row_store_undo_widen(store, 100)) {
+            }
+        } else {
+            while (row_store_widen_step(store, 1000) > 0) {
+            }
+            row_store_end_widen(store);
+            columns_count = 4;
+        }
+        row_store_free_widening(store, run.widening);
+        EXPECT_INT(row_store_bytes(store), account.used_bytes);
+        EXPECT((row_store_bytes(store) < 100000) == (round >= 3));
+        struct batch *out = batch_create(&arena, wide_types, columns_count, 16);
+        uint64_t cursor = 0;
+        while (row_store_scan(store, 3, &cursor, 7, out)) {
+        }
+        EXPECT_INT(out->rows, round < 3 ? AGAIN : 0);
+        struct batch *expected = batch_create(&arena, wide_types, columns_count, 1);
+        for (uint32_t i = 0; i < out->rows; i++) {
+            batch_clear(expected);
+            append_wide(expected, &arena, column_get(&out->columns[0], i).i64, (struct wide_row){2, 3}, 1);
+            EXPECT(batch_rows_identical(out, i, expected, 0));
+        }
+        row_store_destroy(store);
+        EXPECT_INT(account.used_bytes, 0);
+        arena_release(&arena);
+    }
+}
+
+/* A store goes while it is being widened, or while that is taken back. */
+TEST(destroyed_while_columns_are_added)
+{
+    for (int undoes = 0; undoes < 2; undoes++) {
+        struct account account;
+        account_init(&account, NULL, "test", 0);
+        struct arena arena;
+        arena_init(&arena, NULL);
+        struct row_store *store = row_store_create(wide_types, 3, &key_column, 1, &account);
+        struct batch *batch = batch_create(&arena, wide_types, 3, WIDE_KEYS);
+        for (int64_t k = 0; k < WIDE_KEYS; k++)
+            append_wide(batch, &arena, k, (struct wide_row){1, 3}, 1);
+        uint64_t hashes[WIDE_KEYS];
+        row_store_begin_tick(store, 1);
+        row_store_hash(store, batch, hashes);
+        row_store_apply(store, batch, hashes);
+        struct widening_run run;
+        begin_widening(store, &run, 3, 1);
+        EXPECT_INT(row_store_widen_step(store, 20), WIDE_KEYS - 20);
+        if (undoes)
+            EXPECT(row_store_undo_widen(store, 5));
+        row_store_destroy(store);
+        EXPECT_INT(account.used_bytes, 0);
+        arena_release(&arena);
+    }
+}
+
+/* Where each tick changes more rows than a step is to copy, it comes to its end nevertheless. */
+TEST(columns_catch_up)
+{
+    enum { ROWS = 3000, CHANGED = 200 };
+    struct account account;
+    account_init(&account, NULL, "test", 0);
+    struct arena arena;
+    arena_init(&arena, NULL);
+    struct row_store *store = row_store_create(wide_types, 3, &key_column, 1, &account);
+    struct batch *batch = batch_create(&arena, wide_types, 3, ROWS);
+    for (int64_t k = 0; k < ROWS; k++)
+        append_wide(batch, &arena, k, (struct wide_row){1, 3}, 1);
+    uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * ROWS);
+    row_store_begin_tick(store, 1);
+    row_store_hash(store, batch, hashes);
+    row_store_apply(store, batch, hashes);
+    struct widening_run run;
+    begin_widening(store, &run, 3, 1);
+    uint64_t epoch = 2;
+    int64_t next = ROWS;
+    for (uint64_t left = ROWS; left > 0; epoch++) {
+        batch_clear(batch);
+        for (int64_t k = 0; k < CHANGED; k++) { /* some change, some come */
+            bool comes = k % 4 == 0;
+            append_wide(batch, &arena, comes ? next++ : ((int64_t)epoch * CHANGED + k) % ROWS,
+                        (struct wide_row){(int32_t)epoch, 3}, 1);
+        }
+        row_store_begin_tick(store, epoch);
+        row_store_hash(store, batch, hashes);
+        row_store_apply(store, batch, hashes);
+        left = row_store_widen_step(store, 20);
+        EXPECT(epoch < 200);
+    }
+    row_store_end_widen(store);
+    row_store_free_widening(store, run.widening);
+    EXPECT_INT(row_store_rows(store), next);
+    EXPECT_INT(row_store_bytes(store), account.used_bytes);
+    row_store_destroy(store);
+    EXPECT_INT(account.used_bytes, 0);
+    arena_release(&arena);
 }
 
 /* Images of rows that no longer fit where those of the store's first layout did. */
@@ -1013,6 +1227,9 @@ int main(void)
     RUN(multiset_agrees_with_its_history);
     RUN(multiset_is_restored);
     RUN(columns_are_added);
+    RUN(columns_of_an_emptied_store);
+    RUN(destroyed_while_columns_are_added);
+    RUN(columns_catch_up);
     RUN(rows_outgrow_the_log);
     RUN(versions_of_a_row_go_together);
     RUN(order_and_size);
