@@ -616,7 +616,7 @@ static void run_wide(uint64_t seed, uint32_t key_count)
     struct widening_run run = {0};
     bool empties = seed % 3 == 0;
     static struct wide_row rows_at[WIDE_EPOCHS + 1][WIDE_KEYS];
-    struct wide_row now[WIDE_KEYS] = {{0}}, before[WIDE_KEYS];
+    struct wide_row now[WIDE_KEYS] = {{0}}, before[WIDE_KEYS], gone[WIDE_KEYS] = {{0}};
     memset(rows_at, 0, sizeof(rows_at));
     struct account account;
     account_init(&account, NULL, "test", 0);
@@ -648,6 +648,10 @@ static void run_wide(uint64_t seed, uint32_t key_count)
                 if (now[k].columns > 0)
                     append_wide(batch, &arena, k, now[k], -1);
                 struct wide_row fresh = {(int32_t)(next_random(&seed) % 40), columns_count};
+                if (now[k].columns > 0)
+                    gone[k] = now[k];
+                else if (gone[k].columns > 0 && next_random(&seed) % 2 == 0)
+                    fresh = gone[k]; /* the same row again */
                 now[k] = next_random(&seed) % 4 == 0 ? (struct wide_row){0} : fresh;
                 if (now[k].columns > 0)
                     append_wide(batch, &arena, k, now[k], 1);
@@ -1124,6 +1128,21 @@ TEST(notes_come_behind_what_was_read)
     row_store_destroy(store);
 }
 
+/* With columns that were added: they hold what rows from before have in them. */
+static const struct batch *padded(struct batch *rows, uint32_t columns_count, struct arena *arena)
+{
+    struct batch *wide = batch_header(arena, columns_count);
+    wide->rows = rows->rows;
+    wide->weights = rows->weights;
+    memcpy(wide->columns, rows->columns, sizeof(*wide->columns) * 3);
+    for (uint32_t c = 3; c < columns_count; c++) {
+        struct datum missing = missing_of(3);
+        column_init_constant(&wide->columns[c], wide_types[3], &missing, arena);
+        column_expand(&wide->columns[c], rows->rows, arena);
+    }
+    return wide;
+}
+
 TEST(readers_beside_the_writer)
 {
     static struct shared shared;
@@ -1137,7 +1156,10 @@ TEST(readers_beside_the_writer)
         EXPECT_INT(pthread_create(&threads[i], NULL, reader, &shared), 0);
     struct filling filling = {.shared = &shared};
     EXPECT_INT(pthread_create(&threads[2], NULL, filler, &filling), 0);
-    uint32_t number = 0, filled = 0;
+    uint32_t number = 0, filled = 0, columns_count = 3, given_up = 0;
+    struct store_widening *widening = NULL;
+    struct datum missing = missing_of(3);
+    bool undoes = false;
     struct arena arena;
     arena_init(&arena, NULL);
     uint64_t seed = 21;
@@ -1167,7 +1189,8 @@ TEST(readers_beside_the_writer)
                 if (!refused)
                     values[k] = v;
             }
-            row_store_apply(shared.store, batch, hashes_of(&arena, batch, &key_column, 1));
+            row_store_apply(shared.store, padded(batch, columns_count, &arena),
+                            hashes_of(&arena, batch, &key_column, 1));
             if (refused)
                 row_store_rollback_to(shared.store, mark);
             else { /* take the store's word for the newest state: the model above is only a source of changes
@@ -1192,6 +1215,22 @@ TEST(readers_beside_the_writer)
         }
         snapshots_publish(shared.snapshots, epoch);
         (void)row_store_trim(shared.store, snapshots_oldest(shared.snapshots), UINT64_MAX);
+        if (widening == NULL) {
+            widening = row_store_begin_widen(shared.store, &wide_types[3], 1, &missing);
+            undoes = false;
+        } else if (undoes || (epoch % 37 == 0)) {
+            undoes = true;
+            if (!row_store_undo_widen(shared.store, 40)) {
+                row_store_free_widening(shared.store, widening);
+                widening = NULL;
+                given_up++;
+            }
+        } else if (row_store_widen_step(shared.store, 20) == 0) {
+            row_store_end_widen(shared.store);
+            row_store_free_widening(shared.store, widening);
+            widening = NULL;
+            columns_count++;
+        }
         if (filling.begun && filling.filled) {
             row_store_end_index(shared.store, filling.index);
             compare_index(shared.store, number, epoch, &arena);
@@ -1214,6 +1253,7 @@ TEST(readers_beside_the_writer)
         pthread_join(threads[i], NULL);
     EXPECT(filled > 0);
     EXPECT_INT(shared.wrong, 0);
+    EXPECT(columns_count > 6 && given_up > 2);
     EXPECT(shared.rows[SHARED_EPOCHS] > 50);
     row_store_destroy(shared.store);
     snapshots_destroy(shared.snapshots);
