@@ -270,7 +270,11 @@ static void check_columns(enum relation_kind kind, uint32_t key_count)
         take_one(&sink);
         EXPECT(!atomic_load(&sink.is_complete));
         struct datum missing = datum_i32(-(int32_t)had);
-        engine_add_columns(sink.engine, saved.relation, 1, &int4s[had], &names[had], &missing);
+        struct column_job *job;
+        struct error err;
+        EXPECT(engine_prepare_columns(sink.engine, saved.relation, 1, &int4s[had], &names[had], &missing,
+                                      NULL, &job, &err));
+        engine_add_columns(job);
         write_rows(sink.engine, saved.relation, next, next + 5, round, -1, 0);
         if (kind == RELATION_TABLE) { /* one that is copied, and one that is not */
             write_rows(sink.engine, saved.relation, 0, 1, round, round - 1, had);

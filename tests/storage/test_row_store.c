@@ -602,7 +602,7 @@ static void check_emptied(struct row_store *store, uint64_t epoch, uint32_t key_
     uint64_t *hashes = arena_alloc(arena, sizeof(*hashes) * (batch->rows + 1));
     row_store_hash(store, batch, hashes);
     row_store_apply(store, batch, hashes);
-    row_store_trim(store, epoch);
+    (void)row_store_trim(store, epoch, UINT64_MAX);
     EXPECT_INT(row_store_rows(store), 0);
     struct table_heap *heap = table_heap_create(NULL);
     struct varlen text = varlen_view((const uint8_t *)missing_text, sizeof(missing_text) - 1);
@@ -727,7 +727,7 @@ TEST(columns_of_an_emptied_store)
         uint64_t *hashes = arena_alloc(&arena, sizeof(*hashes) * ROWS);
         row_store_hash(store, batch, hashes);
         row_store_apply(store, batch, hashes);
-        row_store_trim(store, 1);
+        (void)row_store_trim(store, 1, UINT64_MAX);
         struct widening_run run;
         begin_widening(store, &run, 3, 1);
         EXPECT_INT(row_store_widen_step(store, ROWS / 2), ROWS / 2);
@@ -736,7 +736,7 @@ TEST(columns_of_an_emptied_store)
             append_wide(batch, &arena, k, (struct wide_row){1, 3}, -1);
         row_store_begin_tick(store, 2);
         row_store_apply(store, batch, hashes);
-        row_store_trim(store, 2);
+        (void)row_store_trim(store, 2, UINT64_MAX);
         EXPECT_INT(row_store_rows(store), 0);
         EXPECT_INT(row_store_bytes(store), account.used_bytes);
         if (round % 3 == 1)
@@ -748,7 +748,7 @@ TEST(columns_of_an_emptied_store)
             row_store_begin_tick(store, 3);
             row_store_hash(store, batch, hashes);
             row_store_apply(store, batch, hashes);
-            row_store_trim(store, 3);
+            (void)row_store_trim(store, 3, UINT64_MAX);
         }
         uint32_t columns_count = 3;
         if (round % 3 == 2) {
