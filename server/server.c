@@ -76,6 +76,22 @@ static bool start_sinks(struct server *server, struct error *err)
     return true;
 }
 
+/* What runs by itself. As within a statement: a source whose records have another schema alters its relation only then. */
+static bool start_all(struct server *server, bool durable, struct error *err)
+{
+    if (server->settings->safe_mode) {
+        log_write(LOG_WARNING, "safe mode: materialized views, sources, sinks and checkpoints are off");
+        return true;
+    }
+    pthread_mutex_lock(&server->ddl);
+    bool ok = start_sources(server, err);
+    if (ok && durable)
+        server->checkpointer = checkpointer_start(server);
+    ok = ok && start_sinks(server, err);
+    pthread_mutex_unlock(&server->ddl);
+    return ok;
+}
+
 static bool limit_memory(struct server *server, const char *data_dir, struct error *err)
 {
     const struct settings *settings = server->settings;
@@ -183,14 +199,8 @@ bool server_open(struct server *server, struct error *err)
         goto failed;
     if (settings->memory_limit_bytes > 0 && !limit_memory(server, durable ? settings->data_dir : ".", err))
         goto failed;
-    if (recover(server, err) && (settings->safe_mode || start_sources(server, err))) {
-        if (settings->safe_mode)
-            log_write(LOG_WARNING, "safe mode: materialized views, sources, sinks and checkpoints are off");
-        else if (durable)
-            server->checkpointer = checkpointer_start(server);
-        if (settings->safe_mode || start_sinks(server, err))
-            return true;
-    }
+    if (recover(server, err) && start_all(server, durable, err))
+        return true;
 failed:
     server_close(server);
     return false;
