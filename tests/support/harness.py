@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -16,10 +17,23 @@ POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
 SMALL = bool(os.environ.get("MILLRACE_TEST_SMALL"))  # sanitizer builds: fewer rounds, same checks
 
 
+reserved = []  # names that say to other tests which ports are taken; gone with this process
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One at which nobody listens, which no other test is given while this one runs, and which no connection that goes out gets."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32768)
+        name = socket.socket(socket.AF_UNIX)
+        with socket.socket() as s:
+            try:
+                name.bind("\0millrace-test-port-%d" % port)
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                name.close()
+                continue
+        reserved.append(name)
+        return port
 
 
 def memory_dir(size):
