@@ -176,6 +176,10 @@ static void dump(struct fault_client *client, struct strbuf *out)
     strbuf_reset(out);
     fault_dump(client, out);
     fault_query_sorted(client, "SELECT * FROM late_rows('windows')", out);
+    fault_query_sorted(
+        client,
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'",
+        out); /* those of empty tables too */
     for (size_t i = 0; i < ARRAY_COUNT(views); i++) {
         struct strbuf view = STRBUF_INIT, fresh = STRBUF_INIT;
         char sql[64];
