@@ -938,6 +938,9 @@ void consumer_status(struct consumer *c, struct arena *arena, struct source_stat
         else if (strstr(out->error, error) == NULL) /* those of all threads, each once */
             out->error = arena_printf(arena, "%s; %s", out->error, error);
         out->state = "failed";
+    } else if (c->thread.paused && strcmp(out->state, "paused") == 0 &&
+               !source_thread_has_landed(&c->thread)) {
+        out->state = "pausing";
     } else if (c->state != NULL && out->error == NULL) {
         if (!c->thread.paused)
             out->state = c->state;

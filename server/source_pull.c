@@ -226,9 +226,10 @@ static void status(struct running_source *source, struct arena *arena, struct so
     struct source_thread *thread = &pull->thread;
     bool waits = source->member != NULL && source_group_is_waiting(source->member);
     pthread_mutex_lock(&thread->lock);
+    const char *paused = source_thread_has_landed(thread) ? "paused" : "pausing";
     out->state = thread->is_failed ? "failed"
                  : pull->ended     ? "ended"
-                 : thread->paused  ? "paused"
+                 : thread->paused  ? paused
                  : waits           ? "waiting"
                                    : "running";
     out->rows = pull->taken;

@@ -128,6 +128,14 @@ void source_thread_give(struct source_thread *thread, struct flight *flight)
     land(flight, NULL, false);
 }
 
+bool source_thread_has_landed(const struct source_thread *thread)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < IN_FLIGHT; i++)
+        any |= thread->flights[i].busy;
+    return !any;
+}
+
 void source_thread_land(struct source_thread *thread)
 {
     pthread_mutex_lock(&thread->lock);

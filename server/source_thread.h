@@ -58,6 +58,8 @@ bool source_thread_is_stopping(struct source_thread *thread);
 struct flight *source_thread_take(struct source_thread *thread);
 void source_thread_send(struct source_thread *thread, struct engine *engine, struct flight *flight);
 void source_thread_give(struct source_thread *thread, struct flight *flight);
+/* None is in the air, or about to be. Under the lock, any thread. */
+bool source_thread_has_landed(const struct source_thread *thread);
 /* Waits until none is in the air. */
 void source_thread_land(struct source_thread *thread);
 /* Waits until it is woken or interrupted, or until the time comes (clock_monotonic_ns; INT64_MAX: never). A wake that came

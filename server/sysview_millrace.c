@@ -606,7 +606,10 @@ const struct system_view_row sysview_millrace_rows[] = {
          "connectors that feed relations; rows: since the server has started; of logs in partitions: records "
          "that "
          "became rows, that went to the relation of errors, that are kept nowhere, and that are still to be "
-         "read; hint: what takes all of its threads past the records before which they have failed"),
+         "read; hint: what takes all of its threads past the records before which they have failed; state: "
+         "running, waiting (for slower sources of its group), pausing (what is on its way still comes), "
+         "paused, "
+         "ended, failed, or what it waits for"),
     VIEW("source_partitions",
          "schema name, relation name, partition int4, consumer int4, next_offset int8, low int8, high int8, "
          "lag "

@@ -54,7 +54,6 @@ def main():
             con.execute("ALTER SOURCE bid SET (paused = 'true')")
             while one(con, "SELECT state FROM millrace.sources")[0] != "paused":
                 time.sleep(0.01)
-            time.sleep(0.1)  # what is in flight lands
             if round_ == 1:
                 con.execute("UPDATE channels SET factor = 2 WHERE name = 'Apple'")
             before = state(con)
