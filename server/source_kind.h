@@ -16,6 +16,8 @@ struct source_kind {
                   struct error *err);
     /* The options that may change have; they have been checked. */
     void (*alter)(struct running_source *source, const struct catalog_object *object);
+    /* It will be stopped soon: what it does for that begins, and nothing is waited for. NULL: stop is quick anyhow. */
+    void (*hurry)(struct running_source *source);
     /* Ends the threads and frees it. */
     void (*stop)(struct running_source *source);
     /* Texts are in the arena or live as long as the source. */

@@ -110,11 +110,19 @@ bool sources_begin(struct server *server, const struct catalog_object *object, s
     return ok;
 }
 
-static void stop_consumers(struct log_source *s)
+static void hurry(struct running_source *source)
 {
+    struct log_source *s = (struct log_source *)source;
     for (uint32_t i = 0; i < s->consumers_count; i++)
         if (s->consumers[i] != NULL)
             consumer_stop(s->consumers[i]);
+    if (s->log != NULL)
+        s->class->hurry(s->log);
+}
+
+static void stop_consumers(struct log_source *s)
+{
+    hurry(&s->source);
     running_source_wake_group(&s->source);
     for (uint32_t i = 0; i < s->consumers_count; i++)
         if (s->consumers[i] != NULL)
@@ -405,6 +413,7 @@ static void partitions(struct running_source *source, struct arena *arena,
 const struct source_kind source_kind_log = {.check = check,
                                             .start = start,
                                             .alter = alter,
+                                            .hurry = hurry,
                                             .stop = stop,
                                             .status = status,
                                             .refused = refused,

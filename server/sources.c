@@ -232,6 +232,9 @@ struct sources *sources_create(struct server *server)
 void sources_destroy(struct sources *sources)
 {
     source_changes_destroy(sources->changes);
+    for (struct running_source *source = sources->first; source != NULL; source = source->next)
+        if (source->kind->hurry != NULL)
+            source->kind->hurry(source);
     while (sources->first != NULL) {
         struct running_source *source = sources->first;
         sources->first = source->next;

@@ -11,6 +11,7 @@
 #include "storage/base/error.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 /* Of the records that a transaction has in a partition, the last. */
 struct kafka_last {
@@ -26,16 +27,17 @@ enum kafka_fate {
 };
 
 /* ends[i] = end of last[i].partition as the reader's isolation.level has it: behind the last record, or, of committed ones, before
- * the first open one. One request per broker. */
+ * the first open one. One request per broker, and again while there is no answer; cancel (NULL: never) ends that after two seconds at
+ * most, as a timeout. */
 MUST_CHECK
 rd_kafka_resp_err_t kafka_ends(rd_kafka_t *reader, const char *topic, const struct kafka_last *last,
-                               uint32_t count, int64_t *ends, int timeout_ms);
+                               uint32_t count, int64_t *ends, int timeout_ms, const _Atomic bool *cancel);
 
 /* fates[i] = what became of last[i], which are in order of their partitions. `committed` and `all` read with isolation.level read_committed and read_uncommitted, and with
- * enable.partition.eof. */
+ * enable.partition.eof. cancel as above. */
 MUST_CHECK
 rd_kafka_resp_err_t kafka_fates(rd_kafka_t *committed, rd_kafka_t *all, const char *topic,
                                 const struct kafka_last *last, uint32_t count, enum kafka_fate *fates,
-                                int timeout_ms);
+                                int timeout_ms, const _Atomic bool *cancel);
 
 #endif

@@ -151,6 +151,14 @@ static uint64_t number_property(const rd_kafka_conf_t *conf, const char *name)
     return strtoull(text, NULL, 10);
 }
 
+static void hurry(struct partitioned_log *base)
+{
+    struct kafka_log *log = (struct kafka_log *)base;
+    pthread_mutex_lock(&log->lock);
+    log->hurries = true;
+    pthread_mutex_unlock(&log->lock);
+}
+
 static void kafka_close(struct partitioned_log *base)
 {
     struct kafka_log *log = (struct kafka_log *)base;
@@ -309,6 +317,7 @@ const struct partitioned_class partitioned_kafka = {
     .options = options,
     .accepts = accepts,
     .open = kafka_open_log,
+    .hurry = hurry,
     .close = kafka_close,
     .start = kafka_start,
     .incarnation = incarnation,

@@ -54,7 +54,7 @@ struct kafka_log {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     /* below: under lock */
-    bool stopping;
+    bool stopping, hurries;
     bool asked;                          /* the watcher is to look at once */
     bool nudged;                         /* likewise, but only where partitions begin and end */
     uint64_t asks;                       /* times that a reader has asked for limits */

@@ -832,7 +832,7 @@ static bool wait_until_visible(struct kafka_sink *self, const struct kafka_last 
     *seen = false;
     for (int wait_ms = 1; !*seen && !is_interrupted(self);
          wait_ms = wait_ms < ASK_AGAIN_MAX_MS / 2 ? 2 * wait_ms : ASK_AGAIN_MAX_MS) {
-        code = kafka_ends(self->committed, self->topic, last, count, ends, SLICE_MS);
+        code = kafka_ends(self->committed, self->topic, last, count, ends, SLICE_MS, NULL);
         *seen = code == RD_KAFKA_RESP_ERR_NO_ERROR;
         for (uint32_t i = 0; i < count && *seen; i++)
             *seen = ends[i] > last[i].offset;
@@ -1033,6 +1033,15 @@ static bool abort_in(struct kafka_sink *self, const struct kafka_last *open, uin
     return ok;
 }
 
+static bool has_looked(struct kafka_sink *self, rd_kafka_resp_err_t code, const char *failed,
+                       struct error *err)
+{
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    return is_interrupted(self) ? fail_interrupted(self, err)
+                                : fail(self, SINK_REOPEN, code, failed, rd_kafka_err2str(code), err);
+}
+
 /* Ends what is open in the topic: predecessors' records that no end was written for. What is open for others is waited for. */
 static bool sweep(struct kafka_sink *self, rd_kafka_t *all, struct error *err)
 {
@@ -1041,12 +1050,11 @@ static bool sweep(struct kafka_sink *self, rd_kafka_t *all, struct error *err)
     int64_t *numbers = mem_alloc(sizeof(*numbers) * 2 * count), *stable = numbers, *ends = stable + count;
     for (uint32_t i = 0; i < count; i++)
         open[i] = (struct kafka_last){(int32_t)i, 0};
-    rd_kafka_resp_err_t code =
-        kafka_ends(self->committed, self->topic, open, count, stable, CONNECT_NS / 1000000);
+    rd_kafka_resp_err_t code = kafka_ends(self->committed, self->topic, open, count, stable,
+                                          CONNECT_NS / 1000000, &self->interrupted);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = kafka_ends(all, self->topic, open, count, ends, CONNECT_NS / 1000000);
-    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-              fail(self, SINK_REOPEN, code, "the topic could not be looked at", rd_kafka_err2str(code), err);
+        code = kafka_ends(all, self->topic, open, count, ends, CONNECT_NS / 1000000, &self->interrupted);
+    bool ok = has_looked(self, code, "the topic could not be looked at", err);
     for (uint32_t i = 0; i < count && ok; i++) {
         if (stable[i] < ends[i])
             open[open_count++] = (struct kafka_last){(int32_t)i, ends[i] - 1};
@@ -1068,11 +1076,9 @@ static bool settle(struct kafka_sink *self, rd_kafka_t *all, struct kafka_note *
     enum kafka_fate *fates = mem_alloc(sizeof(*fates) * (count + 1));
     while (count > 0 && note->last[count - 1].partition >= self->partitions)
         fates[--count] = KAFKA_GONE; /* the topic was made anew */
-    rd_kafka_resp_err_t code =
-        kafka_fates(self->committed, all, self->topic, note->last, count, fates, CONNECT_NS / 1000000);
-    bool ok =
-        code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-        fail(self, SINK_REOPEN, code, "what was written could not be looked at", rd_kafka_err2str(code), err);
+    rd_kafka_resp_err_t code = kafka_fates(self->committed, all, self->topic, note->last, count, fates,
+                                           CONNECT_NS / 1000000, &self->interrupted);
+    bool ok = has_looked(self, code, "what was written could not be looked at", err);
     for (uint32_t i = 0; i < note->last_count && ok; i++) {
         if (fates[i] == KAFKA_OPEN)
             ok = fail_open(self, err);

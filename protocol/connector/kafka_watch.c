@@ -16,9 +16,10 @@
 #include <string.h>
 
 #define SECOND_NS      INT64_C(1000000000)
-#define ANSWER_MS      5000             /* how long to wait for an answer */
-#define ANSWER_GONE_MS 2000             /* likewise when librdkafka has reported that brokers are gone */
-#define FIRST_MS       500              /* and no longer the first time that it has */
+#define FIRST_MS       500              /* how long to wait for an answer, */
+#define SECOND_MS      1500             /* the second time that it is asked for, */
+#define ANSWER_MS      4500             /* and at last */
+#define ANSWER_GONE_MS 2000             /* while it is known that brokers are gone */
 #define GONE_AFTER_NS  (10 * SECOND_NS) /* a broker that starts may not know its topics yet */
 #define CONFIRMATIONS  3u               /* answers in a row before a reader is told that its place is gone */
 
@@ -194,17 +195,46 @@ static bool are_gone(struct kafka_log *log)
     return gone;
 }
 
-/* Asks a second time when the first answer takes long, and in between hears what librdkafka reports. */
-static rd_kafka_resp_err_t ask_metadata(struct watch *watch, const struct rd_kafka_metadata **out)
+static bool hurries(struct kafka_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    bool hurries = log->stopping || log->hurries;
+    pthread_mutex_unlock(&log->lock);
+    return hurries;
+}
+
+/* Asks again when an answer takes long, and in between hears what librdkafka reports: not while brokers are gone, and not at all when
+ * the log is about to be closed. */
+static rd_kafka_resp_err_t ask(struct watch *watch, int first_ms,
+                               rd_kafka_resp_err_t (*once)(struct watch *watch, void *of, int wait_ms),
+                               void *of)
 {
     struct kafka_log *log = watch->log;
+    const int waits_ms[] = {first_ms, SECOND_MS, ANSWER_MS};
     bool gone = are_gone(log);
-    int first_ms = gone && watch->silent_count > 0 ? ANSWER_GONE_MS : FIRST_MS;
-    rd_kafka_resp_err_t failed = rd_kafka_metadata(log->rk, 0, log->rkt, out, first_ms);
-    if (failed == RD_KAFKA_RESP_ERR_NO_ERROR || gone)
-        return failed;
-    rd_kafka_poll(log->rk, 0);
-    return are_gone(log) ? failed : rd_kafka_metadata(log->rk, 0, log->rkt, out, ANSWER_MS - FIRST_MS);
+    rd_kafka_resp_err_t failed = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (size_t i = 0; i < ARRAY_COUNT(waits_ms) && !hurries(log); i++) {
+        failed = once(watch, of, waits_ms[i]);
+        if (failed == RD_KAFKA_RESP_ERR_NO_ERROR || gone)
+            break;
+        rd_kafka_poll(log->rk, 0);
+        gone = are_gone(log);
+        if (gone)
+            break;
+    }
+    return failed;
+}
+
+static rd_kafka_resp_err_t metadata_once(struct watch *watch, void *of, int wait_ms)
+{
+    const struct rd_kafka_metadata **out = of;
+    return rd_kafka_metadata(watch->log->rk, 0, watch->log->rkt, out, wait_ms);
+}
+
+static rd_kafka_resp_err_t ask_metadata(struct watch *watch, const struct rd_kafka_metadata **out)
+{
+    bool is_known = watch->silent_count > 0 && are_gone(watch->log);
+    return ask(watch, is_known ? ANSWER_GONE_MS : FIRST_MS, metadata_once, out);
 }
 
 static void look_at_topic(struct watch *watch)
@@ -276,14 +306,23 @@ static void note_limits(struct watch *watch, struct kafka_partition *partition, 
     atomic_store(&partition->low, low);
 }
 
-/* As ask_metadata asks. */
+struct offsets {
+    rd_kafka_topic_partition_list_t *list;
+    int64_t at;
+};
+
+static rd_kafka_resp_err_t offsets_once(struct watch *watch, void *of, int wait_ms)
+{
+    const struct offsets *offsets = of;
+    rd_kafka_resp_err_t failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool ok = kafka_offsets_at(watch->log, offsets->list, offsets->at, wait_ms, &failed);
+    return ok ? RD_KAFKA_RESP_ERR_NO_ERROR : failed;
+}
+
 static bool ask_offsets(struct watch *watch, rd_kafka_topic_partition_list_t *list, int64_t at)
 {
-    rd_kafka_resp_err_t failed;
-    if (kafka_offsets_at(watch->log, list, at, FIRST_MS, &failed))
-        return true;
-    rd_kafka_poll(watch->log->rk, 0);
-    return !are_gone(watch->log) && kafka_offsets_at(watch->log, list, at, ANSWER_MS - FIRST_MS, &failed);
+    struct offsets offsets = {list, at};
+    return ask(watch, FIRST_MS, offsets_once, &offsets) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* false: some partition had no answer. */
@@ -331,6 +370,19 @@ static const struct kafka_mark *mark_of(struct kafka_partition *partition)
     return &partition->mark;
 }
 
+/* The list keeps its times until there are answers to all of them. */
+static rd_kafka_resp_err_t times_once(struct watch *watch, void *of, int wait_ms)
+{
+    rd_kafka_topic_partition_list_t *list = of, *answers = rd_kafka_topic_partition_list_copy(list);
+    rd_kafka_resp_err_t failed = rd_kafka_offsets_for_times(watch->log->rk, answers, wait_ms);
+    for (int i = 0; failed == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        list->elems[i].offset = answers->elems[i].offset;
+        list->elems[i].err = answers->elems[i].err;
+    }
+    rd_kafka_topic_partition_list_destroy(answers);
+    return failed;
+}
+
 /* Asks for the first record of each partition that is younger than a mark of it. NULL: there are none, or no answer. */
 static rd_kafka_topic_partition_list_t *
 ask_younger(struct watch *watch, bool (*has)(const struct kafka_partition *partition),
@@ -344,7 +396,7 @@ ask_younger(struct watch *watch, bool (*has)(const struct kafka_partition *parti
             rd_kafka_topic_partition_list_add(list, log->topic, (int32_t)i)->offset =
                 of(partition)->time_us / 1000 + KAFKA_EPOCH_2000_MS + 1;
     }
-    if (list->cnt > 0 && rd_kafka_offsets_for_times(log->rk, list, ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (list->cnt > 0 && ask(watch, FIRST_MS, times_once, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return list;
     rd_kafka_topic_partition_list_destroy(list);
     return NULL;
@@ -477,7 +529,8 @@ static void look(struct watch *watch, uint64_t asks, bool topic_too)
     if (watch->present > 0)
         look_at_marks(watch, now_ns);
     watch->soon = watch->soon || !complete;
-    publish(watch, complete ? asks : 0);
+    if (!hurries(watch->log)) /* else nobody answered because nobody was asked */
+        publish(watch, complete ? asks : 0);
     watch->next_offsets_ns = clock_monotonic_ns() + SECOND_NS;
 }
 

@@ -52,7 +52,9 @@ struct partitioned_class {
     /* Checks options; with out NULL that is all, and connects to nothing. Else connects lazily: an unreachable broker is no
      * error here. */
     bool (*open)(const struct source_spec *spec, struct partitioned_log **out, struct error *err);
-    /* After all readers. May take about two seconds when the brokers do not answer. */
+    /* It will be closed soon: from now on it waits for no broker, so that closing is quick, beside that of other logs. Any thread. */
+    void (*hurry)(struct partitioned_log *log);
+    /* After all readers. May take some seconds when the brokers do not answer: as long as what they were asked before hurry. */
     void (*close)(struct partitioned_log *log);
     /* Where a new source begins, for every partition there is now, in their order, by option "start". Asks the broker, at most
      * for timeout_ns: 08001 when it cannot be reached, 28000 when it does not let us in, 42501 when it does not let us read,
