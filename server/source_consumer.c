@@ -20,6 +20,7 @@
 #define RECORDS_MAX     16384u
 #define RETRY_NS        INT64_C(1000000000) /* while a disk or a registry cannot be had */
 #define HOUSEKEEPING_NS INT64_C(1000000000) /* between two looks at what is not urgent */
+#define TELL_AGAIN_NS   INT64_C(2000000000) /* no state goes to the log again sooner */
 #define SMOOTHING       10                  /* pieces of a second, under a limit of rows per second */
 
 struct partition_state {
@@ -65,6 +66,9 @@ struct consumer {
     int32_t trouble_partition;
     int64_t trouble_offset;
     const char *state; /* what it waits for; NULL: nothing */
+    const char
+        *told; /* to the log, at last, and when: the first records come before brokers are known to be back */
+    int64_t told_ns;
     struct error state_error;
     uint64_t rows;
     bool is_stuck; /* it has failed before a record, until the next ALTER */
@@ -114,9 +118,15 @@ static void wake(void *ctx)
 
 static void set_state(struct consumer *c, const char *state, const struct error *err)
 {
+    int64_t now_ns = clock_monotonic_ns();
     pthread_mutex_lock(&c->thread.lock);
-    bool is_news = state != NULL && c->state != state;
+    bool is_news =
+        state != NULL && c->state != state && (c->told != state || now_ns >= c->told_ns + TELL_AGAIN_NS);
     c->state = state;
+    if (is_news) {
+        c->told = state;
+        c->told_ns = now_ns;
+    }
     if (err != NULL) {
         c->state_error = *err;
         redact_error(c->of->source.object, &c->state_error);
