@@ -217,7 +217,8 @@ static bool run_initial(struct backfill *b, const _Atomic bool *cancel, struct e
     return ok;
 }
 
-static bool run_recorded(struct backfill *b, const struct recorded_tick *tick, struct error *err)
+static bool run_recorded(struct backfill *b, const struct recorded_tick *tick, const _Atomic bool *cancel,
+                         struct error *err)
 {
     for (uint32_t i = 0; i < b->frame.inputs_count; i++) {
         struct frame_input *input = &b->frame.inputs[i];
@@ -233,12 +234,12 @@ static bool run_recorded(struct backfill *b, const struct recorded_tick *tick, s
     for (uint32_t i = 0; ok && (fragment = dataflow_fragment(b->flow, i)) != NULL; i++) {
         if (!dataflow_is_called(fragment, tick->epoch, tick->clock_us))
             continue;
-        ok = dataflow_tick(fragment, tick->epoch, tick->clock_us, tick->seed, false, NULL, b->workers,
+        ok = dataflow_tick(fragment, tick->epoch, tick->clock_us, tick->seed, false, cancel, b->workers,
                            tick->rows, err);
         count_rows(b, fragment);
     }
     if (ok && dataflow_is_called(b->flow, tick->epoch, tick->clock_us))
-        ok = run_view(b, tick->epoch, tick->clock_us, tick->seed, false, NULL, tick->rows, err);
+        ok = run_view(b, tick->epoch, tick->clock_us, tick->seed, false, cancel, tick->rows, err);
     for (uint32_t i = 0; (fragment = dataflow_fragment(b->flow, i)) != NULL; i++)
         dataflow_end_tick(fragment);
     return ok;
@@ -253,7 +254,7 @@ static bool run_chunks(struct backfill *b, struct tick_chunk *chunk, bool ok, co
         for (const struct recorded_tick *tick = chunk->first; ok && tick != NULL; tick = tick->next) {
             if (cancel != NULL && atomic_load(cancel))
                 ok = error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
-            ok = ok && run_recorded(b, tick, err);
+            ok = ok && run_recorded(b, tick, cancel, err);
         }
         if (ok)
             trim_target(b);
@@ -383,7 +384,7 @@ static void run_finish(struct engine *engine, void *ctx)
     if (fill->declined)
         return;
     uint64_t cost;
-    fill->ok = run_chunks(b, take_chunks(b, &cost), true, NULL, fill->err);
+    fill->ok = run_chunks(b, take_chunks(b, &cost), true, fill->cancel, fill->err);
     stop_recording(b);
     if (fill->ok)
         publish(b);

@@ -141,7 +141,7 @@ bool flow_receive_run(struct operator* op, struct error *err);
 extern const struct operator_class flow_materialize_class;
 extern const struct operator_class flow_tap_class;
 extern const struct operator_class flow_sink_class;
-/* Once per batch: memory, and in an initial tick the cancel flag. */
+/* Once per batch: memory, and while a view is made the cancel flag. */
 MUST_CHECK
 bool flow_check(const struct operator* op, struct error *err);
 

@@ -41,7 +41,7 @@ static const struct batch *single_rows(struct arena *arena, const struct batch *
 bool flow_check(const struct operator* op, struct error *err)
 {
     const _Atomic bool *cancel = op->ctx->env->cancel;
-    if (op->ctx->initial && cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed))
+    if (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed))
         return error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
     return account_check(op->ctx->account, err);
 }

@@ -6,11 +6,11 @@
 
 bool op_check(const struct operator* op, struct error *err)
 {
-    if (op->ctx->mode != DATAFLOW_ONE_SHOT && !op->ctx->initial) /* a view that lives goes on */
-        return true;
     const struct eval_env *env = op->ctx->env;
     if (env->cancel != NULL && atomic_load_explicit(env->cancel, memory_order_relaxed))
         return error_set(err, ERRCODE_QUERY_CANCELED, "canceling statement due to user request");
+    if (op->ctx->mode != DATAFLOW_ONE_SHOT && !op->ctx->initial) /* a view that lives goes on */
+        return true;
     return op->ctx->account == NULL || account_check(op->ctx->account, err);
 }
 

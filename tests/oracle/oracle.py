@@ -5,6 +5,7 @@ Millrace's own SELECT of it; with --restart also when the server has been stoppe
 script to repeat when they do not."""
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ def rows_of(cursor, query):
 
 
 POSTGRES_MS = 2000  # a query that takes longer is not worth comparing
+BESIDE_MAX = 200  # statements while a view is made; it may be one that never comes nearer
 ALL_PASSES = (1 << 19) - 1  # planner/pass.c; required ones run anyway
 PUSHDOWN = 1 << 2 | 1 << 5  # without them FROM a, b WHERE a.x = b.x is a cross product: too much for big tables
 
@@ -84,26 +86,50 @@ class Oracle:
         finally:
             cursor.execute("SET passes_off = 0")
 
-    def create_beside(self, sql, passes_off):
-        """The view is made by another session while this one changes what it reads."""
+    def create_beside(self, name, sql, passes_off):
+        """The view is made by another session while this one changes what it reads. False: what it reads has outgrown it meanwhile."""
         result = []
+        with harness.connect_millrace(self.server) as con:
+            con.execute("SET TimeZone = 'UTC'")
 
-        def run():
-            try:
-                with harness.connect_millrace(self.server) as con:
-                    con.execute("SET TimeZone = 'UTC'")
+            def run():
+                try:
                     self.create(con.cursor(), sql, passes_off)
-            except psycopg.Error as e:
-                result.append(e)
+                except psycopg.Error as e:
+                    result.append(e)
 
-        creator = threading.Thread(target=run)
-        creator.start()
-        while creator.is_alive():
-            self.both(self.gen.change(big=self.args.big and self.rng.random() < 0.5))
-            self.beside += 1
-        creator.join()
+            creator = threading.Thread(target=run)
+            creator.start()
+            outgrown = False
+            for number in itertools.count(1):
+                creator.join(0.0 if number <= BESIDE_MAX else 1.0)
+                if not creator.is_alive():
+                    break
+                if number <= BESIDE_MAX:
+                    self.both(self.gen.change(big=self.args.big and self.rng.random() < 0.5))
+                    self.beside += 1
+                if number % 20 == 0 and not outgrown and self.is_outgrown(name):
+                    outgrown = True
+                    con.cancel()
+            creator.join()
+        if outgrown and (not result or result[0].sqlstate == "57014"):
+            self.mill.execute("DROP MATERIALIZED VIEW IF EXISTS %s" % name)
+            return False
         if result:
             raise result[0]
+        return True
+
+    def is_outgrown(self, name):
+        self.pg.execute("SET statement_timeout = %d" % POSTGRES_MS)
+        try:
+            rows_of(self.pg, "SELECT * FROM %s" % name)
+        except psycopg.errors.QueryCanceled:
+            return True
+        except psycopg.Error:
+            return False  # it fails on these rows
+        finally:
+            self.pg.execute("SET statement_timeout = 0")
+        return False
 
     def add_view(self):
         for _ in range(50):
@@ -125,7 +151,10 @@ class Oracle:
             passes_off = self.random_passes()
             try:
                 if self.args.beside:
-                    self.create_beside(sql, passes_off)
+                    if not self.create_beside(name, sql, passes_off):
+                        self.pg.execute("DROP VIEW %s" % name)
+                        self.outgrown += 1
+                        continue
                 else:
                     self.create(self.mill, sql, passes_off)
             except psycopg.Error as e:

@@ -214,6 +214,26 @@ def check_cancel(con, server, rows):
         con.execute("UPDATE t SET v = v WHERE id < 10")
 
 
+def check_cancel_behind(con, server, rows):
+    """Within a tick from behind the snapshot, too: by itself this one would take an hour."""
+    con.execute("CREATE TABLE first_ (k int)")
+    for table in ("second_", "third_"):
+        con.execute("CREATE TABLE %s (id int PRIMARY KEY, k int)" % table)
+        con.execute("INSERT INTO %s SELECT i, 0 FROM generate_series(1, 300000) i" % table)
+    creator = Creator(server, [], "ended", "SELECT s.id AS n FROM first_ f JOIN second_ s ON s.k = f.k JOIN third_ t ON t.k = f.k WHERE s.id + t.id < 0"
+                      " UNION ALL SELECT n FROM (%s) x" % slow_query("t", rows))
+    creator.start()
+    assert wait_for_build(con, "ended", "snapshot"), "the build was over before it could be cancelled"
+    con.execute("INSERT INTO first_ VALUES (0)")
+    assert wait_for_build(con, "ended", "catching up"), "the build was over before it could be cancelled"
+    time.sleep(0.5)  # it is in the tick
+    creator.con.cancel()
+    creator.join()
+    assert isinstance(creator.error, psycopg.errors.QueryCanceled), repr(creator.error)
+    assert builds(con) == []
+    con.execute("DROP TABLE first_, second_, third_")
+
+
 def check_ddl(con, server, rows):
     """What goes with a build and what does not."""
     con.execute("CREATE SCHEMA s")
@@ -283,6 +303,7 @@ def check_beside(binary, rows, options):
     with harness.millrace(binary, *options) as server, harness.connect_millrace(server) as con:
         fill(con, rows)
         check_cancel(con, server, rows)
+        check_cancel_behind(con, server, rows)
         check_ddl(con, server, rows)
         check_several(con, server, rows)
 
