@@ -9,12 +9,12 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import psycopg  # noqa: E402
+from worker import Worker  # noqa: E402
 
 VIEWS = {
     "grouped": "SELECT g, count(*) AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi FROM t GROUP BY g",
@@ -35,30 +35,6 @@ def fill(con, rows):
     for first in range(0, rows, 250000):
         last = min(first + 250000, rows) - 1
         con.execute("INSERT INTO t SELECT i, i / 20, (i::int8 * 7919 %% 10007)::int FROM generate_series(%d, %d) i" % (first, last))
-
-
-class Worker(threading.Thread):
-    """Runs step() again and again in a session of its own until told to stop; keeps what went wrong."""
-
-    def __init__(self, server, events):
-        super().__init__()
-        self.server, self.events = server, events
-        self.ending = threading.Event()
-        self.error = None
-
-    def run(self):
-        try:
-            with harness.connect_millrace(self.server) as con:
-                while not self.ending.is_set():
-                    self.step(con)
-        except BaseException as error:  # noqa: B902
-            self.error = error
-
-    def end(self):
-        self.ending.set()
-        self.join()
-        if self.error is not None:
-            raise self.error
 
 
 class Writer(Worker):

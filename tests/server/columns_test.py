@@ -14,6 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import psycopg  # noqa: E402
+from worker import Worker  # noqa: E402
 
 TRIES = 10  # that others come to little once is the machine's load
 WRITERS = 4
@@ -33,30 +34,6 @@ def fill(con, rows):
     for view, sql in VIEWS.items():
         con.execute("CREATE MATERIALIZED VIEW %s AS %s" % (view, sql))
     con.execute("CREATE INDEX t_v ON t (v)")
-
-
-class Worker(threading.Thread):
-    """Runs step() again and again in a session of its own until told to stop; keeps what went wrong."""
-
-    def __init__(self, server, events):
-        super().__init__()
-        self.server, self.events = server, events
-        self.ending = threading.Event()
-        self.error = None
-
-    def run(self):
-        try:
-            with harness.connect_millrace(self.server) as con:
-                while not self.ending.is_set():
-                    self.step(con)
-        except BaseException as error:  # noqa: B902
-            self.error = error
-
-    def end(self):
-        self.ending.set()
-        self.join()
-        if self.error is not None:
-            raise self.error
 
 
 class Writer(Worker):
